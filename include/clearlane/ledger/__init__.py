@@ -1,0 +1,20 @@
+"""The project's own database: tables, migrations, sessions. The only door to it."""
+
+from clearlane.ledger.batches import Batch, Mode, batch_of, close_batch, mode_of, open_batch
+from clearlane.ledger.bulk import copy_frame, copy_rows, stage_rows, staging
+from clearlane.ledger.database import connect, migrate
+
+__all__ = [
+    "Batch",
+    "Mode",
+    "batch_of",
+    "close_batch",
+    "connect",
+    "copy_frame",
+    "copy_rows",
+    "migrate",
+    "mode_of",
+    "open_batch",
+    "stage_rows",
+    "staging",
+]

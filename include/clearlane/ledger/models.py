@@ -1,0 +1,630 @@
+"""The tables of the ledger: what came in, who it is, what it scored, where it went and why.
+
+Columns marked PERSONAL hold personal data: erasure and masking find them by that mark.
+All times are UTC instants; `*_seq` columns are orders of arrival or of decision, never times.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Column, ForeignKey, Index, Table, text
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, UUID
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "fk": "%(table_name)s_%(column_0_name)s_fk",
+        "ix": "%(table_name)s_%(column_0_N_name)s_ix",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+PERSONAL: Final = {"personal": True}
+TIME: Final = sa.DateTime(timezone=True)
+PLACES: Final = (
+    "waiting",
+    "quarantined",
+    "owned",
+    "pool",
+    "nurture",
+    "held",
+    "disqualified",
+    "exceptions",
+    "redirected",
+    "closed",
+)
+
+
+
+def _text(name: str, **options: Any) -> Column[str]:
+    return Column(name, sa.Text, nullable=options.pop("nullable", False), **options)
+
+
+def _json(name: str, **options: Any) -> Column[Any]:
+    return Column(name, JSONB, nullable=options.pop("nullable", False), **options)
+
+
+def _time(name: str, **options: Any) -> Column[Any]:
+    return Column(name, TIME, nullable=options.pop("nullable", False), **options)
+
+
+def _recorded(name: str) -> Column[Any]:
+    return Column(name, TIME, nullable=False, server_default=text("clock_timestamp()"))
+
+
+def _lead(*, primary_key: bool = False, index: bool = False) -> Column[Any]:
+    return Column(
+        "lead_id", UUID, ForeignKey("lead.lead_id"), nullable=False, primary_key=primary_key, index=index
+    )
+
+
+def _batch(name: str = "batch_id", *, nullable: bool = False) -> Column[Any]:
+    return Column(name, UUID, ForeignKey("batch.batch_id"), nullable=nullable)
+
+
+def _one_of(column: str, *values: str) -> sa.CheckConstraint:
+    allowed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} in ({allowed})", name=column)
+
+
+# --- runs -------------------------------------------------------------------------------------
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("batch_id", UUID, primary_key=True, comment="uuid5 of dag_id and run_id"),
+    _text("dag_id"),
+    _text("run_id"),
+    _text("run_type", comment="scheduled, manual, asset_triggered, backfill"),
+    _text("mode"),
+    Column("dry_run", sa.Boolean, nullable=False, server_default=sa.false()),
+    _time("window_start", nullable=True, comment="null: a run without dates"),
+    _time("window_end", nullable=True),
+    _time("as_of", comment="the moment every stage of the run speaks for"),
+    _json("sources", comment="names of the sources this run pulls"),
+    _json("policy", comment="policy file name -> content hash, pinned for all tasks"),
+    _text("code_version"),
+    _recorded("opened_at"),
+    _time("closed_at", nullable=True),
+    sa.UniqueConstraint("dag_id", "run_id"),
+    _one_of("mode", "live", "shadow"),
+    comment="What one DAG run works on; written once, reused by every clear and retry.",
+)
+
+work = Table(
+    "work",
+    metadata,
+    Column("batch_id", UUID, ForeignKey("batch.batch_id"), primary_key=True),
+    _lead(primary_key=True, index=True),
+    _text("reason", comment="revision, activity, account, merge or waiting"),
+    comment="The leads of a batch: survivors only.",
+)
+
+# --- what came in -----------------------------------------------------------------------------
+
+source_state = Table(
+    "source_state",
+    metadata,
+    Column("source", sa.Text, primary_key=True),
+    Column("object", sa.Text, primary_key=True),
+    _time("watermark", nullable=True, comment="the end of the last window pulled without a gap"),
+    comment="How far each source has been read by live runs.",
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("batch_id", UUID, ForeignKey("batch.batch_id"), primary_key=True),
+    Column("source", sa.Text, primary_key=True),
+    Column("object", sa.Text, primary_key=True),
+    Column("received", sa.BigInteger, nullable=False),
+    Column("duplicate", sa.BigInteger, nullable=False),
+    _recorded("delivered_at"),
+    comment="Records received per run and object, with those the inbox already held.",
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("seq", sa.BigInteger, sa.Identity(always=True), primary_key=True, comment="known_at"),
+    _text("source"),
+    _text("object", comment="leads, contacts, accounts, opportunities, activities, reps, outcomes or file"),
+    _text("record_key", comment="external id and content hash, or content hash and ordinal"),
+    _text("external_id", nullable=True),
+    _time("source_time", nullable=True, comment="when the source says the record changed or happened"),
+    _batch("first_batch", nullable=True),
+    _batch("batch_id", nullable=True),
+    _text("file", nullable=True),
+    Column("line", sa.Integer),
+    _json("payload", info=PERSONAL, comment="exactly as received"),
+    _json("record", info=PERSONAL, nullable=True, comment="mapped to our names, then typed by quality"),
+    _text("state", server_default="waiting"),
+    _recorded("received_at"),
+    sa.UniqueConstraint("source", "object", "record_key"),
+    _one_of("state", "waiting", "consumed", "quarantined"),
+    Index("inbox_waiting_ix", "batch_id", "object", postgresql_where=text("state = 'waiting'")),
+    Index("inbox_external_ix", "source", "object", "external_id"),
+    comment="Append-only landing table of raw records.",
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), primary_key=True),
+    _json("reasons", info=PERSONAL, comment="[{field, rule, found, allowed}]"),
+    Column("hand_raise", sa.Boolean, nullable=False, server_default=sa.false()),
+    _time("since"),
+    _text("state", server_default="open"),
+    _text("by", nullable=True),
+    _text("because", nullable=True),
+    _one_of("state", "open", "replayed", "dismissed"),
+    comment="Records kept whole because they could not be used, with every reason.",
+)
+
+quality_note = Table(
+    "quality_note",
+    metadata,
+    Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), primary_key=True),
+    Column("field", sa.Text, primary_key=True),
+    Column("rule", sa.Text, primary_key=True),
+    _text("found", nullable=True, info=PERSONAL),
+    comment="Optional fields that were emptied, and why.",
+)
+
+quality_result = Table(
+    "quality_result",
+    metadata,
+    Column("batch_id", UUID, ForeignKey("batch.batch_id"), primary_key=True),
+    Column("source", sa.Text, primary_key=True),
+    Column("object", sa.Text, primary_key=True),
+    Column("rule", sa.Text, primary_key=True),
+    _text("verdict"),
+    Column("seen", sa.Double),
+    _text("allowed", nullable=True),
+    _text("because"),
+    _one_of("verdict", "pass", "warn", "stop"),
+    comment="Batch rules: volume, share of bad rows, freshness, schema drift.",
+)
+
+# --- who it is --------------------------------------------------------------------------------
+
+lead = Table(
+    "lead",
+    metadata,
+    Column("lead_id", UUID, primary_key=True, comment="uuid5(source, external id)"),
+    _text("source"),
+    _text("external_id"),
+    _time("created_at", comment="in the source"),
+    Column("survivor_id", UUID, ForeignKey("lead.lead_id"), nullable=False, index=True),
+    Column("contact_id", UUID, index=True, comment="the existing contact this person is"),
+    Column("account_id", UUID, index=True),
+    _text("account_rule", nullable=True, comment="domain or name"),
+    _text("company_key", nullable=True, index=True, comment="normalised company name and country, or domain"),
+    _recorded("recorded_at"),
+    sa.UniqueConstraint("source", "external_id"),
+    comment="One row for each lead record of a source; survivor_id names the person it belongs to.",
+)
+
+lead_revision = Table(
+    "lead_revision",
+    metadata,
+    Column("revision_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _lead(),
+    _time("valid_from"),
+    _text("content_hash"),
+    _json("attributes", info=PERSONAL, comment="normalised; typed as scoring.yaml declares"),
+    Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), nullable=False),
+    sa.UniqueConstraint("lead_id", "valid_from", "content_hash"),
+    comment="What a source said about a lead from a moment on; never overwritten.",
+)
+
+lead_key = Table(
+    "lead_key",
+    metadata,
+    _lead(primary_key=True),
+    Column("kind", sa.Text, primary_key=True, comment="email, or phone_name"),
+    Column("value", sa.Text, primary_key=True, info=PERSONAL),
+    Index("lead_key_value_ix", "kind", "value"),
+    comment="Exact keys of each lead's latest revision: equal keys are one person.",
+)
+
+merge = Table(
+    "merge",
+    metadata,
+    Column("loser_id", UUID, ForeignKey("lead.lead_id"), primary_key=True),
+    Column("merged_seq", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    Column("survivor_id", UUID, ForeignKey("lead.lead_id"), nullable=False),
+    _text("rule"),
+    _time("merged_at"),
+    _time("undone_at", nullable=True),
+    Index("merge_open_ix", "loser_id", unique=True, postgresql_where=text("undone_at is null")),
+    comment="Reversible record of which lead joined which, and by which key.",
+)
+
+contact_revision = Table(
+    "contact_revision",
+    metadata,
+    Column("revision_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    Column("contact_id", UUID, nullable=False),
+    _text("source"),
+    _text("external_id"),
+    _time("valid_from"),
+    _text("content_hash"),
+    _text("email", nullable=True, info=PERSONAL),
+    _text("phone", nullable=True, info=PERSONAL),
+    _text("account_external_id", nullable=True),
+    _text("owner_external_id", nullable=True),
+    _json("attributes", info=PERSONAL),
+    Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), nullable=False),
+    sa.UniqueConstraint("contact_id", "valid_from", "content_hash"),
+    Index("contact_revision_email_ix", "email"),
+    comment="People the source already knows.",
+)
+
+account_revision = Table(
+    "account_revision",
+    metadata,
+    Column("revision_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    Column("account_id", UUID, nullable=False),
+    _text("source"),
+    _text("external_id"),
+    _time("valid_from"),
+    _text("content_hash"),
+    _text("name", nullable=True),
+    _text("name_key", nullable=True),
+    _text("domain", nullable=True),
+    _text("country", nullable=True),
+    _text("owner_external_id", nullable=True),
+    _json("attributes"),
+    Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), nullable=False),
+    sa.UniqueConstraint("account_id", "valid_from", "content_hash"),
+    Index("account_revision_domain_ix", "domain"),
+    Index("account_revision_name_key_ix", "name_key"),
+    Index("account_revision_external_ix", "source", "external_id"),
+    comment="Companies, as each source described them from a moment on.",
+)
+
+opportunity_revision = Table(
+    "opportunity_revision",
+    metadata,
+    Column("revision_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    Column("opportunity_id", UUID, nullable=False),
+    _text("source"),
+    _text("external_id"),
+    _time("valid_from"),
+    _text("content_hash"),
+    _text("lead_external_id", nullable=True),
+    _text("contact_external_id", nullable=True),
+    _text("account_external_id", nullable=True),
+    _text("owner_external_id", nullable=True),
+    _text("stage", nullable=True),
+    Column("amount", sa.Double),
+    _time("closed_at", nullable=True),
+    _json("attributes"),
+    Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), nullable=False),
+    sa.UniqueConstraint("opportunity_id", "valid_from", "content_hash"),
+    Index("opportunity_revision_account_ix", "source", "account_external_id"),
+    Index("opportunity_revision_contact_ix", "source", "contact_external_id"),
+    Index("opportunity_revision_lead_ix", "source", "lead_external_id"),
+    comment="Deals, as each source described them from a moment on.",
+)
+
+owner = Table(
+    "owner",
+    metadata,
+    Column("source", sa.Text, primary_key=True),
+    Column("external_id", sa.Text, primary_key=True),
+    _text("name", nullable=True, info=PERSONAL),
+    _text("email", nullable=True, info=PERSONAL),
+    Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    _time("valid_from", comment="of the row kept: the newest"),
+    comment="Users of the source systems; teams.yaml says which rep each one is.",
+)
+
+activity = Table(
+    "activity",
+    metadata,
+    Column("activity_id", UUID, primary_key=True, comment="uuid5(source, record key)"),
+    _text("source"),
+    _text("lead_external_id", nullable=True),
+    Column("lead_id", UUID, comment="the lead record; null until that record is known"),
+    _text("type"),
+    _time("occurred_at"),
+    _json("attributes", info=PERSONAL),
+    Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), nullable=False, unique=True),
+    Index("activity_lead_ix", "lead_id", "occurred_at"),
+    Index(
+        "activity_orphan_ix", "source", "lead_external_id", postgresql_where=text("lead_id is null")
+    ),
+    comment="Behavioural events of leads, with the time at which they happened.",
+)
+
+outcome = Table(
+    "outcome",
+    metadata,
+    Column("outcome_id", UUID, primary_key=True),
+    _text("source"),
+    _text("lead_external_id", nullable=True),
+    Column("lead_id", UUID, index=True),
+    _text("kind", comment="accepted, rejected, first_touch, meeting, sql, opportunity, won, lost"),
+    _time("occurred_at"),
+    _text("reason", nullable=True),
+    _text("rep_id", nullable=True),
+    Column("amount", sa.Double),
+    Column("seq", sa.BigInteger, ForeignKey("inbox.seq")),
+    comment="What became of leads.",
+)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    Column("kind", sa.Text, primary_key=True, comment="email or domain"),
+    Column("value", sa.Text, primary_key=True, info=PERSONAL),
+    _text("scope", comment="contact: stops everything; marketing: stops nurture and marketing mail"),
+    _time("since"),
+    _text("because"),
+    _one_of("scope", "contact", "marketing"),
+    comment="People and companies we must not contact.",
+)
+
+# --- what we know and what it scores ----------------------------------------------------------
+
+enrichment = Table(
+    "enrichment",
+    metadata,
+    Column("revision_id", sa.BigInteger, ForeignKey("lead_revision.revision_id"), primary_key=True),
+    Column("provider", sa.Text, primary_key=True),
+    _json("attributes", info=PERSONAL),
+    Column("confidence", sa.Double, nullable=False, server_default="1"),
+    _time("observed_at"),
+    comment="What a provider added to a lead revision.",
+)
+
+lead_profile = Table(
+    "lead_profile",
+    metadata,
+    Column("profile_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _lead(),
+    _time("valid_from", comment="of the newest revision it is made of"),
+    _text("content_hash"),
+    _json("attributes", info=PERSONAL, comment="source record, account and providers by precedence"),
+    _json("provenance", comment="attribute -> where it came from"),
+    _text("kind"),
+    _text("kind_rule", nullable=True),
+    Column("revision_id", sa.BigInteger, ForeignKey("lead_revision.revision_id"), nullable=False),
+    Column("contact_revision_id", sa.BigInteger),
+    Column("account_id", UUID),
+    Column("account_revision_id", sa.BigInteger),
+    Index("lead_profile_lead_ix", "lead_id", "valid_from", "profile_id"),
+    comment="A person as known from a moment on: what rules read. The newest profile_id of a moment counts.",
+)
+
+inquiry = Table(
+    "inquiry",
+    metadata,
+    Column("inquiry_id", UUID, primary_key=True, comment="the activity that opened it"),
+    _lead(index=True),
+    _text("type"),
+    _time("arrived_at", comment="the submit time in the source"),
+    comment="One request for sales, with its own clock; two within 30 minutes are one.",
+)
+
+score = Table(
+    "score",
+    metadata,
+    Column("score_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _lead(),
+    _time("as_of"),
+    _text("policy_hash", comment="of scoring.yaml"),
+    _batch(nullable=True),
+    Column("profile_id", sa.BigInteger, ForeignKey("lead_profile.profile_id"), nullable=False),
+    _text("model"),
+    Column("score", sa.Integer, nullable=False),
+    Column("total", sa.Double, nullable=False, comment="before rounding and clamping"),
+    Column("fit", sa.Double, nullable=False),
+    Column("engagement", sa.Double, nullable=False),
+    Column("negative", sa.Double, nullable=False),
+    _text("band"),
+    _text("grade"),
+    _text("stage"),
+    _text("disqualified", nullable=True, comment="the disqualifier that fired"),
+    Column("hand_raise", sa.Boolean, nullable=False, server_default=sa.false()),
+    _json("contributions", comment="rule -> points, fired rules only"),
+    sa.UniqueConstraint("lead_id", "as_of", "policy_hash"),
+    comment="What a lead scored as of a moment under a policy.",
+)
+
+stage_entry = Table(
+    "stage_entry",
+    metadata,
+    _lead(primary_key=True),
+    Column("stage", sa.Text, primary_key=True),
+    Column("cycle", sa.Integer, primary_key=True, server_default="1"),
+    _time("entered_at", comment="event time; never moved by a rescore"),
+    _text("because"),
+    comment="When each stage was entered, per cycle.",
+)
+
+# --- where it goes ----------------------------------------------------------------------------
+
+roster = Table(
+    "roster",
+    metadata,
+    Column("roster_id", sa.Text, primary_key=True, comment="hash of the content"),
+    _json("content", info=PERSONAL),
+    comment="Teams, reps, calendars and absences as a decision saw them.",
+)
+
+decision_seq = sa.Sequence("decision_seq", metadata=metadata)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("decision_seq", sa.BigInteger, decision_seq, primary_key=True),
+    _lead(),
+    _batch(),
+    _text("mode"),
+    _time("as_of"),
+    Column("profile_id", sa.BigInteger, ForeignKey("lead_profile.profile_id"), nullable=False),
+    Column("score_id", sa.BigInteger, ForeignKey("score.score_id"), nullable=False),
+    Column("roster_id", sa.Text, ForeignKey("roster.roster_id"), nullable=False),
+    _json("policy", comment="policy file -> hash"),
+    _text("code_version"),
+    _text("rule", nullable=True),
+    Column("terms", BYTEA, comment="bitmap: did each rule's `when` hold, in policy order"),
+    _text("place"),
+    _text("team", nullable=True),
+    _text("rotation", nullable=True),
+    _text("band"),
+    _text("rep_id", nullable=True),
+    _text("runner_up", nullable=True),
+    Column("eligible", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    _json("refused", comment="rep -> why not"),
+    _text("because"),
+    _text("tier", nullable=True),
+    _time("sla_due", nullable=True),
+    sa.UniqueConstraint("batch_id", "lead_id"),
+    Index("decision_lead_ix", "lead_id", "decision_seq"),
+    Index("decision_rotation_ix", "rotation", "band", "decision_seq"),
+    _one_of("mode", "live", "shadow"),
+    comment="What routing decided for one lead at one moment.",
+)
+
+turn = Table(
+    "turn",
+    metadata,
+    Column("decision_seq", sa.BigInteger, ForeignKey("decision.decision_seq"), primary_key=True),
+    Column("rep_id", sa.Text, primary_key=True),
+    _text("rotation"),
+    _text("band"),
+    _text("kind", comment="turn, enter or return"),
+    Column("weight", sa.Double, nullable=False),
+    Column("credit", sa.Numeric(18, 9), nullable=False, comment="after this row"),
+    Index("turn_rotation_ix", "rotation", "band", "rep_id", "decision_seq"),
+    _one_of("kind", "turn", "enter", "return"),
+    comment="The fairness ledger: credit of each rep per rotation and band.",
+)
+
+assignment = Table(
+    "assignment",
+    metadata,
+    Column("assignment_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _lead(index=True),
+    _text("rep_id", nullable=True, comment="null: an owner in the source whom teams.yaml does not know"),
+    _text("owner_external_id", nullable=True),
+    _text("team", nullable=True),
+    Column("decision_seq", sa.BigInteger, ForeignKey("decision.decision_seq")),
+    _text("by", comment="clearlane, or person"),
+    _text("because"),
+    _time("started_at"),
+    _time("ended_at", nullable=True),
+    _text("ended_because", nullable=True),
+    Index("assignment_open_ix", "lead_id", unique=True, postgresql_where=text("ended_at is null")),
+    Index("assignment_rep_ix", "rep_id", "started_at"),
+    _one_of("by", "clearlane", "person"),
+    comment="A lead owned by a rep from a moment on.",
+)
+
+place = Table(
+    "place",
+    metadata,
+    _lead(primary_key=True),
+    _text("place"),
+    _text("reason", comment="a short code: rule id, owned_in_source, backfill, merged ..."),
+    _text("because"),
+    _text("team", nullable=True),
+    _text("rep_id", nullable=True),
+    _time("since"),
+    Column("decision_seq", sa.BigInteger, ForeignKey("decision.decision_seq")),
+    _batch(nullable=True),
+    _one_of("place", *PLACES),
+    Index("place_place_ix", "place"),
+    comment="The one visible place of each lead, with the reason.",
+)
+
+routing_event = Table(
+    "routing_event",
+    metadata,
+    Column("event_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _lead(index=True),
+    _text("kind", comment="band, match, decline, breach, departure, override"),
+    _time("occurred_at"),
+    _text("rep_id", nullable=True),
+    _text("because"),
+    _json("detail"),
+    _batch("handled_batch", nullable=True),
+    comment="What calls for a lead to be routed again, or says that a person did.",
+)
+
+sla_clock = Table(
+    "sla_clock",
+    metadata,
+    Column("clock_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _lead(),
+    Column("inquiry_id", UUID, ForeignKey("inquiry.inquiry_id")),
+    Column("decision_seq", sa.BigInteger, ForeignKey("decision.decision_seq")),
+    _text("kind", comment="arrival, assignment or accept"),
+    _text("tier"),
+    _text("rep_id", nullable=True),
+    _time("started_at"),
+    _time("due_at"),
+    _time("met_at", nullable=True),
+    _time("ended_at", nullable=True),
+    sa.UniqueConstraint("decision_seq", "kind", name="sla_clock_decision_kind_key"),
+    Index("sla_clock_open_ix", "due_at", postgresql_where=text("met_at is null and ended_at is null")),
+    Index("sla_clock_lead_ix", "lead_id"),
+    comment="A promise with a start, a due moment in business time, and an end.",
+)
+
+# --- what we owe the sources ------------------------------------------------------------------
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("outbox_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _text("idempotency_key", unique=True),
+    _text("source"),
+    _text("object"),
+    _text("external_id"),
+    _lead(index=True),
+    Column("decision_seq", sa.BigInteger, ForeignKey("decision.decision_seq")),
+    _batch(),
+    _json("fields", info=PERSONAL, comment="what to write"),
+    _text("state", server_default="owed"),
+    Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    _time("next_attempt_at", nullable=True),
+    _text("error", nullable=True),
+    _recorded("owed_at"),
+    _time("sent_at", nullable=True),
+    _one_of("state", "owed", "sent", "superseded", "dead"),
+    Index("outbox_owed_ix", "source", "outbox_id", postgresql_where=text("state = 'owed'")),
+    comment="Writes owed to a source system, one row each.",
+)
+
+# --- policy -----------------------------------------------------------------------------------
+
+policy_file = Table(
+    "policy_file",
+    metadata,
+    Column("hash", sa.Text, primary_key=True, comment="sha256 of the content"),
+    _text("name", comment="scoring, routing, teams, sla, contract or sources"),
+    _text("content"),
+    _recorded("stored_at"),
+    comment="Every version of every policy file, by its content hash.",
+)
+
+policy_in_force = Table(
+    "policy_in_force",
+    metadata,
+    Column("entry", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _text("name", index=True),
+    Column("hash", sa.Text, ForeignKey("policy_file.hash"), nullable=False),
+    _time("in_force_from", nullable=True, comment="null: since ever (the first published version)"),
+    _text("by", info=PERSONAL),
+    _text("because"),
+    _recorded("published_at"),
+    comment="The log of which version was in force from when.",
+)

@@ -1,0 +1,382 @@
+"""The nouns of the policy: frozen objects that the six YAML files become.
+
+Predicates are parsed and type-checked once, when the policy is loaded. Durations are business
+time of the tier's calendar where a name says so, wall-clock time otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Literal
+
+from clearlane.rules import Predicate, Type
+
+FILES = ("scoring", "routing", "teams", "sla", "contract", "sources")
+Group = Literal["fit", "engagement", "negative"]
+Kind = Literal["sales", "expansion", "support", "partner", "vendor", "job", "student", "test", "spam"]
+Target = Literal[
+    "account_owner", "opportunity_owner", "contact_owner", "rep", "team", "pool",
+    "nurture", "redirect", "hold", "disqualify", "exceptions",
+]  # fmt: skip
+
+
+# --- scoring.yaml -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ActivityTerm:
+    """Which activities a rule counts, and how. Activity columns: type, occurred_at, and attributes."""
+
+    types: tuple[str, ...]
+    when: Predicate | None = None
+    half_life_days: float | None = None
+    counting: Literal["every", "first", "per_day"] = "every"
+    at_most: int | None = None
+    window_days: int | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One scoring rule: a predicate over the lead, or a count of its activities, worth points.
+
+    `cap` bounds the magnitude of the rule's contribution. `when` of an activity rule is an extra
+    condition on the lead.
+    """
+
+    id: str
+    group: Group
+    because: str
+    points: float
+    when: Predicate | None = None
+    activity: ActivityTerm | None = None
+    cap: float | None = None
+
+
+@dataclass(frozen=True)
+class Disqualifier:
+    id: str
+    because: str
+    when: Predicate
+
+
+@dataclass(frozen=True)
+class KindRule:
+    id: str
+    kind: Kind
+    because: str
+    when: Predicate
+
+
+@dataclass(frozen=True)
+class Band:
+    """Entered at `entry` points, left below `exit` points after `dwell`. Hottest first."""
+
+    name: str
+    entry: float
+    exit: float
+    dwell: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
+class StageRule:
+    """mql or pql; columns: score, fit, engagement, negative, band, hand_raise and the attributes."""
+
+    name: str
+    because: str
+    when: Predicate
+
+
+@dataclass(frozen=True)
+class Grades:
+    """Entry thresholds: A, B, C by fit and 1, 2, 3 by engagement; below all of them D and 4."""
+
+    fit: tuple[float, float, float]
+    engagement: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A sentence about two example leads, or one, that the model must keep."""
+
+    because: str
+    better: Mapping[str, object]
+    worse: Mapping[str, object] | None = None
+    never_stage: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scoring:
+    attributes: Mapping[str, Type]
+    activity_attributes: Mapping[str, Type]
+    protected: frozenset[str]
+    lists: Mapping[str, tuple[str, ...]]
+    kinds: tuple[KindRule, ...]
+    disqualifiers: tuple[Disqualifier, ...]
+    rules: tuple[Rule, ...]
+    group_bounds: Mapping[Group, tuple[float, float]]
+    range: tuple[int, int]
+    bands: tuple[Band, ...]
+    grades: Grades
+    stages: tuple[StageRule, ...]
+    hand_raise_types: tuple[str, ...]
+    hand_raise_days: float = 30.0
+    inquiry_gap: timedelta = timedelta(minutes=30)
+    expect: tuple[Expectation, ...] = ()
+    model: str = "default"
+
+
+# --- teams.yaml -------------------------------------------------------------------------------
+
+Hours = Mapping[int, tuple[tuple[time, time], ...]]  # ISO weekday (1 = Monday) -> open spans
+
+
+@dataclass(frozen=True)
+class TimeOff:
+    """Local dates of the rep, both included."""
+
+    first: date
+    last: date
+    because: str
+
+
+@dataclass(frozen=True)
+class Caps:
+    day: int | None = None
+    week: int | None = None
+    open: int | None = None
+
+
+@dataclass(frozen=True)
+class Rep:
+    id: str
+    name: str
+    email: str
+    role: str
+    zone: str
+    hours: Hours
+    holidays: str | None = None
+    """ISO country, or country-subdivision ("DE", "US-CA"), of the `holidays` library."""
+    time_off: tuple[TimeOff, ...] = ()
+    caps: Caps = Caps()
+    ramp: tuple[float, ...] = ()
+    """Share of caps and weight by month since `active_from`; full after the last."""
+    active_from: date | None = None
+    active_until: date | None = None
+    sells: bool = True
+    languages: tuple[str, ...] = ()
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Source -> external ids or names by which that source calls this rep."""
+
+
+@dataclass(frozen=True)
+class Team:
+    id: str
+    name: str
+    members: tuple[tuple[str, float], ...]
+    """(rep id, weight)"""
+    manager: str | None = None
+    queue_owner: str | None = None
+    queue: str | None = None
+    """Name of the CRM's queue or list to which the team's pool is pushed."""
+
+
+@dataclass(frozen=True)
+class Teams:
+    reps: Mapping[str, Rep]
+    teams: Mapping[str, Team]
+
+
+# --- sla.yaml ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Span:
+    """A length of time: minutes or hours or whole days of a calendar."""
+
+    amount: float
+    unit: Literal["minutes", "hours", "days"]
+
+
+@dataclass(frozen=True)
+class Tier:
+    name: str
+    first_touch: Span | None
+    accept: Span | None
+    calendar: Literal["rep", "team", "always"]
+    warn_share: float = 0.6
+    reassign_factor: float = 2.0
+
+
+@dataclass(frozen=True)
+class Sla:
+    tiers: Mapping[str, Tier]
+    by_band: Mapping[str, str]
+    """band -> tier name"""
+    hand_raise: str
+    """tier name of hand-raises"""
+    team_hours: Hours
+    team_zone: str
+
+
+# --- routing.yaml -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Destination:
+    """One rung: where to send a lead and how to pick there."""
+
+    target: Target
+    name: str | None = None
+    """team, pool, rep or redirect name (`support`, `partner`, `vendor`, `job`)"""
+    pick: Literal["weighted_round_robin", "least_open"] = "weighted_round_robin"
+    hours: Literal["require", "prefer", "ignore"] = "prefer"
+    language: bool = False
+    """only reps who speak the lead's `language` (no language known: any)"""
+
+
+@dataclass(frozen=True)
+class RoutingRule:
+    """First matching rule wins; its ladder is tried from the first destination to the last."""
+
+    id: str
+    because: str
+    when: Predicate
+    ladder: tuple[Destination, ...]
+    tier: str | None = None
+
+
+@dataclass(frozen=True)
+class Territory:
+    """A named condition on the lead: the `territory` column holds the first that matches."""
+
+    name: str
+    when: Predicate
+
+
+@dataclass(frozen=True)
+class Routing:
+    territories: tuple[Territory, ...]
+    rules: tuple[RoutingRule, ...]
+    fallback: tuple[Destination, ...]
+    """tried after a rule's own ladder; the last rung is always exceptions"""
+    sticky_company: bool = True
+    """people of one company follow the owner of its open leads"""
+
+
+# --- contract.yaml ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check on one field; `allowed` is its argument (list, pattern, [low, high] or null)."""
+
+    rule: Literal["one_of", "matches", "between", "max_length", "email", "phone", "not_future"]
+    allowed: object = None
+
+
+@dataclass(frozen=True)
+class Field:
+    name: str
+    type: Type
+    required: bool = False
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class ObjectContract:
+    """`any_of`: at least one field of each group must be usable, else the record is quarantined."""
+
+    fields: tuple[Field, ...]
+    any_of: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class BatchRule:
+    """volume (ratio to the trailing median), bad_share, freshness (hours) or schema (drift)."""
+
+    rule: Literal["volume", "bad_share", "freshness", "schema"]
+    objects: tuple[str, ...]
+    warn: float | None
+    stop: float | None
+    trailing_windows: int = 28
+
+
+@dataclass(frozen=True)
+class Contract:
+    objects: Mapping[str, ObjectContract]
+    batch_rules: tuple[BatchRule, ...]
+
+
+# --- sources.yaml -----------------------------------------------------------------------------
+
+OBJECTS = ("leads", "contacts", "accounts", "opportunities", "activities", "reps", "outcomes")
+
+
+@dataclass(frozen=True)
+class ObjectMapping:
+    """How one object of a source maps to our names.
+
+    `fields`: our name -> column of the source, or `= literal`. `time_formats`: strptime formats
+    tried in turn besides ISO 8601. Unmapped columns are kept as attributes unless `extras` is off.
+    """
+
+    object: str
+    read: str
+    """path or glob for files; table name or a select statement for sql"""
+    fields: Mapping[str, str]
+    time_formats: tuple[str, ...] = ()
+    zone: str = "UTC"
+    cursor: str | None = None
+    """column (ours) that orders changes: updated_at, occurred_at ..."""
+    extras: bool = True
+    drop: tuple[str, ...] = ()
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """our field -> {value of the source: our value}"""
+
+
+@dataclass(frozen=True)
+class Source:
+    name: str
+    connector: str
+    address: str
+    """folder or fsspec address, or `connection:<name>` resolved outside the library"""
+    objects: Mapping[str, ObjectMapping]
+    live_from: datetime | None = None
+    existing_owner: Literal["keep", "ignore"] = "keep"
+    push: str | None = None
+    """where assignments go back to; null: this source is not written to"""
+    master_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sources:
+    sources: Mapping[str, Source]
+    precedence: Mapping[str, tuple[str, ...]]
+    """attribute -> providers, best first; the default order is under `*`"""
+
+
+# --- the whole --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Section:
+    """Who answers for a file and who approves its changes."""
+
+    owner: str
+    approver: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    scoring: Scoring
+    routing: Routing
+    teams: Teams
+    sla: Sla
+    contract: Contract
+    sources: Sources
+    hashes: Mapping[str, str]
+    """file name -> sha256 of its content"""
+    sections: Mapping[str, Section] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
