@@ -1,0 +1,156 @@
+"""Fixtures of every test: an embedded PostgreSQL with a fresh ledger each, shared data, no network.
+
+One server serves the whole session. A test that asks for `ledger_url` gets a database of its own, cloned from
+a migrated template in some hundredths of a second, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import sqlalchemy as sa
+
+from clearlane.ledger import server
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = "ledger_template"
+_OURS = "clearlane-tests-"
+_numbers = itertools.count(1)
+
+hypothesis.settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("full", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "ledger_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.ledger)
+
+
+# -- the ledger ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def ledger_server() -> Iterator[server.Server]:
+    """The session's PostgreSQL, with an empty database `airflow` for the tests of the DAGs."""
+    folder = Path(tempfile.gettempdir())
+    _erase_orphans(folder)
+    directory = folder / f"{_OURS}{os.getpid()}"
+    yield server.start(directory, ["airflow"], settings=server.THROWAWAY)
+    server.erase(directory)
+
+
+@pytest.fixture(scope="session")
+def ledger_template(ledger_server: server.Server) -> str:
+    """The name of a database that holds the ledger's tables and not one row."""
+    ledger_server.create(TEMPLATE)
+    _migrate(ledger_server.url(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def ledger_url(ledger_server: server.Server, ledger_template: str) -> Iterator[str]:
+    """The address of an empty ledger of this test alone."""
+    database = f"test_{next(_numbers)}"
+    ledger_server.create(database, ledger_template)
+    yield ledger_server.url(database)
+    ledger_server.drop(database)
+
+
+@pytest.fixture
+def ledger_engine(ledger_url: str) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(ledger_url)
+    yield engine
+    engine.dispose()
+
+
+def _migrate(url: str) -> None:
+    from clearlane import ledger
+
+    if hasattr(ledger, "migrate"):
+        ledger.migrate(url)
+        return
+    from clearlane.ledger.models import metadata
+
+    engine = sa.create_engine(url)
+    metadata.create_all(engine)
+    engine.dispose()
+
+
+def _erase_orphans(folder: Path) -> None:
+    """Erase the servers of sessions that were killed before they could."""
+    for directory in folder.glob(f"{_OURS}*"):
+        if directory.stat().st_uid == os.geteuid() and not _alive(int(directory.name.removeprefix(_OURS))):
+            server.erase(directory)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+# -- data and network ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of third-party data, which is no part of the project; skips where it is missing."""
+    named = os.environ.get("CLEARLANE_SHARED_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no third-party data at {folder} (CLEARLANE_SHARED_DATA names another folder)")
+    return folder
+
+
+class NetworkBlocked(RuntimeError):
+    """A test reached for the network."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_this_machine() -> Iterator[None]:
+    """Sockets and name look-ups of this process stay on the loopback address and on Unix sockets."""
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        _stays(self.family, address)
+        return connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        _stays(self.family, address)
+        return connect_ex(self, address)
+
+    def guarded_getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
+        _is_here(host)
+        return getaddrinfo(host, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+        patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+        yield
+
+
+def _stays(family: int, address: Any) -> None:
+    if family in (socket.AF_INET, socket.AF_INET6):
+        _is_here(address[0])
+
+
+def _is_here(host: Any) -> None:
+    name = host.decode() if isinstance(host, bytes) else host
+    here = name in (None, "", "localhost", "::1", "0.0.0.0", "::", socket.gethostname())
+    if not here and not str(name).startswith("127."):
+        raise NetworkBlocked(f"a test reached for {name}; tests use the loopback address only")
