@@ -18,7 +18,7 @@ Group = Literal["fit", "engagement", "negative"]
 Kind = Literal["sales", "expansion", "support", "partner", "vendor", "job", "student", "test", "spam"]
 Target = Literal[
     "account_owner", "opportunity_owner", "contact_owner", "rep", "team", "pool",
-    "nurture", "redirect", "hold", "disqualify", "exceptions",
+    "nurture", "redirect", "hold", "disqualify", "exceptions", "close",
 ]  # fmt: skip
 
 
@@ -263,6 +263,8 @@ class Routing:
     """tried after a rule's own ladder; the last rung is always exceptions"""
     sticky_company: bool = True
     """people of one company follow the owner of its open leads"""
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """named lists of this file, beside those of scoring.yaml"""
 
 
 # --- contract.yaml ----------------------------------------------------------------------------
@@ -315,11 +317,24 @@ OBJECTS = ("leads", "contacts", "accounts", "opportunities", "activities", "reps
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """A value found in another file or table of the source: the `take` of the row there whose `match`
+    equals this record's column `by`. What stands there more than once is ambiguous, so never taken.
+    """
+
+    read: str
+    match: str
+    by: str
+    take: str
+
+
+@dataclass(frozen=True)
 class ObjectMapping:
     """How one object of a source maps to our names.
 
-    `fields`: our name -> column of the source, or `= literal`. `time_formats`: strptime formats
-    tried in turn besides ISO 8601. Unmapped columns are kept as attributes unless `extras` is off.
+    `fields`: our name -> column of the source, or `= literal`. `time_formats`: strptime formats (or
+    `epoch_seconds`, `epoch_milliseconds`) tried in turn before ISO 8601. Unmapped columns are kept as
+    attributes unless `extras` is off or `drop` names them.
     """
 
     object: str
@@ -334,6 +349,16 @@ class ObjectMapping:
     drop: tuple[str, ...] = ()
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """our field -> {value of the source: our value}"""
+    numbers: tuple[str, ...] = ("amount",)
+    """our fields that may be written as money: `$342.09K` becomes 342090"""
+    lookups: Mapping[str, Lookup] = field(default_factory=dict)
+    """our field -> where its value is found"""
+    encoding: str = "utf-8"
+    """of text files; a byte order mark overrules it"""
+    delimiter: str | None = None
+    """of CSV files; None: found from the header"""
+    lookback: timedelta = timedelta(hours=1)
+    """how far before its watermark a live run reads again, for records that were written late"""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,97 @@
+"""What a connector is: it reads the raw records of one object and writes assignments back.
+
+A vendor's module says what to ask and how an answer looks; mapping, record keys, counting, storage and
+watermarks are shared (`mapping`, `inbox`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+from clearlane.policy.model import ObjectMapping
+
+CHUNK: Final = 10_000
+"""records that are held in memory at once"""
+
+Secrets = Callable[[str], str]
+"""connection name -> its address, credentials included; only a connector ever sees the answer"""
+
+
+class SourceFailed(RuntimeError):
+    """The source as a whole could not be read or written; the text holds no credentials."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """[start, end) in UTC on an object's cursor; None is unbounded."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def holds(self, moment: datetime | None) -> bool:
+        """Records without a moment always belong."""
+        if moment is None:
+            return True
+        return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
+
+
+class Raw(NamedTuple):
+    """One record as received: text, or JSON values. `line` is the physical line it begins at."""
+
+    payload: dict[str, Any]
+    line: int | None = None
+
+
+class Broken(NamedTuple):
+    """What could not be read: one record, or with `whole` the file (from `line` on)."""
+
+    raw: str
+    line: int | None
+    found: str
+    allowed: str | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """At most `CHUNK` records of one file (None: not from a file)."""
+
+    records: Sequence[Raw]
+    broken: Sequence[Broken] = ()
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write owed to a source: set `fields` of the record `external_id`."""
+
+    idempotency_key: str
+    object: str
+    external_id: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of one write. `retry` may succeed later, `refused` never will as it is."""
+
+    idempotency_key: str
+    result: Literal["sent", "retry", "refused"]
+    error: str | None = None
+    retry_after: float | None = None
+    """seconds the source asked us to wait"""
+
+
+class Connector(Protocol):
+    """One source system. Both methods raise SourceFailed where the source as a whole fails."""
+
+    def read(self, object: ObjectMapping, interval: Interval) -> Iterator[Chunk]:
+        """The raw records of an object: all of the interval, perhaps more (the caller sifts)."""
+        ...
+
+    def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        """Do the writes; one receipt each, in their order. The same write again has the same effect."""
+        ...
