@@ -1,0 +1,43 @@
+"""Leads from their sources to their owners: pull, quality, identity, enrich, score, route, push.
+
+**When**: every 5 minutes, as a data interval, and whenever the inbox is told of something new.
+**Reads → writes**: the sources of `sources.yaml` → the ledger → the outbox.
+**Triage**: a red `pull` is one source, the others went on and the next run reads its gap; a red `quality` is
+a batch rule that stopped the run before anything was consumed (see the log, then clear it). Any task may be cleared.
+"""
+
+from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable, dag
+from pendulum import datetime
+
+from clearlane_airflow import tasks
+from clearlane_airflow.assets import INBOX
+from clearlane_airflow.defaults import DEFAULT_ARGS, DRY_RUN, MODE, SOURCES
+
+
+@dag(
+    schedule=AssetOrTimeSchedule(
+        timetable=CronDataIntervalTimetable("*/5 * * * *", timezone="UTC"), assets=[INBOX]
+    ),
+    start_date=datetime(2024, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=4,
+    default_args=DEFAULT_ARGS,
+    params={"mode": MODE, "sources": SOURCES, "dry_run": DRY_RUN},
+    tags=["clearlane", "leads"],
+    doc_md=__doc__,
+)
+def lead_flow():
+    batch_id = tasks.open_batch()
+    sources = tasks.sources(batch_id)
+    pulled = tasks.pull.partial(batch_id=batch_id).expand(source=sources)
+    river = [
+        stage(batch_id)
+        for stage in (tasks.quality, tasks.identity, tasks.enrich, tasks.score, tasks.route, tasks.push)
+    ]
+    pulled >> river[0]
+    for before, after in zip(river, river[1:], strict=False):
+        before >> after
+    [batch_id, sources, pulled, *river] >> tasks.watch()
+
+
+lead_flow()

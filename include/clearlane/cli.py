@@ -1,0 +1,306 @@
+"""The command line: try a policy on files, ask the ledger why, work the quarantine, check the promises.
+
+Exit codes: 0 yes, 1 the answer is no (errors found, an invariant broken), 2 the input cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+policy_app = typer.Typer(help="Check, publish and compare the policy files.", no_args_is_help=True)
+quarantine_app = typer.Typer(help="Records kept whole because they could not be used.", no_args_is_help=True)
+app.add_typer(policy_app, name="policy")
+app.add_typer(quarantine_app, name="quarantine")
+
+out = Console()
+err = Console(stderr=True, highlight=False)
+DEFAULT_POLICY = Path(__file__).resolve().parents[1] / "policy"
+
+PolicyDir = Annotated[Path, typer.Option("--policy", help="folder with the policy files")]
+Leads = Annotated[Path, typer.Option(help="CSV or Parquet: lead_id and attributes")]
+Activities = Annotated[Path | None, typer.Option(help="CSV or Parquet: lead_id, type, occurred_at")]
+Accounts = Annotated[Path | None, typer.Option(help="CSV or Parquet: account_id and attributes")]
+AsOf = Annotated[str, typer.Option("--as-of", help="ISO 8601 moment; UTC unless it carries a zone")]
+Out = Annotated[Path, typer.Option(help="file to write, CSV or Parquet by its ending")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+By = Annotated[str, typer.Option(help="who does this")]
+Because = Annotated[str, typer.Option(help="why")]
+
+
+# --- files in, files out ----------------------------------------------------------------------
+
+
+@app.command()
+def score(
+    policy: PolicyDir,
+    leads: Leads,
+    as_of: AsOf,
+    out: Out,
+    activities: Activities = None,
+    accounts: Accounts = None,
+    engine: Annotated[str, typer.Option(help="duckdb")] = "duckdb",
+) -> None:
+    """Score leads from a file with a policy folder: no server, no Airflow."""
+    from clearlane.score import score_files
+
+    if engine != "duckdb":
+        _stop(f"--engine: found {engine!r}, allowed: duckdb")
+    with _readable():
+        score_files(policy, leads, activities, accounts, _moment(as_of), out)
+
+
+@app.command()
+def route(
+    policy: PolicyDir,
+    leads: Leads,
+    as_of: AsOf,
+    out: Out,
+    activities: Activities = None,
+    accounts: Accounts = None,
+) -> None:
+    """Route leads from a file with a policy folder: who would get them, and why."""
+    from clearlane.route import route_files
+
+    with _readable():
+        route_files(policy, leads, activities, accounts, _moment(as_of), out)
+
+
+# --- policy -----------------------------------------------------------------------------------
+
+
+@policy_app.command("check")
+def policy_check(folder: Annotated[Path, typer.Argument(help="policy folder")] = DEFAULT_POLICY) -> None:
+    """Name every error of a policy folder at once: file, line, what was found, what is allowed."""
+    from clearlane.policy import check
+
+    report = check(folder)
+    for warning in report.warnings:
+        err.print(f"warning: {warning}", markup=False, soft_wrap=True)
+    for error in report.errors:
+        err.print(str(error), markup=False, soft_wrap=True)
+    if report.errors:
+        raise typer.Exit(1)
+
+
+@policy_app.command("publish")
+def policy_publish(
+    by: By,
+    because: Because,
+    folder: Annotated[Path, typer.Argument(help="policy folder")] = DEFAULT_POLICY,
+    in_force_from: Annotated[str | None, typer.Option("--from", help="ISO 8601 moment; default: now")] = None,
+) -> None:
+    """Put the policy files in force; DAGs use the published version."""
+    from clearlane import policy
+
+    moment = _moment(in_force_from) if in_force_from else _now()
+    with _readable(), _ledger() as connection:
+        published = policy.publish(connection, folder, by=by, because=because, in_force_from=moment)
+    for name, digest in published.items():
+        out.print(f"{name} {digest[:12]} in force", highlight=False)
+    if not published:
+        out.print("nothing changed: these versions are in force already")
+
+
+# --- the ledger -------------------------------------------------------------------------------
+
+
+@app.command()
+def migrate() -> None:
+    """Create the ledger's tables, or bring them up to date."""
+    from clearlane.ledger import migrate as migrated
+
+    migrated(_ledger_url())
+
+
+@app.command()
+def explain(lead: Annotated[str, typer.Argument(help="lead id, SOURCE:ID, or e-mail")], as_json: Json = False) -> None:
+    """The whole story of a lead on one screen."""
+    from clearlane import explain as stories
+
+    with _ledger() as connection:
+        try:
+            told = stories.story(connection, lead)
+        except stories.Unknown as unknown:
+            _stop(str(unknown), code=1)
+    if as_json:
+        typer.echo(json.dumps(stories.as_json(told), ensure_ascii=False, indent=1))
+        return
+    out.print(f"[bold]{lead}[/bold]  {told.lead_id}\n{told.headline}", highlight=False)
+    for section in told.sections:
+        table = Table(title=section.title, title_justify="left", show_header=False, box=None, pad_edge=False)
+        table.add_column(no_wrap=True, style="cyan")
+        table.add_column(overflow="fold")
+        for line in section.lines:
+            table.add_row(line.label, line.text)
+        out.print(table)
+
+
+@app.command()
+def doctor(
+    as_json: Json = False,
+    folder: Annotated[Path, typer.Option("--policy", help="policy folder to compare")] = DEFAULT_POLICY,
+) -> None:
+    """Check the promises on the ledger; exit 1 with the offenders when one is broken."""
+    from clearlane import policy
+    from clearlane.ledger import doctor as examination
+
+    with _ledger() as connection:
+        findings = examination.examine(connection)
+        unpublished = policy.unpublished(connection, folder, _now()) if folder.is_dir() else ()
+    if as_json:
+        typer.echo(json.dumps({"checks": examination.as_json(findings), "unpublished": list(unpublished)}, indent=1))
+    else:
+        _print_findings(findings)
+        for name in unpublished:
+            out.print(f"[yellow]edited, not in force[/yellow] {name}.yaml: `clearlane policy publish` puts it in force")
+    if any(finding.count for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print_findings(findings: Any) -> None:
+    table = Table(box=None, show_header=False)
+    for finding in findings:
+        mark = f"[red]{finding.count} broken[/red]" if finding.count else "[green]kept[/green]"
+        table.add_row(mark, finding.check.promise, ", ".join(finding.offenders))
+    out.print(table)
+
+
+@app.command()
+def report(as_json: Json = False, top: Annotated[int, typer.Option(help="hottest leads shown")] = 10) -> None:
+    """Where the leads are, by band and team; the hottest ones; what is in quarantine and why."""
+    from clearlane import report as reports
+
+    with _ledger() as connection:
+        figures = reports.figures(connection, top)
+    if as_json:
+        typer.echo(json.dumps(reports.as_json(figures), ensure_ascii=False, indent=1, default=str))
+        return
+    for table in reports.tables(figures):
+        out.print(table)
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Option("--out", help="folder to write the exports to")],
+    end: Annotated[str, typer.Option(help="the moment up to which the company has lived")],
+    seed: Annotated[int, typer.Option(help="the same seed and end give the same files")] = 7,
+    days: int = 7,
+    leads: int = 3000,
+) -> None:
+    """Write the generated exports of the default company."""
+    from clearlane.sample import write
+
+    write(folder, end=_moment(end), seed=seed, days=days, leads=leads)
+
+
+# --- quarantine -------------------------------------------------------------------------------
+
+
+@quarantine_app.command("list")
+def quarantine_list(as_json: Json = False) -> None:
+    """The open records with their reasons."""
+    from clearlane.quality import quarantine
+
+    with _ledger() as connection:
+        entries = quarantine.listed(connection)
+    if as_json:
+        typer.echo(json.dumps([quarantine.as_json(entry) for entry in entries], ensure_ascii=False, indent=1))
+        return
+    table = Table("record", "from", "since", "why", box=None)
+    for entry in entries:
+        table.add_row(str(entry.seq), entry.origin, f"{entry.since:%Y-%m-%d %H:%M}", entry.why)
+    out.print(table)
+
+
+@quarantine_app.command("show")
+def quarantine_show(record: int) -> None:
+    """One record, whole."""
+    from clearlane.quality import quarantine
+
+    with _ledger() as connection:
+        typer.echo(json.dumps(quarantine.as_json(quarantine.shown(connection, record)), ensure_ascii=False, indent=1))
+
+
+@quarantine_app.command("replay")
+def quarantine_replay(records: list[int], by: By, because: Because) -> None:
+    """Map the records again and hand them to the next run."""
+    from clearlane import policy
+    from clearlane.quality import quarantine
+
+    with _ledger() as connection:
+        sources = policy.stored(connection, policy.in_force(connection, _now())).sources
+        count = quarantine.replay(connection, records, by=by, because=because, sources=sources)
+    out.print(f"{count} records wait for the next run")
+
+
+@quarantine_app.command("dismiss")
+def quarantine_dismiss(records: list[int], by: By, because: Because) -> None:
+    """Close the records: nobody will use them. They are kept."""
+    from clearlane.quality import quarantine
+
+    with _ledger() as connection:
+        out.print(f"{quarantine.dismiss(connection, records, by=by, because=because)} records dismissed")
+
+
+# --- borders ----------------------------------------------------------------------------------
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        _stop(f"not a moment: {text!r}; give ISO 8601, as in 2026-11-22T09:00:00Z")
+    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _ledger_url() -> str:
+    url = os.environ.get("CLEARLANE_LEDGER_URL")
+    if not url:
+        _stop("CLEARLANE_LEDGER_URL is not set: name the ledger's database, postgresql://USER@HOST/DATABASE")
+    return url
+
+
+@contextmanager
+def _ledger() -> Iterator[Any]:
+    from clearlane.ledger import connect
+
+    engine = connect(_ledger_url())
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Input that cannot be read ends with its own sentence and exit code 2."""
+    from clearlane.policy import PolicyErrors
+    from clearlane.score import Unreadable
+
+    try:
+        yield
+    except PolicyErrors as errors:
+        _stop("\n".join(map(str, errors.errors)))
+    except (Unreadable, FileNotFoundError) as unreadable:
+        _stop(str(unreadable))
+
+
+def _stop(sentence: str, code: int = 2) -> NoReturn:
+    err.print(sentence, markup=False, soft_wrap=True)
+    raise typer.Exit(code)

@@ -1,0 +1,212 @@
+"""The whole story of a lead: what came from where, who it is, what it scored, where it went, what was pushed.
+
+A story is sections of lines, each line a moment or a label and a sentence; the CLI prints it, `--json` dumps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, RowMapping
+
+from clearlane import policy
+from clearlane.route import trace
+from clearlane.score import explain as explain_score
+
+
+class Unknown(LookupError):
+    """No lead goes by that name; the text says what may be given."""
+
+
+@dataclass(frozen=True)
+class Line:
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Story:
+    lead_id: UUID
+    headline: str
+    sections: tuple[Section, ...]
+
+
+def story(connection: Connection, name: str) -> Story:
+    """The story of a lead named by its id, `source:external id`, or e-mail address."""
+    lead_id = find(connection, name)
+    place = _rows(connection, "select * from place where lead_id = :id", lead_id)[0]
+    return Story(lead_id, _headline(place), tuple(filter(lambda s: s.lines, _sections(connection, lead_id))))
+
+
+def find(connection: Connection, name: str) -> UUID:
+    """The survivor of the lead that goes by this name."""
+    found = connection.execute(
+        sa.text(
+            """
+            select survivor_id from lead where lead_id::text = :name or source || ':' || external_id = :name
+            union select l.survivor_id from lead_key k join lead l using (lead_id)
+            where k.kind = 'email' and k.value = lower(:name)
+            """
+        ),
+        {"name": name},
+    ).scalars()
+    match list(found):
+        case [one]:
+            return UUID(str(one))
+        case []:
+            raise Unknown(f"no lead goes by {name!r}: give a lead id, SOURCE:EXTERNAL_ID, or an e-mail address")
+        case several:
+            raise Unknown(f"{name!r} names {len(several)} leads: {', '.join(map(str, several))}")
+
+
+def as_json(told: Story) -> Mapping[str, Any]:
+    return {
+        "lead_id": str(told.lead_id),
+        "headline": told.headline,
+        "sections": {s.title: [{"label": x.label, "text": x.text} for x in s.lines] for s in told.sections},
+    }
+
+
+def _sections(connection: Connection, lead_id: UUID) -> Sequence[Section]:
+    return (
+        Section("Came in", _came_in(connection, lead_id)),
+        Section("Who it is", _who(connection, lead_id)),
+        Section("Known", _known(connection, lead_id)),
+        Section("Did", _did(connection, lead_id)),
+        Section("Scored", _scored(connection, lead_id)),
+        Section("Routed", _routed(connection, lead_id)),
+        Section("Pushed", _pushed(connection, lead_id)),
+    )
+
+
+def _headline(place: RowMapping) -> str:
+    who = " ".join(filter(None, (place["rep_id"] and f"to {place['rep_id']}", place["team"] and f"({place['team']})")))
+    return f"{place['place']} {who}".strip() + f" since {place['since']:%Y-%m-%d %H:%M} UTC: {place['because']}"
+
+
+def _came_in(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
+    rows = _rows(
+        connection,
+        """
+        select i.source, i.external_id, i.file, i.line, r.valid_from, i.seq,
+               (select string_agg(n.field || ' emptied: ' || n.rule, '; ') from quality_note n where n.seq = i.seq) notes
+        from lead l join lead_revision r using (lead_id) join inbox i using (seq)
+        where l.survivor_id = :id order by r.valid_from, i.seq
+        """,
+        lead_id,
+    )
+    return tuple(
+        Line(
+            f"{row['valid_from']:%Y-%m-%d %H:%M}",
+            f"{row['source']}:{row['external_id']} from {row['file'] or 'a query'}"
+            + (f" line {row['line']}" if row["line"] else "")
+            + (f" ({row['notes']})" if row["notes"] else ""),
+        )
+        for row in rows
+    )
+
+
+def _who(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
+    merged = _rows(
+        connection,
+        """
+        select m.*, l.source, l.external_id from merge m join lead l on l.lead_id = m.loser_id
+        where m.survivor_id = :id and m.undone_at is null order by m.merged_seq
+        """,
+        lead_id,
+    )
+    lead = _rows(connection, "select * from lead where lead_id = :id", lead_id)[0]
+    account = _rows(
+        connection,
+        "select name from account_revision where account_id = :id order by valid_from desc, revision_id desc limit 1",
+        lead["account_id"],
+    )
+    lines = [Line("merged", f"{m['source']}:{m['external_id']} is the same person by {m['rule']}") for m in merged]
+    if lead["contact_id"]:
+        lines.append(Line("contact", f"an existing contact, {lead['contact_id']}"))
+    if account:
+        lines.append(Line("account", f"{account[0]['name']}, by {lead['account_rule']}"))
+    return tuple(lines)
+
+
+def _known(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
+    rows = _rows(
+        connection,
+        "select * from lead_profile where lead_id = :id order by valid_from desc, profile_id desc limit 1",
+        lead_id,
+    )
+    return tuple(
+        Line(str(name), f"{value} (from {row['provenance'].get(name, '?')})")
+        for row in rows
+        for name, value in sorted({**row["attributes"], "kind": row["kind"]}.items())
+        if value not in (None, "")
+    )
+
+
+def _did(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
+    rows = _rows(
+        connection,
+        """
+        select a.type, count(*) n, max(a.occurred_at) last from activity a join lead l using (lead_id)
+        where l.survivor_id = :id group by a.type order by last desc
+        """,
+        lead_id,
+    )
+    return tuple(Line(f"{row['last']:%Y-%m-%d %H:%M}", f"{row['type']} × {row['n']}") for row in rows)
+
+
+def _scored(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
+    rows = _rows(connection, "select * from score where lead_id = :id order by as_of desc, score_id desc limit 1", lead_id)
+    return tuple(line for row in rows for line in _score_lines(connection, row))
+
+
+def _score_lines(connection: Connection, row: RowMapping) -> Sequence[Line]:
+    scoring = policy.stored(connection, {"scoring": row["policy_hash"]}).scoring
+    total = Line(
+        f"{row['score']}",
+        f"{row['band']}, grade {row['grade']}, {row['stage']} as of {row['as_of']:%Y-%m-%d %H:%M}: "
+        f"fit {row['fit']:g}, engagement {row['engagement']:g}, negative {row['negative']:g}"
+        + (f"; disqualified by {row['disqualified']}" if row["disqualified"] else ""),
+    )
+    rules = explain_score(connection, scoring, row["lead_id"], row["as_of"])
+    return (total, *(Line(f"{rule.points:+g}", f"{rule.id}: {rule.because}{_seen(rule)}") for rule in rules))
+
+
+def _seen(rule: Any) -> str:
+    return f" [{', '.join(f'{k} = {v}' for k, v in rule.seen.items())}]" if rule.seen else ""
+
+
+def _routed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
+    rows = _rows(connection, "select * from decision where lead_id = :id order by decision_seq", lead_id)
+    return tuple(
+        Line(f"#{row['decision_seq']} {row['as_of']:%Y-%m-%d %H:%M}", text)
+        for row in rows
+        for text in (f"{row['mode']}: {row['because']}", *trace(connection, row))
+    )
+
+
+def _pushed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
+    rows = _rows(connection, "select * from outbox where lead_id = :id order by outbox_id", lead_id)
+    return tuple(
+        Line(
+            row["state"],
+            f"{row['source']}:{row['external_id']} owner {row['fields'].get('owner') or '–'}"
+            + (f" at {row['sent_at']:%Y-%m-%d %H:%M}" if row["sent_at"] else "")
+            + (f": {row['error']}" if row["error"] else ""),
+        )
+        for row in rows
+    )
+
+
+def _rows(connection: Connection, statement: str, lead_id: Any) -> Sequence[RowMapping]:
+    return connection.execute(sa.text(statement), {"id": lead_id}).mappings().all()

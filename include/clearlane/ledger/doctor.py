@@ -1,0 +1,167 @@
+"""The invariants of the ledger as questions a live ledger can be asked: each answer is a list of offenders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+
+@dataclass(frozen=True)
+class Check:
+    """A promise and the query that finds what breaks it: one column, the offender."""
+
+    id: str
+    promise: str
+    offenders: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    check: Check
+    offenders: tuple[str, ...]
+    """at most `limit` of them"""
+    count: int
+
+
+CHECKS = (
+    Check(
+        "inbox_adds_up",
+        "consumed + duplicate + quarantined + waiting = received, per run and object",
+        """
+        select d.batch_id || ' ' || d.source || ' ' || d.object
+        from delivery d
+        where d.received <> d.duplicate + (
+            select count(*) from inbox i
+            where i.first_batch = d.batch_id and i.source = d.source and i.object = d.object
+              and i.state in ('consumed', 'quarantined', 'waiting'))
+        """,
+    ),
+    Check(
+        "inbox_is_delivered",
+        "each inbox record belongs to a delivery that counted it",
+        """
+        select i.seq::text from inbox i
+        where i.first_batch is not null and not exists (
+            select from delivery d
+            where (d.batch_id, d.source, d.object) = (i.first_batch, i.source, i.object))
+        """,
+    ),
+    Check(
+        "quarantine_has_reasons",
+        "a quarantined record names its reasons, and only quarantined records are open there",
+        """
+        select i.seq::text from inbox i left join quarantine q using (seq)
+        where i.state = 'quarantined' and (q.seq is null or jsonb_array_length(q.reasons) = 0)
+        union all
+        select q.seq::text from quarantine q join inbox i using (seq)
+        where q.state = 'open' and i.state <> 'quarantined'
+        """,
+    ),
+    Check(
+        "consumed_is_kept",
+        "a consumed lead record left a revision, a consumed activity an activity",
+        """
+        select i.seq::text from inbox i
+        where i.state = 'consumed' and i.object = 'leads' and not exists (
+            select from lead l join lead_revision r using (lead_id)
+            where (l.source, l.external_id) = (i.source, i.external_id))
+        union all
+        select i.seq::text from inbox i
+        where i.state = 'consumed' and i.object = 'activities'
+          and not exists (select from activity a where a.seq = i.seq)
+        """,
+    ),
+    Check(
+        "one_place",
+        "every lead has exactly one place",
+        "select l.lead_id::text from lead l where not exists (select from place p where p.lead_id = l.lead_id)",
+    ),
+    Check(
+        "owned_is_assigned",
+        "a lead is owned exactly when it has an open assignment, to the same rep",
+        """
+        select coalesce(p.lead_id, a.lead_id)::text
+        from (select * from place where place = 'owned') p
+        full join (select * from assignment where ended_at is null) a using (lead_id)
+        where p.lead_id is null or a.lead_id is null or p.rep_id is distinct from a.rep_id
+        """,
+    ),
+    Check(
+        "merged_is_closed",
+        "a merged lead is closed, points at a survivor that survives, and has an open merge record",
+        """
+        select l.lead_id::text from lead l
+        join lead s on s.lead_id = l.survivor_id
+        left join place p on p.lead_id = l.lead_id
+        left join merge m on m.loser_id = l.lead_id and m.undone_at is null
+        where l.survivor_id <> l.lead_id
+          and (s.survivor_id <> s.lead_id or p.place is distinct from 'closed'
+               or m.survivor_id is distinct from l.survivor_id)
+        """,
+    ),
+    Check(
+        "decisions_are_complete",
+        "a live decision that names a rep has an assignment, and every pick by turn is charged once",
+        """
+        select d.decision_seq::text from decision d
+        where d.mode = 'live' and d.rep_id is not null and d.rotation is not null
+          and (select count(*) from turn t
+               where t.decision_seq = d.decision_seq and t.kind = 'turn' and t.rep_id = d.rep_id) <> 1
+        union all
+        select a.assignment_id::text from assignment a
+        where a.by = 'clearlane' and a.decision_seq is null
+        """,
+    ),
+    Check(
+        "shadow_is_silent",
+        "a shadow decision left no assignment, turn, clock or write",
+        """
+        select d.decision_seq::text from decision d
+        where d.mode = 'shadow' and (
+            exists (select from assignment x where x.decision_seq = d.decision_seq)
+            or exists (select from turn x where x.decision_seq = d.decision_seq)
+            or exists (select from sla_clock x where x.decision_seq = d.decision_seq)
+            or exists (select from outbox x where x.decision_seq = d.decision_seq))
+        """,
+    ),
+    Check(
+        "outbox_is_owed_once",
+        "one write per record and decision; a sent write has its moment",
+        """
+        select min(outbox_id)::text from outbox
+        group by source, object, external_id, decision_seq having count(*) > 1
+        union all
+        select outbox_id::text from outbox where (state = 'sent') <> (sent_at is not null)
+        """,
+    ),
+    Check(
+        "policy_is_stored",
+        "every policy version that a run or a decision names is stored",
+        """
+        select distinct pinned.value
+        from (select policy from batch union all select policy from decision) x
+        cross join lateral jsonb_each_text(x.policy) pinned
+        where not exists (select from policy_file f where f.hash = pinned.value)
+        """,
+    ),
+)
+
+
+def examine(connection: Connection, limit: int = 20) -> tuple[Finding, ...]:
+    """Every check with its offenders; a healthy ledger has none."""
+    return tuple(_finding(connection, check, limit) for check in CHECKS)
+
+
+def _finding(connection: Connection, check: Check, limit: int) -> Finding:
+    found = connection.execute(sa.text(f"select * from ({check.offenders}) offender(id)")).scalars().all()
+    return Finding(check, tuple(found[:limit]), len(found))
+
+
+def as_json(findings: tuple[Finding, ...]) -> list[Mapping[str, object]]:
+    return [
+        {"check": f.check.id, "promise": f.check.promise, "count": f.count, "offenders": list(f.offenders)}
+        for f in findings
+    ]

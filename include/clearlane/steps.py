@@ -1,0 +1,144 @@
+"""One short function per stage: load, stage, save, counts. What a DAG task calls, and what tests call.
+
+Each opens its own transactions on the ledger, may be run again at any time, and returns counts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from clearlane import connectors, ledger, policy
+from clearlane import enrich as _enrich
+from clearlane import identity as _identity
+from clearlane import push as _push
+from clearlane import quality as _quality
+from clearlane import route as _route
+from clearlane import score as _score
+from clearlane.ledger import Batch, batch_of
+from clearlane.policy.model import Policy
+
+Counts = Mapping[str, int]
+Secrets = Callable[[str], str]
+STAGES = ("pull", "quality", "identity", "enrich", "score", "route", "push")
+
+
+def open_batch(engine: Engine, *, sources: Sequence[str] = (), as_of: datetime, **run: Any) -> Batch:
+    """Write the run's batch row once, pinning the policy in force at `as_of` for all its tasks.
+
+    No `sources` means all of sources.yaml; an unknown one is a LookupError that names the known ones.
+    """
+    with engine.begin() as connection:
+        hashes = policy.in_force(connection, as_of)
+        known = tuple(policy.stored(connection, hashes).sources.sources)
+        unknown = sorted(set(sources) - set(known))
+        if unknown:
+            raise LookupError(f"unknown source {', '.join(unknown)}: sources.yaml names {', '.join(known)}")
+        return ledger.open_batch(
+            connection, sources=tuple(sources) or known, as_of=as_of, policy=dict(hashes), **run
+        )
+
+
+def pull(engine: Engine, batch_id: str, source: str, secrets: Secrets) -> Counts:
+    """Read one source for the batch's interval into the inbox."""
+    return _staged(engine, batch_id, lambda c, p, b: connectors.pull(c, p.sources.sources[source], b, secrets))
+
+
+def quality(engine: Engine, batch_id: str, docs_dir: Path | None = None, *, lane: str = "gx") -> Counts:
+    """Judge the batch against the contract; raises `quality.Stopped` after its verdicts are saved."""
+    with engine.begin() as connection:
+        run, pinned = _run(connection, batch_id)
+        verdict = _quality.run(connection, pinned, run, docs_dir=docs_dir, engine=lane)
+    return _counts(_quality.passed(verdict))
+
+
+def identity(engine: Engine, batch_id: str) -> Counts:
+    """Turn the batch's records into leads, accounts, activities; merge, match, and list the work."""
+    return _staged(engine, batch_id, _identity.run)
+
+
+def enrich(engine: Engine, batch_id: str) -> Counts:
+    """Add what providers know and write the profiles that rules read."""
+    return _staged(engine, batch_id, _enrich.run)
+
+
+def score(engine: Engine, batch_id: str) -> Counts:
+    """Score the batch's leads as of the run's moment."""
+    return _staged(engine, batch_id, _score.run)
+
+
+def route(engine: Engine, batch_id: str) -> Counts:
+    """Decide for the batch's leads, hottest first, in chunks that each hold the routing lock."""
+    with engine.connect() as connection:
+        run, pinned = _run(connection, batch_id)
+        chunks = _route.chunks(connection, run)
+    totals: dict[str, int] = {}
+    for chunk in chunks:
+        with engine.begin() as connection:
+            for name, count in _counts(_route.run_chunk(connection, pinned, run, chunk)).items():
+                totals[name] = totals.get(name, 0) + count
+    return totals
+
+
+def owe(engine: Engine, batch_id: str) -> Counts:
+    """Write what the batch's live decisions owe to the sources into the outbox."""
+    return _staged(engine, batch_id, _push.owe)
+
+
+def drain(engine: Engine, at: datetime, secrets: Secrets, *, dry_run: bool, limit: int = 10_000) -> Counts:
+    """Send what is owed to the sources; a dry run counts it and sends nothing."""
+    with engine.begin() as connection:
+        sources = policy.stored(connection, policy.in_force(connection, at)).sources
+    return _push.drain(engine, sources, at, secrets, dry_run=dry_run, limit=limit)
+
+
+def close(engine: Engine, batch_id: str) -> None:
+    """Note that the run has come to its end."""
+    with engine.begin() as connection:
+        ledger.close_batch(connection, batch_of(connection, batch_id).batch_id)
+
+
+def push(engine: Engine, batch_id: str, at: datetime, secrets: Secrets) -> Counts:
+    """Write what the batch owes into the outbox and, in a live run that is not dry, send what is owed."""
+    owed = owe(engine, batch_id)
+    with engine.connect() as connection:
+        run, _ = _run(connection, batch_id)
+    sent = drain(engine, at, secrets, dry_run=run.dry_run or not run.live)
+    return {**owed, **sent}
+
+
+def river(engine: Engine, batch_id: str, at: datetime, secrets: Secrets, *, lane: str = "plain") -> Counts:
+    """All stages in this process, one after the other, for a handful of leads."""
+    with engine.connect() as connection:
+        run, _ = _run(connection, batch_id)
+    for source in run.sources:
+        pull(engine, batch_id, source, secrets)
+    quality(engine, batch_id, lane=lane)
+    for stage in (identity, enrich, score):
+        stage(engine, batch_id)
+    counts = {**route(engine, batch_id), **push(engine, batch_id, at, secrets)}
+    close(engine, batch_id)
+    return counts
+
+
+def _run(connection: Connection, batch_id: str) -> tuple[Batch, Policy]:
+    run = batch_of(connection, batch_id)
+    return run, policy.stored(connection, run.policy)
+
+
+def _staged(engine: Engine, batch_id: str, stage: Callable[[Connection, Policy, Batch], object]) -> Counts:
+    with engine.begin() as connection:
+        run, pinned = _run(connection, batch_id)
+        return _counts(stage(connection, pinned, run))
+
+
+def _counts(result: object) -> Counts:
+    if is_dataclass(result) and not isinstance(result, type):
+        return {name: int(count) for name, count in asdict(result).items()}
+    assert isinstance(result, Mapping)
+    return {str(name): int(count) for name, count in result.items()}

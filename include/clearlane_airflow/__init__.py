@@ -1,0 +1,1 @@
+"""The glue between Airflow and the library: assets, defaults, connections, and the tasks of the DAGs."""

@@ -1,0 +1,48 @@
+"""From Airflow connections to plain addresses: the only place where credentials are read."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+LEDGER = "clearlane_ledger"
+LEDGER_URL = "CLEARLANE_LEDGER_URL"
+
+
+def address(name: str) -> str:
+    """The address of a connection, credentials included; never log it."""
+    from airflow.sdk import BaseHook
+
+    return BaseHook.get_connection(name).get_uri()
+
+
+def ledger_url() -> str:
+    """The ledger's address: the connection `clearlane_ledger`, or CLEARLANE_LEDGER_URL where there is none."""
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return address(LEDGER)
+    except AirflowNotFoundException:
+        if LEDGER_URL in os.environ:
+            return os.environ[LEDGER_URL]
+        raise
+
+
+@lru_cache(maxsize=1)
+def _engine(url: str) -> Engine:
+    from clearlane.ledger import connect
+
+    return connect(url)
+
+
+def ledger() -> Engine:
+    return _engine(ledger_url())
+
+
+def dry_run_by_default() -> bool:
+    """CLEARLANE_DRY_RUN: true unless it says false; what writes outward is off until it is asked for."""
+    return os.environ.get("CLEARLANE_DRY_RUN", "true").strip().lower() != "false"

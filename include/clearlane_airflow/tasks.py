@@ -1,0 +1,152 @@
+"""The tasks of the DAGs: each opens the ledger, calls one step of the library, and hands on ids and counts."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import TriggerRule, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from clearlane_airflow.assets import OUTBOX
+from clearlane_airflow.connections import address, dry_run_by_default, ledger
+
+Counts = dict[str, int]
+
+
+@task
+def open_batch(params: dict[str, Any] | None = None, dag_run: Any = None) -> str:
+    """Freeze what this run works on: window, moment, mode, sources and policy."""
+    from clearlane import steps
+
+    asked = params or {}
+    window = _window(dag_run)
+    batch = steps.open_batch(
+        ledger(),
+        dag_id=dag_run.dag_id,
+        run_id=dag_run.run_id,
+        run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
+        mode=asked.get("mode", "auto"),
+        dry_run=_dry_run(asked),
+        window=window,
+        as_of=window[1] if window else _now(),
+        sources=asked.get("sources") or (),
+        code_version=code_version(),
+    )
+    return str(batch.batch_id)
+
+
+@task
+def sources(batch_id: str) -> list[str]:
+    """The sources this run pulls, one mapped task each."""
+    from clearlane.ledger import batch_of
+
+    with ledger().connect() as connection:
+        return list(batch_of(connection, batch_id).sources)
+
+
+@task(map_index_template="{{ source }}")
+def pull(batch_id: str, source: str) -> Counts:
+    """Read one source for the run's interval into the inbox."""
+    from airflow.sdk import get_current_context
+
+    from clearlane import steps
+
+    get_current_context()["source"] = source  # type: ignore[typeddict-unknown-key]
+    return dict(steps.pull(ledger(), batch_id, source, address))
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE)
+def quality(batch_id: str) -> Counts:
+    """Judge the batch against the contract; what cannot be used goes to quarantine."""
+    from clearlane import steps
+    from clearlane.quality import Stopped
+
+    try:
+        return dict(steps.quality(ledger(), batch_id, _data_docs()))
+    except Stopped as stop:
+        raise AirflowFailException(str(stop)) from stop
+
+
+@task
+def identity(batch_id: str) -> Counts:
+    """Find out who the records are: de-duplicate, join contacts, match accounts."""
+    from clearlane import steps
+
+    return dict(steps.identity(ledger(), batch_id))
+
+
+@task
+def enrich(batch_id: str) -> Counts:
+    """Add what providers know; decide the kind of each inquiry."""
+    from clearlane import steps
+
+    return dict(steps.enrich(ledger(), batch_id))
+
+
+@task
+def score(batch_id: str) -> Counts:
+    """Score fit, engagement and negative rules as of the run's moment."""
+    from clearlane import steps
+
+    return dict(steps.score(ledger(), batch_id))
+
+
+@task
+def route(batch_id: str) -> Counts:
+    """Decide who gets each lead, hottest first, with reasons."""
+    from clearlane import steps
+
+    return dict(steps.route(ledger(), batch_id))
+
+
+@task(outlets=[OUTBOX])
+def push(batch_id: str) -> Counts:
+    """Put what is owed to the sources into the outbox and send it, unless the run is dry or in shadow."""
+    from clearlane import steps
+
+    counts = dict(steps.push(ledger(), batch_id, _now(), address))
+    steps.close(ledger(), batch_id)
+    return counts
+
+
+@task
+def drain(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
+    """Send what is left in the outbox; a backfill of an old interval sends nothing."""
+    from clearlane import steps
+
+    old = str(getattr(dag_run.run_type, "value", dag_run.run_type)) == "backfill"
+    return dict(steps.drain(ledger(), _now(), address, dry_run=old or _dry_run(params or {})))
+
+
+@task(trigger_rule=TriggerRule.ONE_FAILED, retries=0)
+def watch() -> None:
+    """Fail the run when any task failed: without it a failed source would leave a green run."""
+    raise AirflowFailException("a task of this run failed: see the red task; the others went on")
+
+
+def code_version() -> str:
+    """What ran: the library's version and, where the deployment names it, the commit."""
+    from clearlane import __version__
+
+    return "+".join(filter(None, (__version__, os.environ.get("CLEARLANE_COMMIT"))))
+
+
+def _window(dag_run: Any) -> tuple[datetime, datetime] | None:
+    start, end = dag_run.data_interval_start, dag_run.data_interval_end
+    return (start, end) if start and end and start < end else None
+
+
+def _dry_run(asked: dict[str, Any]) -> bool:
+    answer = asked.get("dry_run")
+    return dry_run_by_default() if answer is None else bool(answer)
+
+
+def _data_docs() -> Path:
+    return Path(os.environ.get("CLEARLANE_DATA_DOCS", Path(os.environ.get("AIRFLOW_HOME", ".")) / "data_docs"))
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
