@@ -1,0 +1,1 @@
+"""Are the records of a batch usable? The contract, its two engines, and quarantine."""
