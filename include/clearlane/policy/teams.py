@@ -1,0 +1,168 @@
+"""teams.yaml: who sells, when they work, how much they take, and in which teams they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import holidays as holiday_calendars
+from pydantic import Field, model_validator
+
+from clearlane.policy.conditions import unique
+from clearlane.policy.document import Document
+from clearlane.policy.model import Caps, Hours, Rep, Team, Teams, TimeOff
+from clearlane.policy.problems import Path, nearest, shown
+from clearlane.policy.shapes import Day, FileShape, HoursText, Shape, Zone
+
+
+class CapsShape(Shape):
+    day: int | None = Field(None, ge=0)
+    week: int | None = Field(None, ge=0)
+    open: int | None = Field(None, ge=0)
+
+
+class TimeOffShape(Shape):
+    first: Day
+    last: Day
+    because: str
+
+
+class DefaultsShape(Shape):
+    hours: str | None = None
+    caps: CapsShape = CapsShape()
+
+
+class RepShape(Shape):
+    id: str
+    name: str
+    email: str
+    role: str
+    zone: Zone
+    hours: str | None = None
+    holidays: str | None = None
+    time_off: list[TimeOffShape] = []
+    caps: CapsShape | None = None
+    ramp: list[float] = []
+    active_from: Day | None = None
+    active_until: Day | None = None
+    sells: bool = True
+    languages: list[str] = []
+    known_as: dict[str, list[str]] = {}
+
+
+class MemberShape(Shape):
+    """`ana_silva`, or `{rep: ana_silva, weight: 0.5}`."""
+
+    rep: str
+    weight: float = Field(1.0, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_word(cls, value: Any) -> Any:
+        return {"rep": value} if isinstance(value, str) else value
+
+
+class TeamShape(Shape):
+    id: str
+    name: str
+    members: list[MemberShape] = []
+    manager: str | None = None
+    queue_owner: str | None = None
+    queue: str | None = None
+
+
+class TeamsShape(FileShape):
+    hours: dict[str, HoursText] = {}
+    defaults: DefaultsShape = DefaultsShape()
+    reps: list[RepShape] = []
+    teams: list[TeamShape] = []
+
+
+EMPTY = Teams({}, {})
+
+
+def built(document: Document, shape: TeamsShape) -> Teams:
+    """Reps and teams by id; names that point nowhere are reported."""
+    unique(document, ("reps",), (rep.id for rep in shape.reps), "id")
+    unique(document, ("teams",), (team.id for team in shape.teams), "id")
+    reps = {rep.id: _rep(document, ("reps", index), rep, shape) for index, rep in enumerate(shape.reps)}
+    teams = {team.id: _team(document, ("teams", index), team, reps) for index, team in enumerate(shape.teams)}
+    _check_aliases(document, shape)
+    return Teams(reps, teams)
+
+
+def _rep(document: Document, path: Path, shape: RepShape, file: TeamsShape) -> Rep:
+    _check_rep(document, path, shape)
+    caps = shape.caps or file.defaults.caps
+    return Rep(
+        id=shape.id,
+        name=shape.name,
+        email=shape.email,
+        role=shape.role,
+        zone=shape.zone,
+        hours=_hours(document, path, shape.hours or file.defaults.hours, file.hours),
+        holidays=shape.holidays,
+        time_off=tuple(TimeOff(off.first, off.last, off.because) for off in shape.time_off),
+        caps=Caps(caps.day, caps.week, caps.open),
+        ramp=tuple(shape.ramp),
+        active_from=shape.active_from,
+        active_until=shape.active_until,
+        sells=shape.sells,
+        languages=tuple(shape.languages),
+        aliases={source: tuple(names) for source, names in shape.known_as.items()},
+    )
+
+
+def _check_rep(document: Document, path: Path, shape: RepShape) -> None:
+    for index, off in enumerate(shape.time_off):
+        if off.last < off.first:
+            document.report((*path, "time_off", index), f"{off.first} to {off.last}", "the first day first")
+    if shape.active_from and shape.active_until and shape.active_until < shape.active_from:
+        document.report((*path, "active_until"), shown(str(shape.active_until)), "not before active_from")
+    if shape.ramp and not shape.active_from:
+        document.report((*path, "ramp"), "a ramp without active_from", "the month from which it counts")
+    if not all(0 < share <= 1 for share in shape.ramp):
+        document.report((*path, "ramp"), shown(shape.ramp), "shares above 0, at most 1, one a month")
+    if shape.holidays:
+        _check_holidays(document, (*path, "holidays"), shape.holidays)
+
+
+def _check_holidays(document: Document, path: Path, name: str) -> None:
+    known = holiday_calendars.list_supported_countries(include_aliases=False)
+    country, _, subdivision = name.partition("-")
+    if country not in known:
+        document.report(path, shown(name), "an ISO country such as DE, or US-CA", nearest(country, known))
+    elif subdivision and subdivision not in known[country]:
+        near = nearest(subdivision, known[country])
+        document.report(path, shown(name), f"a subdivision of {country}", near and f"{country}-{near}")
+
+
+def _hours(document: Document, path: Path, name: str | None, known: Mapping[str, Hours]) -> Hours:
+    if name is None:
+        document.report((*path, "hours"), "nothing", "the name of one of the hours above, or defaults.hours")
+        return {}
+    if name not in known:
+        document.report((*path, "hours"), name, "one of: " + ", ".join(sorted(known)), nearest(name, known))
+    return known.get(name, {})
+
+
+def _team(document: Document, path: Path, shape: TeamShape, reps: Mapping[str, Rep]) -> Team:
+    unique(document, (*path, "members"), (member.rep for member in shape.members), "rep")
+    named = [((*path, "members", index), member.rep) for index, member in enumerate(shape.members)]
+    named += [((*path, "manager"), shape.manager or ""), ((*path, "queue_owner"), shape.queue_owner or "")]
+    for place, rep in named:
+        if rep and rep not in reps:
+            document.report(place, rep, "the id of a rep of this file", nearest(rep, reps))
+    members = tuple((member.rep, float(member.weight)) for member in shape.members)
+    return Team(shape.id, shape.name, members, shape.manager, shape.queue_owner, shape.queue)
+
+
+def _check_aliases(document: Document, shape: TeamsShape) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for index, rep in enumerate(shape.reps):
+        for source, names in rep.known_as.items():
+            for name in names:
+                first = seen.setdefault((source, name), rep.id)
+                if first != rep.id:
+                    path = ("reps", index, "known_as", source)
+                    document.report(path, f"{name}, who is {first} already", "one rep for each name of a source")
