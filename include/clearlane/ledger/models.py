@@ -201,7 +201,7 @@ lead = Table(
     Column("survivor_id", UUID, ForeignKey("lead.lead_id"), nullable=False, index=True),
     Column("contact_id", UUID, index=True, comment="the existing contact this person is"),
     Column("account_id", UUID, index=True),
-    _text("account_rule", nullable=True, comment="domain or name"),
+    _text("account_rule", nullable=True, comment="contact, domain or name"),
     _text("company_key", nullable=True, index=True, comment="normalised company name and country, or domain"),
     _recorded("recorded_at"),
     sa.UniqueConstraint("source", "external_id"),
@@ -216,6 +216,7 @@ lead_revision = Table(
     _time("valid_from"),
     _text("content_hash"),
     _json("attributes", info=PERSONAL, comment="normalised; typed as scoring.yaml declares"),
+    _json("keys", info=PERSONAL, server_default="{}", comment="kind of lead_key -> [values]"),
     Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), nullable=False),
     sa.UniqueConstraint("lead_id", "valid_from", "content_hash"),
     comment="What a source said about a lead from a moment on; never overwritten.",
@@ -225,10 +226,15 @@ lead_key = Table(
     "lead_key",
     metadata,
     _lead(primary_key=True),
-    Column("kind", sa.Text, primary_key=True, comment="email, or phone_name"),
+    Column(
+        "kind", sa.Text, primary_key=True, comment="email, role_email, email_name, phone_name, domain, company"
+    ),
     Column("value", sa.Text, primary_key=True, info=PERSONAL),
+    Column(
+        "current", sa.Boolean, nullable=False, server_default=sa.true(), comment="of the latest revision"
+    ),
     Index("lead_key_value_ix", "kind", "value"),
-    comment="Exact keys of each lead's latest revision: equal keys are one person.",
+    comment="Keys of every revision of a lead: equal current email, email_name or phone_name are one person.",
 )
 
 merge = Table(
@@ -261,6 +267,8 @@ contact_revision = Table(
     Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), nullable=False),
     sa.UniqueConstraint("contact_id", "valid_from", "content_hash"),
     Index("contact_revision_email_ix", "email"),
+    Index("contact_revision_external_ix", "source", "external_id"),
+    Index("contact_revision_account_ix", "source", "account_external_id"),
     comment="People the source already knows.",
 )
 
@@ -327,15 +335,24 @@ owner = Table(
 activity = Table(
     "activity",
     metadata,
-    Column("activity_id", UUID, primary_key=True, comment="uuid5(source, record key)"),
+    Column("activity_id", UUID, primary_key=True, comment="uuid5(source, external id or record key)"),
     _text("source"),
     _text("lead_external_id", nullable=True),
+    _text("contact_external_id", nullable=True),
+    _text("email", nullable=True, info=PERSONAL, comment="where no lead is named"),
     Column("lead_id", UUID, comment="the lead record; null until that record is known"),
     _text("type"),
     _time("occurred_at"),
     _json("attributes", info=PERSONAL),
     Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), nullable=False, unique=True),
     Index("activity_lead_ix", "lead_id", "occurred_at"),
+    Index("activity_email_ix", "email", postgresql_where=text("lead_external_id is null")),
+    Index(
+        "activity_contact_ix",
+        "source",
+        "contact_external_id",
+        postgresql_where=text("lead_external_id is null"),
+    ),
     Index(
         "activity_orphan_ix", "source", "lead_external_id", postgresql_where=text("lead_id is null")
     ),
@@ -348,7 +365,7 @@ outcome = Table(
     Column("outcome_id", UUID, primary_key=True),
     _text("source"),
     _text("lead_external_id", nullable=True),
-    Column("lead_id", UUID, index=True),
+    Column("lead_id", UUID, index=True, comment="null until that record is known"),
     _text("kind", comment="accepted, rejected, first_touch, meeting, sql, opportunity, won, lost"),
     _time("occurred_at"),
     _text("reason", nullable=True),
