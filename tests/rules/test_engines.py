@@ -1,0 +1,48 @@
+"""Both engines and an independent meaning in Python agree on random conditions and rows."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clearlane.rules import Dialect, Predicate, Refused, explain_rows, parse
+from tests.rules.conditions import COLUMNS, CONDITIONS, LISTS, ROWS, Piece, Row
+from tests.rules.conftest import Ask
+
+BATCHES = settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def parsed(piece: Piece) -> Predicate | None:
+    """The predicate, or None where the language itself limits a calculation."""
+    try:
+        return parse(piece.text, COLUMNS, LISTS)
+    except Refused as refused:
+        assert "this calculation" in refused.reason or "too complicated" in refused.reason, refused
+        return None
+
+
+@BATCHES
+@given(st.lists(CONDITIONS, min_size=1, max_size=4), st.lists(ROWS, min_size=1, max_size=8))
+def test_engines_agree(ask_postgres: Ask, ask_duckdb: Ask, pieces: list[Piece], rows: list[Row]) -> None:
+    both = [(piece, predicate) for piece in pieces if (predicate := parsed(piece))]
+    if not both:
+        return
+    expected = [tuple(piece.value(row, False) is True for piece, _ in both) for row in rows]
+    asked = {d: [p.sql(d, "seen") for _, p in both] for d in Dialect}
+    assert ask_duckdb(asked[Dialect.DUCKDB], COLUMNS, rows) == expected
+    assert ask_postgres(asked[Dialect.POSTGRES], COLUMNS, rows) == expected
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(CONDITIONS, st.lists(ROWS, min_size=1, max_size=4))
+def test_terms_explain_the_whole(piece: Piece, rows: list[Row]) -> None:
+    predicate = parsed(piece)
+    if predicate is None:
+        return
+    explained = explain_rows(predicate, rows)
+    assert [all(term.matched for term in terms) for terms in explained] == [
+        piece.value(row, False) is True for row in rows
+    ]
+    assert {name for terms in explained for term in terms for name in term.values} == predicate.columns
