@@ -1,0 +1,77 @@
+# A thin index of commands: `make` shows them. Nothing here needs root or Docker, `make up` excepted.
+
+PORT ?= 8080
+SCHEDULE ?= off
+VENV := .venv
+PY := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+RUN := PYTHONPATH=include $(PY)
+STAMP := $(VENV)/.setup
+# Airflow without byte code takes three times as long to start.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo down test test-full test-pythons lint bench docs docs-check up lock clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP) ## virtual environment with everything locked; instant the second time (PYTHON=... chooses)
+
+$(STAMP): requirements-dev.txt
+	@.ci/pythons $(PY) >/dev/null 2>&1 || { \
+		python=$$(.ci/pythons $(PYTHON) | sed -n '1s/^[^ ]* //p'); \
+		test -n "$$python" && "$$python" -m venv --clear $(VENV); }
+	@echo "Installing what requirements-dev.txt locks (about 200 packages)"
+	@test -x $(UV) || $(PY) -m pip install -q "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' $<)"
+	@$(UV) pip install -q --python $(PY) --compile-bytecode --require-hashes -r $<
+	@touch $@
+
+demo: setup ## PostgreSQL, Airflow, a week of leads and a report (PORT=8080, SCHEDULE=off)
+	@$(RUN) -m clearlane_airflow.demo up --port $(PORT) $(if $(filter on,$(SCHEDULE)),--schedule)
+
+down: ## stop all that `make demo` started
+	@test ! -x $(PY) || $(RUN) -m clearlane_airflow.demo down
+
+test: setup ## every test but the long ones
+	@$(RUN) -m pytest -q
+
+test-full: setup ## every test, with many more examples
+	@$(RUN) -m pytest -q -m "" --hypothesis-profile=full
+
+test-pythons: setup ## the library's tests on every Python 3.11 to 3.13 of this machine
+	@.ci/pythons | while read version python; do \
+		echo "Python $$version ($$python)" && \
+		$(UV) venv -q --allow-existing --python "$$python" .venv-$$version && \
+		$(UV) pip install -q --python .venv-$$version/bin/python --require-hashes -r requirements-dev.txt && \
+		PYTHONPATH=include .venv-$$version/bin/python -m pytest -q -m "not full and not airflow" \
+			--ignore tests/dags --ignore tests/e2e </dev/null || exit 1; \
+	done
+
+lint: setup ## ruff and mypy --strict
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+
+bench: setup ## what benchmarks/ measures
+	@$(RUN) -m benchmarks
+
+docs: setup ## write the generated pages of docs/
+	@$(RUN) -m clearlane_airflow.docs
+
+docs-check: setup ## fail where a generated page is stale
+	@$(RUN) -m clearlane_airflow.docs --check
+
+up: ## the same on Docker: docker-compose.yaml with the secrets of .env
+	@test -f .env || { echo "There is no .env yet: cp .env.example .env, then fill in its secrets"; exit 1; }
+	docker compose up --build --wait
+
+lock: setup ## lock again what requirements.in and requirements-dev.in ask for
+	@for name in requirements requirements-dev; do \
+		$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-emit-find-links --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
+	done
+
+clean: down ## delete what demo and tests left; the virtual environment stays
+	@test ! -x $(PY) || $(RUN) -m clearlane_airflow.demo erase
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
