@@ -4,8 +4,27 @@
 back any version that ever was. Nouns are in `clearlane.policy.model`.
 """
 
-from clearlane.policy.load import hashes, load, parse, texts
+from clearlane.policy.checking import Report, check
+from clearlane.policy.loading import hashes, load, parse, texts
 from clearlane.policy.model import FILES, Policy
 from clearlane.policy.problems import PolicyErrors, Problem
+from clearlane.policy.versions import contents, in_force, publish, rollback, stored, unpublished
 
-__all__ = ["FILES", "Policy", "PolicyErrors", "Problem", "hashes", "load", "parse", "texts"]
+__all__ = [
+    "FILES",
+    "Policy",
+    "PolicyErrors",
+    "Problem",
+    "Report",
+    "check",
+    "contents",
+    "hashes",
+    "in_force",
+    "load",
+    "parse",
+    "publish",
+    "rollback",
+    "stored",
+    "texts",
+    "unpublished",
+]

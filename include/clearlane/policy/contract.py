@@ -26,8 +26,8 @@ class CheckShape(Shape):
     not_future: bool | None = None
     one_of: list[str | float] | None = None
     matches: str | None = None
-    between: list[float] | None = ShapeField(None, min_length=2, max_length=2)
-    max_length: int | None = ShapeField(None, ge=1)
+    between: list[float] | None = ShapeField(default=None, min_length=2, max_length=2)
+    max_length: int | None = ShapeField(default=None, ge=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -46,7 +46,7 @@ class FieldShape(Shape):
 
     type: Literal["text", "number", "boolean", "time"] = "text"
     required: bool = False
-    checks: list[CheckShape] = []
+    checks: list[CheckShape] = ShapeField(default=[])
 
     @model_validator(mode="before")
     @classmethod
@@ -56,7 +56,7 @@ class FieldShape(Shape):
 
 class ObjectShape(Shape):
     fields: dict[str, FieldShape]
-    any_of: list[list[str]] = []
+    any_of: list[list[str]] = ShapeField(default=[])
 
 
 class BatchRuleShape(Shape):
@@ -64,12 +64,12 @@ class BatchRuleShape(Shape):
     objects: list[ObjectName]
     warn: float | None = None
     stop: float | None = None
-    trailing_windows: int = ShapeField(28, ge=1)
+    trailing_windows: int = ShapeField(default=28, ge=1)
 
 
 class ContractShape(FileShape):
-    objects: dict[ObjectName, ObjectShape] = {}
-    batch_rules: list[BatchRuleShape] = []
+    objects: dict[ObjectName, ObjectShape] = ShapeField(default={})
+    batch_rules: list[BatchRuleShape] = ShapeField(default=[])
 
 
 EMPTY = Contract({}, ())
@@ -78,9 +78,8 @@ EMPTY = Contract({}, ())
 def built(document: Document, shape: ContractShape) -> Contract:
     """The contract by object, in the order in which objects are read."""
     objects = {
-        name: _object(document, ("objects", name), shape.objects[name])  # type: ignore[index]
-        for name in OBJECTS
-        if name in shape.objects
+        str(name): _object(document, ("objects", name), described)
+        for name, described in sorted(shape.objects.items(), key=lambda item: OBJECTS.index(item[0]))
     }
     rules = (
         BatchRule(rule.rule, tuple(rule.objects), rule.warn, rule.stop, rule.trailing_windows)

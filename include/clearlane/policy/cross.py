@@ -86,7 +86,7 @@ def _scoring_warnings(policy: Policy, document: Document) -> Iterator[str]:
     seen: dict[tuple[object, ...], str] = {}
     for path, rule in zip(_rule_paths(document), rules, strict=True):
         line = document.line(path)
-        if rule.group == "negative" and rule.points > 0 or rule.group != "negative" and rule.points < 0:
+        if rule.points and (rule.points > 0) == (rule.group == "negative"):
             yield f"{document.file}:{line}: {rule.id} has points of the wrong sign for its group, {rule.group}"
         if rule.points == 0 or rule.cap == 0:
             yield f"{document.file}:{line}: {rule.id} never adds anything"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
@@ -18,7 +19,8 @@ from clearlane.policy.problems import Path, Problem, dotted, shown
 class _Loader(yaml.SafeLoader):
     """SafeLoader without the surprises of YAML 1.1."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+_Loader.yaml_implicit_resolvers = {}
 
 
 def _resolve(tag: str, pattern: str, first: str) -> None:
@@ -28,7 +30,9 @@ def _resolve(tag: str, pattern: str, first: str) -> None:
 _resolve("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF")
 _resolve("int", r"^[-+]?[0-9]+$", "-+0123456789")
 _resolve("float", r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789")
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
+)
 
 _NUMBERS = {"tag:yaml.org,2002:int": int, "tag:yaml.org,2002:float": float}
 _MAX_DEPTH = 32
@@ -73,7 +77,7 @@ def read(name: str, text: str) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or str(error).splitlines()[0]
-        document.lines[()] = mark.line + 1 if mark else 1
+        document.lines[()] = _line(mark)
         document.report((), said, "the file must be one readable YAML document")
         return document
     if node is not None:
@@ -81,18 +85,22 @@ def read(name: str, text: str) -> Document:
     return document
 
 
+def _line(mark: Any) -> int:
+    return mark.line + 1 if mark else 1
+
+
 def _refuse_aliases(document: Document, text: str) -> bool:
     """Whether the text may be composed: an alias could unfold without bound."""
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
-            document.lines[()] = event.start_mark.line + 1
+            document.lines[()] = _line(event.start_mark)
             document.report((), f"the alias *{event.anchor}", "write the value out: aliases are not read")
             return False
     return True
 
 
 def _value(document: Document, node: yaml.Node, path: Path) -> object:
-    document.lines.setdefault(path, node.start_mark.line + 1)
+    document.lines.setdefault(path, _line(node.start_mark))
     if len(path) > _MAX_DEPTH:
         document.report(path, "deep nesting", f"at most {_MAX_DEPTH} levels")
         return None
@@ -109,13 +117,13 @@ def _entries(document: Document, node: yaml.MappingNode, path: Path) -> Iterator
         key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
         here = (*path, key)
         if key in seen:
-            line = key_node.start_mark.line + 1
+            line = _line(key_node.start_mark)
             document.problems.append(
                 Problem(document.file, line, dotted(here), shown(key) + " a second time", "each key once")
             )
             continue
         seen.add(key)
-        document.lines[here] = key_node.start_mark.line + 1
+        document.lines[here] = _line(key_node.start_mark)
         yield key, _value(document, value_node, here)
 
 

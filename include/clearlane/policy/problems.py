@@ -30,8 +30,8 @@ class PolicyErrors(ValueError):
     """All errors of a policy, in the order of the files."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(set(problems)))
-        super().__init__("\n".join(map(str, self.problems)))
+        self.errors = tuple(sorted(set(problems)))
+        super().__init__("\n".join(map(str, self.errors)))
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

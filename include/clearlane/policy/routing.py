@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from clearlane.policy import columns
 from clearlane.policy.conditions import Vocabulary, predicate, unique
@@ -20,9 +20,19 @@ PLAIN = tuple(target for target in get_args(Target) if target not in NAMED)
 class DestinationShape(Shape):
     """`account_owner`, or `{team: sdr_emea, pick: least_open, hours: require, language: true}`."""
 
-    to: Literal[
-        "account_owner", "opportunity_owner", "contact_owner", "nurture", "hold", "disqualify", "exceptions", "close"
-    ] | None = None
+    to: (
+        Literal[
+            "account_owner",
+            "opportunity_owner",
+            "contact_owner",
+            "nurture",
+            "hold",
+            "disqualify",
+            "exceptions",
+            "close",
+        ]
+        | None
+    ) = None
     team: str | None = None
     pool: str | None = None
     rep: str | None = None
@@ -58,10 +68,10 @@ class TerritoryShape(Shape):
 
 class RoutingShape(FileShape):
     sticky_company: bool = True
-    lists: dict[str, list[str]] = {}
-    territories: list[TerritoryShape] = []
-    rules: list[RoutingRuleShape] = []
-    fallback: list[DestinationShape] = []
+    lists: dict[str, list[str]] = Field(default={})
+    territories: list[TerritoryShape] = Field(default=[])
+    rules: list[RoutingRuleShape] = Field(default=[])
+    fallback: list[DestinationShape] = Field(default=[])
 
 
 EXCEPTIONS = Destination("exceptions")
@@ -86,9 +96,7 @@ def built(document: Document, shape: RoutingShape, words: Vocabulary) -> Routing
 def _territories(document: Document, shape: RoutingShape, words: Vocabulary) -> Iterator[Territory]:
     for index, territory in enumerate(shape.territories):
         path = ("territories", index, "when")
-        yield Territory(
-            territory.name, predicate(document, path, territory.when, words, columns.TERRITORY)
-        )
+        yield Territory(territory.name, predicate(document, path, territory.when, words, columns.TERRITORY))
 
 
 def _rules(document: Document, shape: RoutingShape, words: Vocabulary) -> Iterator[RoutingRule]:

@@ -18,7 +18,6 @@ from clearlane.policy.model import (
     Expectation,
     Grades,
     Group,
-    Kind,
     KindRule,
     Rule,
     Scoring,
@@ -43,7 +42,7 @@ class RuleShape(Shape):
     half_life: Duration | None = None
     counting: Literal["every", "first", "per_day"] = "every"
     at_most: Limit = None
-    cap: float | None = Field(None, ge=0)
+    cap: float | None = Field(default=None, ge=0)
 
 
 class ConditionShape(Shape):
@@ -57,21 +56,21 @@ class KindShape(ConditionShape):
 
 
 class HandRaiseShape(Shape):
-    activities: list[str] = []
+    activities: list[str] = Field(default=[])
     counts_for: Duration = timedelta(days=30)
     one_inquiry_within: Duration = timedelta(minutes=30)
 
 
 class RulesShape(Shape):
-    fit: list[RuleShape] = []
-    engagement: list[RuleShape] = []
-    negative: list[RuleShape] = []
+    fit: list[RuleShape] = Field(default=[])
+    engagement: list[RuleShape] = Field(default=[])
+    negative: list[RuleShape] = Field(default=[])
 
 
 class BoundsShape(Shape):
-    fit: list[float] = Field([0, 50], min_length=2, max_length=2)
-    engagement: list[float] = Field([0, 50], min_length=2, max_length=2)
-    negative: list[float] = Field([-60, 0], min_length=2, max_length=2)
+    fit: list[float] = Field(default=[0, 50], min_length=2, max_length=2)
+    engagement: list[float] = Field(default=[0, 50], min_length=2, max_length=2)
+    negative: list[float] = Field(default=[-60, 0], min_length=2, max_length=2)
 
 
 class BandShape(Shape):
@@ -82,8 +81,8 @@ class BandShape(Shape):
 
 
 class GradesShape(Shape):
-    fit: list[float] = Field([35, 20, 10], min_length=3, max_length=3)
-    engagement: list[float] = Field([30, 15, 5], min_length=3, max_length=3)
+    fit: list[float] = Field(default=[35, 20, 10], min_length=3, max_length=3)
+    engagement: list[float] = Field(default=[30, 15, 5], min_length=3, max_length=3)
 
 
 class StageShape(Shape):
@@ -95,38 +94,38 @@ class StageShape(Shape):
 class HappenedShape(Shape):
     type: str
     days_ago: float = Field(ge=0)
-    times: int = Field(1, ge=1, le=1000)
-    with_: dict[str, str | float | bool] = Field({}, alias="with")
+    times: int = Field(default=1, ge=1, le=1000)
+    with_: dict[str, str | float | bool] = Field(default={}, alias="with")
 
 
 class ExampleShape(Shape):
-    lead: dict[str, str | float | bool] = {}
-    activities: list[HappenedShape] = []
+    lead: dict[str, str | float | bool] = Field(default={})
+    activities: list[HappenedShape] = Field(default=[])
 
 
 class ExpectShape(Shape):
     because: str
     better: ExampleShape
     worse: ExampleShape | None = None
-    never: list[str] = []
+    never: list[str] = Field(default=[])
 
 
 class ScoringShape(FileShape):
     model: str = "default"
-    attributes: dict[str, TypeName] = {}
-    activity_attributes: dict[str, TypeName] = {}
-    protected: list[str] = []
-    lists: dict[str, list[str]] = {}
-    kinds: list[KindShape] = []
+    attributes: dict[str, TypeName] = Field(default={})
+    activity_attributes: dict[str, TypeName] = Field(default={})
+    protected: list[str] = Field(default=[])
+    lists: dict[str, list[str]] = Field(default={})
+    kinds: list[KindShape] = Field(default=[])
     hand_raises: HandRaiseShape = HandRaiseShape()
-    disqualifiers: list[ConditionShape] = []
-    range: list[int] = Field([0, 100], min_length=2, max_length=2)
+    disqualifiers: list[ConditionShape] = Field(default=[])
+    range: list[int] = Field(default=[0, 100], min_length=2, max_length=2)
     groups: BoundsShape = BoundsShape()
     rules: RulesShape = RulesShape()
-    bands: list[BandShape] = []
+    bands: list[BandShape] = Field(default=[])
     grades: GradesShape = GradesShape()
-    stages: list[StageShape] = []
-    expect: list[ExpectShape] = []
+    stages: list[StageShape] = Field(default=[])
+    expect: list[ExpectShape] = Field(default=[])
 
 
 EMPTY = Scoring(
@@ -208,7 +207,7 @@ def _all_rules(shape: ScoringShape) -> Iterator[tuple[Path, Group, RuleShape]]:
 def _kinds(document: Document, shape: ScoringShape, words: Vocabulary) -> Iterator[KindRule]:
     for index, rule in enumerate(shape.kinds):
         when = predicate(document, ("kinds", index, "when"), rule.when, words, columns.PROFILE)
-        yield KindRule(rule.id, cast(Kind, rule.kind), rule.because, when)
+        yield KindRule(rule.id, rule.kind, rule.because, when)
 
 
 def _disqualifiers(document: Document, shape: ScoringShape, words: Vocabulary) -> Iterator[Disqualifier]:
@@ -232,7 +231,9 @@ def _activity(document: Document, path: Path, rule: RuleShape, words: Vocabulary
     types = (rule.activity,) if isinstance(rule.activity, str) else tuple(rule.activity or ())
     if not types:
         for name in sorted({"activity_when", "half_life", "counting", "at_most"} & rule.model_fields_set):
-            document.report((*path, name), f"{name} without `activity`", "it belongs to a rule that counts activities")
+            document.report(
+                (*path, name), f"{name} without `activity`", "it belongs to a rule that counts activities"
+            )
         return None
     when = rule.activity_when and predicate(
         document, (*path, "activity_when"), rule.activity_when, words, columns.ACTIVITY
@@ -267,10 +268,14 @@ def _bands(document: Document, shape: ScoringShape) -> tuple[Band, ...]:
         if band.exit > band.entry:
             document.report(("bands", index, "exit"), shown(band.exit), f"at most `enter`, {band.entry:g}")
         if index and band.entry >= bands[index - 1].entry:
-            document.report(("bands", index, "enter"), shown(band.entry), "hottest first: below the band before it")
+            document.report(
+                ("bands", index, "enter"), shown(band.entry), "hottest first: below the band before it"
+            )
     if bands and bands[-1].entry > shape.range[0]:
         document.report(
-            ("bands", len(bands) - 1, "enter"), shown(bands[-1].entry), f"the last band enters at {shape.range[0]}"
+            ("bands", len(bands) - 1, "enter"),
+            shown(bands[-1].entry),
+            f"the last band enters at {shape.range[0]}",
         )
     return bands or EMPTY.bands
 
@@ -299,7 +304,10 @@ def _expectations(document: Document, shape: ScoringShape, words: Vocabulary) ->
         for place, name in enumerate(expected.never):
             if name not in stages:
                 document.report(
-                    (*path, "never", place), name, "a stage: " + ", ".join(sorted(stages)), nearest(name, stages)
+                    (*path, "never", place),
+                    name,
+                    "a stage: " + ", ".join(sorted(stages)),
+                    nearest(name, stages),
                 )
         for side in ("better", "worse"):
             _check_example(document, (*path, side), getattr(expected, side), words)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 from zoneinfo import available_timezones
 
@@ -57,7 +58,11 @@ def span(value: object) -> Span:
     match = _LENGTH.fullmatch(value) if isinstance(value, str) else None
     if not match or match[2] == "week":
         raise ValueError("a span such as '5 minutes', '4 hours' or '1 day'")
-    unit: dict[str, Literal["minutes", "hours", "days"]] = {"minute": "minutes", "hour": "hours", "day": "days"}
+    unit: dict[str, Literal["minutes", "hours", "days"]] = {
+        "minute": "minutes",
+        "hour": "hours",
+        "day": "days",
+    }
     return Span(float(match[1]), unit[match[2]])
 
 
@@ -90,7 +95,7 @@ def _weekdays(text: str) -> range:
 def _spans(value: object) -> tuple[tuple[time, time], ...]:
     texts = value if isinstance(value, list) else [value]
     spans = tuple(sorted(_one_span(text) for text in texts))
-    if any(later[0] < earlier[1] for earlier, later in zip(spans, spans[1:], strict=False)):
+    if any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
         raise ValueError("spans of a day that do not overlap")
     return spans
 

@@ -16,8 +16,8 @@ class TierShape(Shape):
     first_touch: SpanText = None
     accept: SpanText = None
     calendar: Literal["rep", "team", "always"] = "rep"
-    warn_at: float = Field(0.6, gt=0, lt=1)
-    reassign_at: float = Field(2.0, ge=1)
+    warn_at: float = Field(default=0.6, gt=0, lt=1)
+    reassign_at: float = Field(default=2.0, ge=1)
 
 
 class TeamCalendarShape(Shape):
@@ -27,7 +27,7 @@ class TeamCalendarShape(Shape):
 
 class SlaShape(FileShape):
     tiers: dict[str, TierShape]
-    by_band: dict[str, str] = {}
+    by_band: dict[str, str] = Field(default={})
     hand_raise: str
     team_calendar: TeamCalendarShape
 

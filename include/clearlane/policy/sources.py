@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
+from pydantic import Field
+
 from clearlane.policy.contract import ObjectName
 from clearlane.policy.document import Document
 from clearlane.policy.model import ObjectMapping, Source, Sources
@@ -12,13 +14,13 @@ from clearlane.policy.shapes import FileShape, Moment, Shape, Zone
 
 class MappingShape(Shape):
     read: str
-    fields: dict[str, str] = {}
-    time_formats: list[str] = []
+    fields: dict[str, str] = Field(default={})
+    time_formats: list[str] = Field(default=[])
     zone: Zone = "UTC"
     cursor: str | None = None
     extras: bool = True
-    drop: list[str] = []
-    values: dict[str, dict[str, str]] = {}
+    drop: list[str] = Field(default=[])
+    values: dict[str, dict[str, str]] = Field(default={})
 
 
 class SourceShape(Shape):
@@ -28,12 +30,12 @@ class SourceShape(Shape):
     live_from: Moment | None = None
     existing_owner: Literal["keep", "ignore"] = "keep"
     push: str | None = None
-    master_of: list[str] = []
+    master_of: list[str] = Field(default=[])
 
 
 class SourcesShape(FileShape):
-    sources: dict[str, SourceShape] = {}
-    precedence: dict[str, list[str]] = {}
+    sources: dict[str, SourceShape] = Field(default={})
+    precedence: dict[str, list[str]] = Field(default={})
 
 
 EMPTY = Sources({}, {})

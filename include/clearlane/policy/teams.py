@@ -16,9 +16,9 @@ from clearlane.policy.shapes import Day, FileShape, HoursText, Shape, Zone
 
 
 class CapsShape(Shape):
-    day: int | None = Field(None, ge=0)
-    week: int | None = Field(None, ge=0)
-    open: int | None = Field(None, ge=0)
+    day: int | None = Field(default=None, ge=0)
+    week: int | None = Field(default=None, ge=0)
+    open: int | None = Field(default=None, ge=0)
 
 
 class TimeOffShape(Shape):
@@ -40,21 +40,21 @@ class RepShape(Shape):
     zone: Zone
     hours: str | None = None
     holidays: str | None = None
-    time_off: list[TimeOffShape] = []
+    time_off: list[TimeOffShape] = Field(default=[])
     caps: CapsShape | None = None
-    ramp: list[float] = []
+    ramp: list[float] = Field(default=[])
     active_from: Day | None = None
     active_until: Day | None = None
     sells: bool = True
-    languages: list[str] = []
-    known_as: dict[str, list[str]] = {}
+    languages: list[str] = Field(default=[])
+    known_as: dict[str, list[str]] = Field(default={})
 
 
 class MemberShape(Shape):
     """`ana_silva`, or `{rep: ana_silva, weight: 0.5}`."""
 
     rep: str
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -65,17 +65,17 @@ class MemberShape(Shape):
 class TeamShape(Shape):
     id: str
     name: str
-    members: list[MemberShape] = []
+    members: list[MemberShape] = Field(default=[])
     manager: str | None = None
     queue_owner: str | None = None
     queue: str | None = None
 
 
 class TeamsShape(FileShape):
-    hours: dict[str, HoursText] = {}
+    hours: dict[str, HoursText] = Field(default={})
     defaults: DefaultsShape = DefaultsShape()
-    reps: list[RepShape] = []
-    teams: list[TeamShape] = []
+    reps: list[RepShape] = Field(default=[])
+    teams: list[TeamShape] = Field(default=[])
 
 
 EMPTY = Teams({}, {})
@@ -165,4 +165,6 @@ def _check_aliases(document: Document, shape: TeamsShape) -> None:
                 first = seen.setdefault((source, name), rep.id)
                 if first != rep.id:
                     path = ("reps", index, "known_as", source)
-                    document.report(path, f"{name}, who is {first} already", "one rep for each name of a source")
+                    document.report(
+                        path, f"{name}, who is {first} already", "one rep for each name of a source"
+                    )

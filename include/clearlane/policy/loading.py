@@ -104,7 +104,8 @@ def _read(contents: Mapping[str, str]) -> _Reading:
     words = scoring.vocabulary(model)
     policy = Policy(
         scoring=model,
-        routing=_part(routing, documents, shapes, words) if shapes.get("scoring") or "scoring" not in shapes
+        routing=_part(routing, documents, shapes, words)
+        if shapes.get("scoring") or "scoring" not in shapes
         else routing.EMPTY,
         teams=_part(teams, documents, shapes),
         sla=_part(sla, documents, shapes),
@@ -117,7 +118,9 @@ def _read(contents: Mapping[str, str]) -> _Reading:
     return _Reading(across(policy, documents) if complete else policy, documents)
 
 
-def _part(module: ModuleType, documents: Mapping[str, Document], shapes: Mapping[str, Any], *more: Any) -> Any:
+def _part(
+    module: ModuleType, documents: Mapping[str, Document], shapes: Mapping[str, Any], *more: Any
+) -> Any:
     """What a module builds of its file; its EMPTY where the file is absent or does not fit its shape."""
     name = module.__name__.rpartition(".")[2]
     shape = shapes.get(name)

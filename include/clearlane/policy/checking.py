@@ -1,0 +1,91 @@
+"""`policy check`: all errors, all warnings, and the expectations run through the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from clearlane.policy.document import read
+from clearlane.policy.loading import parse, texts
+from clearlane.policy.model import Expectation, Scoring
+from clearlane.policy.problems import PolicyErrors, Problem
+
+EXPECTED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""the moment the examples of `expect:` speak for; their activities are so many days before it"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `policy check` found; the policy may be published when there are no errors."""
+
+    errors: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+
+
+def check(source: Path | Mapping[str, str], *overlays: Path) -> Report:
+    """The report on a folder, or on contents by file name. Never raises for what an author wrote."""
+    try:
+        contents = texts(source, *overlays) if isinstance(source, Path) else source
+        policy = parse(contents)
+    except PolicyErrors as errors:
+        return Report(errors.errors, ())
+    broken = tuple(_unkept(policy.scoring, contents["scoring"])) if policy.scoring.expect else ()
+    return Report(broken, policy.warnings)
+
+
+def _unkept(scoring: Scoring, text: str) -> Iterator[Problem]:
+    """The expectations that the model does not keep."""
+    document = read("scoring", text)
+    scored = _scored(scoring)
+    for index, expected in enumerate(scoring.expect):
+        for found, allowed in _differences(expected, scored, index):
+            line = document.line(("expect", index))
+            yield Problem(document.file, line, f"expect[{index}]", found, f"{allowed}: {expected.because}")
+
+
+def _differences(
+    expected: Expectation, scored: Mapping[str, Mapping[str, Any]], index: int
+) -> Iterator[tuple[str, str]]:
+    better = scored[f"{index} better"]
+    if expected.worse is not None:
+        worse = scored[f"{index} worse"]
+        if not better["score"] > worse["score"]:
+            yield (
+                f"{better['score']} for the better lead, {worse['score']} for the worse",
+                "the better one above",
+            )
+    if better["stage"] in expected.never_stage:
+        yield f"the stage {better['stage']}", "never " + " or ".join(expected.never_stage)
+
+
+def _scored(scoring: Scoring) -> Mapping[str, Mapping[str, Any]]:
+    """Example -> its row of the score, all examples in one pass."""
+    from clearlane.score import score_frame  # the score stage reads the policy: import it when it is needed
+
+    examples = dict(_examples(scoring))
+    leads = pd.DataFrame([{"lead_id": name, **example["lead"]} for name, example in examples.items()])
+    happened = [row for name, example in examples.items() for row in _happened(name, example)]
+    activities = pd.DataFrame(happened) if happened else None
+    frame = score_frame(scoring, leads, activities, None, EXPECTED_AT)
+    return {str(row["lead_id"]): row for row in frame.to_dict("records")}
+
+
+def _examples(scoring: Scoring) -> Iterator[tuple[str, Any]]:
+    for index, expected in enumerate(scoring.expect):
+        yield f"{index} better", expected.better
+        if expected.worse is not None:
+            yield f"{index} worse", expected.worse
+
+
+def _happened(name: str, example: Any) -> Iterator[dict[str, object]]:
+    """One row an activity; several times means a minute apart, the last one so many days ago."""
+    for activity in example["activities"]:
+        last = EXPECTED_AT - timedelta(days=activity["days_ago"], seconds=1)
+        for turn in range(activity["times"]):
+            moment = last - timedelta(minutes=turn)
+            yield {"lead_id": name, "type": activity["type"], "occurred_at": moment, **activity["with"]}

@@ -1,0 +1,127 @@
+"""Which version of each policy file was in force when: an append-only log beside the stored contents.
+
+An edited file is not in force until it is published; the first version of a file also covers all
+time before it; an earlier version can come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+
+from clearlane.policy.checking import check
+from clearlane.policy.loading import hashes, parse, texts
+from clearlane.policy.model import Policy
+from clearlane.policy.problems import PolicyErrors
+
+_IN_FORCE = text("""
+    select distinct on (name) name, hash from policy_in_force
+    where in_force_from is null or in_force_from <= :at
+    order by name, in_force_from desc nulls last, entry desc
+""")
+_STORED = text("select name, content from policy_file where hash = any(:hashes)")
+_STORE = text("""
+    insert into policy_file (hash, name, content) values (:hash, :name, :content) on conflict do nothing
+""")
+_ENTER = text("""
+    insert into policy_in_force (name, hash, in_force_from, by, because)
+    select :name, :hash,
+           case when exists (select from policy_in_force where name = :name)
+                then cast(:in_force_from as timestamptz) end,
+           :by, :because
+""")
+# one publisher at a time: what is changed is judged against what is in force
+_LOCK = text("select pg_advisory_xact_lock(hashtext('clearlane policy'))")
+_EVER = text("select exists (select from policy_in_force)")
+
+
+def publish(
+    connection: Connection,
+    source: Path | Mapping[str, str],
+    *,
+    by: str,
+    because: str,
+    in_force_from: datetime | None = None,
+) -> Mapping[str, str]:
+    """Put the changed files of a folder (or contents by name) in force; returns their hashes by name.
+
+    What would then be in force together is checked first: PolicyErrors with every error. `in_force_from`
+    is ignored for a file's first version, which covers all earlier time, and needed for any later one.
+    """
+    contents = texts(source) if isinstance(source, Path) else dict(source)
+    connection.execute(_LOCK)
+    present = in_force(connection, in_force_from) if _published(connection) else {}
+    changed = {name: new for name, new in hashes(contents).items() if present.get(name) != new}
+    _check_together(connection, present, {name: contents[name] for name in changed})
+    for name, new in changed.items():
+        connection.execute(_STORE, {"hash": new, "name": name, "content": contents[name]})
+    _enter(connection, changed, present, by, because, in_force_from)
+    return changed
+
+
+def rollback(
+    connection: Connection, to: datetime, *, by: str, because: str, in_force_from: datetime
+) -> Mapping[str, str]:
+    """Put back in force, from a moment on, the versions of moment `to`; returns those that changed."""
+    connection.execute(_LOCK)
+    present = in_force(connection, in_force_from)
+    earlier = in_force(connection, to)
+    changed = {name: old for name, old in earlier.items() if present.get(name) != old}
+    _enter(connection, changed, present, by, because, in_force_from)
+    return changed
+
+
+def in_force(connection: Connection, at: datetime | None) -> Mapping[str, str]:
+    """File name -> hash of the version in force at a moment; `at` None: the first versions."""
+    return {row.name: row.hash for row in connection.execute(_IN_FORCE, {"at": at})}
+
+
+def stored(connection: Connection, versions: Mapping[str, str]) -> Policy:
+    """The policy of these versions (file name -> hash); LookupError names a version that is not stored."""
+    return parse(contents(connection, versions))
+
+
+def contents(connection: Connection, versions: Mapping[str, str]) -> Mapping[str, str]:
+    """File name -> content of these versions; LookupError names a version that is not stored."""
+    rows = connection.execute(_STORED, {"hashes": list(versions.values())})
+    found = {row.name: row.content for row in rows}
+    missing = sorted(versions.keys() - found.keys())
+    if missing:
+        raise LookupError("not stored: " + ", ".join(f"{name} {versions[name][:12]}" for name in missing))
+    return found
+
+
+def unpublished(connection: Connection, directory: Path, at: datetime) -> tuple[str, ...]:
+    """Names of the files whose content in the folder differs from what is in force at a moment."""
+    present = in_force(connection, at)
+    return tuple(name for name, new in hashes(texts(directory)).items() if present.get(name) != new)
+
+
+def _published(connection: Connection) -> bool:
+    return bool(connection.execute(_EVER).scalar_one())
+
+
+def _check_together(connection: Connection, present: Mapping[str, str], changed: Mapping[str, str]) -> None:
+    if not changed:
+        return
+    report = check({**contents(connection, present), **changed})
+    if report.errors:
+        raise PolicyErrors(report.errors)
+
+
+def _enter(
+    connection: Connection,
+    changed: Mapping[str, str],
+    present: Mapping[str, str],
+    by: str,
+    because: str,
+    in_force_from: datetime | None,
+) -> None:
+    if in_force_from is None and changed.keys() & present.keys():
+        raise ValueError("a later version needs the moment from which it is in force")
+    for name, new in changed.items():
+        entry = {"name": name, "hash": new, "in_force_from": in_force_from, "by": by, "because": because}
+        connection.execute(_ENTER, entry)
