@@ -6,6 +6,8 @@
 a batch rule that stopped the run before anything was consumed (see the log, then clear it). Any task may be cleared.
 """
 
+from itertools import pairwise
+
 from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable, dag
 from pendulum import datetime
 
@@ -35,7 +37,7 @@ def lead_flow():
         for stage in (tasks.quality, tasks.identity, tasks.enrich, tasks.score, tasks.route, tasks.push)
     ]
     pulled >> river[0]
-    for before, after in zip(river, river[1:], strict=False):
+    for before, after in pairwise(river):
         before >> after
     [batch_id, sources, pulled, *river] >> tasks.watch()
 

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -124,7 +124,9 @@ def migrate() -> None:
 
 
 @app.command()
-def explain(lead: Annotated[str, typer.Argument(help="lead id, SOURCE:ID, or e-mail")], as_json: Json = False) -> None:
+def explain(
+    lead: Annotated[str, typer.Argument(help="lead id, SOURCE:ID, or e-mail")], as_json: Json = False
+) -> None:
     """The whole story of a lead on one screen."""
     from clearlane import explain as stories
 
@@ -159,11 +161,15 @@ def doctor(
         findings = examination.examine(connection)
         unpublished = policy.unpublished(connection, folder, _now()) if folder.is_dir() else ()
     if as_json:
-        typer.echo(json.dumps({"checks": examination.as_json(findings), "unpublished": list(unpublished)}, indent=1))
+        typer.echo(
+            json.dumps({"checks": examination.as_json(findings), "unpublished": list(unpublished)}, indent=1)
+        )
     else:
         _print_findings(findings)
         for name in unpublished:
-            out.print(f"[yellow]edited, not in force[/yellow] {name}.yaml: `clearlane policy publish` puts it in force")
+            out.print(
+                f"[yellow]edited, not in force[/yellow] {name}.yaml: `clearlane policy publish` puts it in force"
+            )
     if any(finding.count for finding in findings):
         raise typer.Exit(1)
 
@@ -229,7 +235,9 @@ def quarantine_show(record: int) -> None:
     from clearlane.quality import quarantine
 
     with _ledger() as connection:
-        typer.echo(json.dumps(quarantine.as_json(quarantine.shown(connection, record)), ensure_ascii=False, indent=1))
+        typer.echo(
+            json.dumps(quarantine.as_json(quarantine.shown(connection, record)), ensure_ascii=False, indent=1)
+        )
 
 
 @quarantine_app.command("replay")
@@ -261,11 +269,11 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         _stop(f"not a moment: {text!r}; give ISO 8601, as in 2026-11-22T09:00:00Z")
-    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _now() -> datetime:
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 def _ledger_url() -> str:

@@ -64,7 +64,9 @@ def find(connection: Connection, name: str) -> UUID:
         case [one]:
             return UUID(str(one))
         case []:
-            raise Unknown(f"no lead goes by {name!r}: give a lead id, SOURCE:EXTERNAL_ID, or an e-mail address")
+            raise Unknown(
+                f"no lead goes by {name!r}: give a lead id, SOURCE:EXTERNAL_ID, or an e-mail address"
+            )
         case several:
             raise Unknown(f"{name!r} names {len(several)} leads: {', '.join(map(str, several))}")
 
@@ -90,8 +92,12 @@ def _sections(connection: Connection, lead_id: UUID) -> Sequence[Section]:
 
 
 def _headline(place: RowMapping) -> str:
-    who = " ".join(filter(None, (place["rep_id"] and f"to {place['rep_id']}", place["team"] and f"({place['team']})")))
-    return f"{place['place']} {who}".strip() + f" since {place['since']:%Y-%m-%d %H:%M} UTC: {place['because']}"
+    who = " ".join(
+        filter(None, (place["rep_id"] and f"to {place['rep_id']}", place["team"] and f"({place['team']})"))
+    )
+    return (
+        f"{place['place']} {who}".strip() + f" since {place['since']:%Y-%m-%d %H:%M} UTC: {place['because']}"
+    )
 
 
 def _came_in(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
@@ -99,7 +105,8 @@ def _came_in(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
         connection,
         """
         select i.source, i.external_id, i.file, i.line, r.valid_from, i.seq,
-               (select string_agg(n.field || ' emptied: ' || n.rule, '; ') from quality_note n where n.seq = i.seq) notes
+               (select string_agg(n.field || ' emptied: ' || n.rule, '; ')
+                from quality_note n where n.seq = i.seq) notes
         from lead l join lead_revision r using (lead_id) join inbox i using (seq)
         where l.survivor_id = :id order by r.valid_from, i.seq
         """,
@@ -131,7 +138,9 @@ def _who(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
         "select name from account_revision where account_id = :id order by valid_from desc, revision_id desc limit 1",
         lead["account_id"],
     )
-    lines = [Line("merged", f"{m['source']}:{m['external_id']} is the same person by {m['rule']}") for m in merged]
+    lines = [
+        Line("merged", f"{m['source']}:{m['external_id']} is the same person by {m['rule']}") for m in merged
+    ]
     if lead["contact_id"]:
         lines.append(Line("contact", f"an existing contact, {lead['contact_id']}"))
     if account:
@@ -166,7 +175,8 @@ def _did(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
 
 
 def _scored(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
-    rows = _rows(connection, "select * from score where lead_id = :id order by as_of desc, score_id desc limit 1", lead_id)
+    latest = "select * from score where lead_id = :id order by as_of desc, score_id desc limit 1"
+    rows = _rows(connection, latest, lead_id)
     return tuple(line for row in rows for line in _score_lines(connection, row))
 
 

@@ -46,7 +46,9 @@ def open_batch(engine: Engine, *, sources: Sequence[str] = (), as_of: datetime, 
 
 def pull(engine: Engine, batch_id: str, source: str, secrets: Secrets) -> Counts:
     """Read one source for the batch's interval into the inbox."""
-    return _staged(engine, batch_id, lambda c, p, b: connectors.pull(c, p.sources.sources[source], b, secrets))
+    return _staged(
+        engine, batch_id, lambda c, p, b: connectors.pull(c, p.sources.sources[source], b, secrets)
+    )
 
 
 def quality(engine: Engine, batch_id: str, docs_dir: Path | None = None, *, lane: str = "gx") -> Counts:

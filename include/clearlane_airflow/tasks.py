@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from clearlane_airflow.connections import address, dry_run_by_default, ledger
 Counts = dict[str, int]
 
 
-@task
+@task(multiple_outputs=False)
 def open_batch(params: dict[str, Any] | None = None, dag_run: Any = None) -> str:
     """Freeze what this run works on: window, moment, mode, sources and policy."""
     from clearlane import steps
@@ -38,7 +38,7 @@ def open_batch(params: dict[str, Any] | None = None, dag_run: Any = None) -> str
     return str(batch.batch_id)
 
 
-@task
+@task(multiple_outputs=False)
 def sources(batch_id: str) -> list[str]:
     """The sources this run pulls, one mapped task each."""
     from clearlane.ledger import batch_of
@@ -47,7 +47,11 @@ def sources(batch_id: str) -> list[str]:
         return list(batch_of(connection, batch_id).sources)
 
 
-@task(map_index_template="{{ source }}")
+@task(
+    multiple_outputs=False,
+    map_index_template="{{ source }}",
+    doc_md="Read one source for the run's interval into the inbox.",
+)
 def pull(batch_id: str, source: str) -> Counts:
     """Read one source for the run's interval into the inbox."""
     from airflow.sdk import get_current_context
@@ -58,7 +62,7 @@ def pull(batch_id: str, source: str) -> Counts:
     return dict(steps.pull(ledger(), batch_id, source, address))
 
 
-@task(trigger_rule=TriggerRule.ALL_DONE)
+@task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE)
 def quality(batch_id: str) -> Counts:
     """Judge the batch against the contract; what cannot be used goes to quarantine."""
     from clearlane import steps
@@ -70,7 +74,7 @@ def quality(batch_id: str) -> Counts:
         raise AirflowFailException(str(stop)) from stop
 
 
-@task
+@task(multiple_outputs=False)
 def identity(batch_id: str) -> Counts:
     """Find out who the records are: de-duplicate, join contacts, match accounts."""
     from clearlane import steps
@@ -78,7 +82,7 @@ def identity(batch_id: str) -> Counts:
     return dict(steps.identity(ledger(), batch_id))
 
 
-@task
+@task(multiple_outputs=False)
 def enrich(batch_id: str) -> Counts:
     """Add what providers know; decide the kind of each inquiry."""
     from clearlane import steps
@@ -86,7 +90,7 @@ def enrich(batch_id: str) -> Counts:
     return dict(steps.enrich(ledger(), batch_id))
 
 
-@task
+@task(multiple_outputs=False)
 def score(batch_id: str) -> Counts:
     """Score fit, engagement and negative rules as of the run's moment."""
     from clearlane import steps
@@ -94,7 +98,7 @@ def score(batch_id: str) -> Counts:
     return dict(steps.score(ledger(), batch_id))
 
 
-@task
+@task(multiple_outputs=False)
 def route(batch_id: str) -> Counts:
     """Decide who gets each lead, hottest first, with reasons."""
     from clearlane import steps
@@ -102,7 +106,7 @@ def route(batch_id: str) -> Counts:
     return dict(steps.route(ledger(), batch_id))
 
 
-@task(outlets=[OUTBOX])
+@task(multiple_outputs=False, outlets=[OUTBOX])
 def push(batch_id: str) -> Counts:
     """Put what is owed to the sources into the outbox and send it, unless the run is dry or in shadow."""
     from clearlane import steps
@@ -112,7 +116,7 @@ def push(batch_id: str) -> Counts:
     return counts
 
 
-@task
+@task(multiple_outputs=False)
 def drain(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
     """Send what is left in the outbox; a backfill of an old interval sends nothing."""
     from clearlane import steps
@@ -121,7 +125,7 @@ def drain(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
     return dict(steps.drain(ledger(), _now(), address, dry_run=old or _dry_run(params or {})))
 
 
-@task(trigger_rule=TriggerRule.ONE_FAILED, retries=0)
+@task(multiple_outputs=False, trigger_rule=TriggerRule.ONE_FAILED, retries=0)
 def watch() -> None:
     """Fail the run when any task failed: without it a failed source would leave a green run."""
     raise AirflowFailException("a task of this run failed: see the red task; the others went on")
@@ -145,8 +149,10 @@ def _dry_run(asked: dict[str, Any]) -> bool:
 
 
 def _data_docs() -> Path:
-    return Path(os.environ.get("CLEARLANE_DATA_DOCS", Path(os.environ.get("AIRFLOW_HOME", ".")) / "data_docs"))
+    return Path(
+        os.environ.get("CLEARLANE_DATA_DOCS", Path(os.environ.get("AIRFLOW_HOME", ".")) / "data_docs")
+    )
 
 
 def _now() -> datetime:
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)

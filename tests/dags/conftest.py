@@ -1,0 +1,65 @@
+"""One Airflow for all DAG tests: its environment is set before it is imported, its database made once.
+
+Airflow's database and the ledger stand on the session's PostgreSQL; every test has a ledger of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearlane.ledger import server
+from clearlane_airflow.settings import PYTHONPATH, environment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.airflow)
+
+
+@pytest.fixture(scope="session")
+def airflow_home(ledger_server: server.Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An initialised Airflow. It must not have been imported before: its settings are read at import."""
+    assert "airflow" not in sys.modules, "a test imported airflow before its environment was set"
+    home = tmp_path_factory.mktemp("airflow")
+    settings = environment(
+        home=home,
+        metadata_url=ledger_server.url("airflow", driver="psycopg2"),
+        ledger_url=ledger_server.url("airflow"),
+        secret="only for tests",
+    )
+    os.environ.update({name: value for name, value in settings.items() if name != "PYTHONPATH"})
+    os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
+    os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
+    sys.path[:0] = [str(folder) for folder in PYTHONPATH if str(folder) not in sys.path]
+    from airflow.utils.db import initdb
+
+    initdb()
+    return home
+
+
+@pytest.fixture(scope="session")
+def dagbag(airflow_home: Path) -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(ROOT / "dags")
+
+
+@pytest.fixture
+def ledger(airflow_home: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The engine of this test's own ledger, which the tasks find too."""
+    from clearlane_airflow import connections
+
+    monkeypatch.setenv(connections.LEDGER_URL, ledger_url)
+    connections._engine.cache_clear()
+    yield connections._engine(ledger_url)
+    connections._engine(ledger_url).dispose()
+    connections._engine.cache_clear()
