@@ -1,0 +1,60 @@
+"""Source systems: one module each, and the one dict that registers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sqlalchemy import Connection
+
+from clearlane.connectors.files import Files
+from clearlane.connectors.inbox import Pulled, interval_of, pull_from
+from clearlane.connectors.protocol import (
+    Broken,
+    Chunk,
+    Connector,
+    Interval,
+    Raw,
+    Receipt,
+    Secrets,
+    SourceFailed,
+    Write,
+)
+from clearlane.connectors.sql import Sql
+from clearlane.ledger import Batch
+from clearlane.policy.model import Source
+
+CONNECTORS: Final[Mapping[str, Callable[[Source, Secrets], Connector]]] = {
+    "files": Files,
+    "sql": Sql,
+}
+
+__all__ = [
+    "CONNECTORS",
+    "Broken",
+    "Chunk",
+    "Connector",
+    "Interval",
+    "Pulled",
+    "Raw",
+    "Receipt",
+    "Secrets",
+    "SourceFailed",
+    "Write",
+    "connected",
+    "interval_of",
+    "pull",
+]
+
+
+def connected(source: Source, secrets: Secrets) -> Connector:
+    """The connector that sources.yaml names; LookupError names the known ones."""
+    if source.connector not in CONNECTORS:
+        known = ", ".join(sorted(CONNECTORS))
+        raise LookupError(f"source {source.name}: no connector {source.connector}; known are {known}")
+    return CONNECTORS[source.connector](source, secrets)
+
+
+def pull(connection: Connection, source: Source, batch: Batch, secrets: Secrets) -> Pulled:
+    """Read the source for the batch's interval into the inbox; raises SourceFailed, and then nothing is kept."""
+    return pull_from(connected(source, secrets), connection, source, batch)

@@ -1,0 +1,312 @@
+"""Pulls one source into the inbox: an interval of each object, each record once, everything counted.
+
+Reads the source, `source_state`; writes `inbox`, `quarantine`, `delivery`, `source_state`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from clearlane.connectors.mapping import Mapper, unambiguous
+from clearlane.connectors.protocol import Broken, Chunk, Connector, Interval, Raw
+from clearlane.ledger import Batch, copy_rows, staging
+from clearlane.ledger.models import delivery, inbox
+from clearlane.policy.model import ObjectMapping, Source
+
+FILE: Final = "file"
+"""the object of what stands for a whole file"""
+
+LONGEST_ID: Final = 500  # characters: longer ones do not fit into an index
+DEEPEST: Final = 100  # levels of a JSON value: the ledger's own parser has an end too
+
+_EVERYTHING: Final = Interval()
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """Counts of one pull: `received` = `duplicate` + `new`; `unreadable` of the new are in quarantine."""
+
+    received: int
+    duplicate: int
+    new: int
+    unreadable: int
+
+
+class Staged(NamedTuple):
+    """A row on its way to the inbox; `reasons` (JSON) put it into quarantine."""
+
+    source: str
+    object: str
+    record_key: str
+    external_id: str | None
+    source_time: datetime | None
+    file: str | None
+    line: int | None
+    payload: str
+    record: str | None
+    state: str
+    reasons: str | None = None
+
+
+def pull_from(connector: Connector, connection: Connection, source: Source, batch: Batch) -> Pulled:
+    """Append what the source holds for the batch's interval; again in the same batch: the same counts."""
+    staging(connection, "pulled", inbox, [name for name in Staged._fields if name != "reasons"])
+    connection.exec_driver_sql("alter table pulled add reasons jsonb")
+    for mapping in source.objects.values():
+        interval = interval_of(batch, _watermark(connection, source.name, mapping.object), mapping.lookback)
+        rows = _rows(connector, source.name, mapping, interval)
+        copy_rows(connection, "pulled", Staged._fields, rows)
+    return _delivered(connection, source, batch)
+
+
+def interval_of(batch: Batch, watermark: datetime | None, lookback: timedelta) -> Interval:
+    """What a run reads: live from the watermark (never later than its window) to its end, shadow its window.
+
+    A run without dates ends at its `as_of`. Without a watermark a live run reads from the beginning.
+    """
+    end = batch.window_end or batch.as_of
+    if not batch.live and batch.window_start:
+        return Interval(batch.window_start, end)
+    if watermark is None:
+        return Interval(None, end)
+    return Interval(min(filter(None, (watermark - lookback, batch.window_start))), end)
+
+
+def content_hash(payload: Any) -> str:
+    """Of the canonical JSON text; the same content gives the same hash whatever its order of names."""
+    return _digest(canonical(payload))
+
+
+def canonical(payload: Any) -> str:
+    """JSON with sorted names; ValueError says what in it the ledger cannot hold (NUL, lone surrogates ...)."""
+    text = json.dumps(payload, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    if "\\u0000" in text and any("\x00" in leaf for leaf in _texts(payload)):
+        raise ValueError("a NUL character")
+    if text.count("{") + text.count("[") > DEEPEST and _depth(payload) > DEEPEST:
+        raise ValueError(f"values nested more than {DEEPEST} deep")
+    text.encode()
+    return text
+
+
+# --- records --------------------------------------------------------------------------------------
+
+
+def _rows(connector: Connector, source: str, mapping: ObjectMapping, interval: Interval) -> Iterator[Staged]:
+    mapper = Mapper(mapping, _found(connector, mapping))
+    for file, chunks in _by_file(connector.read(mapping, interval)):
+        seen: Counter[str] = Counter()
+        for chunk in chunks:
+            for raw in chunk.records:
+                if interval.holds(mapper.cursor(raw.payload)):
+                    yield _row(source, mapper, raw, file, seen)
+            for broken in chunk.broken:
+                yield _broken_row(source, mapping.object, broken, file, seen)
+
+
+def _by_file(chunks: Iterator[Chunk]) -> Iterator[tuple[str | None, Iterator[Chunk]]]:
+    return groupby(chunks, key=lambda chunk: None if chunk.file is None else _keepable(chunk.file))
+
+
+def _row(source: str, mapper: Mapper, raw: Raw, file: str | None, seen: Counter[str]) -> Staged:
+    try:
+        payload = canonical(raw.payload)
+        record = mapper(raw.payload)
+        external_id = _indexable(record.get("id"))
+    except ValueError as error:
+        broken = Broken(json.dumps(raw.payload), raw.line, _unkeepable(error, mapper.mapping))
+        return _broken_row(source, mapper.mapping.object, broken, file, seen)
+    digest = _digest(payload)
+    return Staged(
+        source=source,
+        object=mapper.mapping.object,
+        record_key=f"{external_id}:{digest}" if external_id else _numbered(digest, seen),
+        external_id=external_id,
+        source_time=mapper.source_time(record),
+        file=file,
+        line=raw.line,
+        payload=payload,
+        record=json.dumps(record, ensure_ascii=False),
+        state="waiting",
+    )
+
+
+def _broken_row(source: str, object: str, broken: Broken, file: str | None, seen: Counter[str]) -> Staged:
+    payload = canonical({"raw": _keepable(broken.raw)})
+    place = f"{file or source}" + (f" line {broken.line}" if broken.line else "")
+    reason = {
+        "field": None,
+        "rule": "readable",
+        "found": _keepable(f"{place}: {broken.found}"),
+        "allowed": broken.allowed,
+    }
+    identity = f"{file}: {broken.found}" if broken.whole else f"unreadable: {broken.raw}"
+    return Staged(
+        source=source,
+        object=FILE if broken.whole else object,
+        record_key=_numbered(_digest(_keepable(identity)), seen),
+        external_id=None,
+        source_time=None,
+        file=file,
+        line=broken.line,
+        payload=payload,
+        record=None,
+        state="quarantined",
+        reasons=json.dumps([reason]),
+    )
+
+
+def _numbered(digest: str, seen: Counter[str]) -> str:
+    """Equal records of one file are told apart by their number among equals."""
+    ordinal = seen[digest]
+    seen[digest] += 1
+    return f"{digest}:{ordinal}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _indexable(external_id: str | None) -> str | None:
+    if external_id and len(external_id) > LONGEST_ID:
+        raise ValueError(f"an id of more than {LONGEST_ID} characters")
+    return external_id
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for inner in _inner(value):
+        yield from _texts(inner)
+    if isinstance(value, dict):
+        yield from value
+
+
+def _depth(value: Any) -> int:
+    level, depth = [value], 0
+    while level := [inner for value in level for inner in _inner(value)]:
+        depth += 1
+    return depth
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _keepable(text: str) -> str:
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def _unkeepable(error: ValueError, mapping: ObjectMapping) -> str:
+    return f"bytes that are not {mapping.encoding}" if isinstance(error, UnicodeError) else str(error)
+
+
+def _found(connector: Connector, mapping: ObjectMapping) -> dict[str, dict[str, str]]:
+    return {
+        field: unambiguous(lookup, _payloads(connector, replace(mapping, read=lookup.read, fields={})))
+        for field, lookup in mapping.lookups.items()
+    }
+
+
+def _payloads(connector: Connector, mapping: ObjectMapping) -> Iterator[dict[str, Any]]:
+    for chunk in connector.read(mapping, _EVERYTHING):
+        yield from (raw.payload for raw in chunk.records)
+
+
+# --- into the ledger ------------------------------------------------------------------------------
+
+_WATERMARK = sa.text("select watermark from source_state where source = :source and object = :object")
+
+# The lock makes two pulls of one source append one after the other: no deadlock over equal keys.
+_LOCK = sa.text("select pg_advisory_xact_lock(hashtextextended('clearlane.pull:' || :source, 0))")
+
+_APPEND = sa.text("""
+with appended as (
+    insert into inbox (source, object, record_key, external_id, source_time, first_batch, batch_id,
+                       file, line, payload, record, state)
+    select source, object, record_key, external_id, source_time, :batch_id, :batch_id,
+           file, line, payload, record, state
+    from pulled
+    on conflict (source, object, record_key) do nothing
+    returning object
+)
+select object, count(*) from appended group by object
+""")
+
+_QUARANTINE = sa.text("""
+insert into quarantine (seq, reasons, since)
+select distinct on (inbox.seq) inbox.seq, pulled.reasons, :since
+from pulled join inbox using (source, object, record_key)
+where pulled.reasons is not null and inbox.state = 'quarantined'
+on conflict (seq) do nothing
+""")
+
+_COUNT = sa.text("""
+select pulled.object, sum(pulled.copies) - count(*) filter (where inbox.first_batch = :batch_id)
+from (select source, object, record_key, count(*) as copies from pulled group by 1, 2, 3) as pulled
+join inbox using (source, object, record_key)
+group by pulled.object
+""")
+
+_DELIVERY = sa.text("""
+insert into delivery (batch_id, source, object, received, duplicate)
+values (:batch_id, :source, :object, :duplicate + :new, :duplicate)
+on conflict (batch_id, source, object) do update set
+    received = excluded.received + delivery.received - delivery.duplicate,
+    duplicate = excluded.duplicate,
+    delivered_at = clock_timestamp()
+""")
+
+_ADVANCE = sa.text("""
+insert into source_state (source, object, watermark) values (:source, :object, :watermark)
+on conflict (source, object) do update set watermark = greatest(source_state.watermark, excluded.watermark)
+""")
+
+
+def _watermark(connection: Connection, source: str, object: str) -> datetime | None:
+    return connection.execute(_WATERMARK, {"source": source, "object": object}).scalar()
+
+
+def _delivered(connection: Connection, source: Source, batch: Batch) -> Pulled:
+    connection.exec_driver_sql("analyze pulled")
+    connection.execute(_LOCK, {"source": source.name})
+    new = _counts(connection, _APPEND, batch)
+    unreadable = connection.execute(_QUARANTINE, {"since": batch.as_of}).rowcount
+    duplicate = _counts(connection, _COUNT, batch)
+    objects = sorted({*new, *duplicate, *(mapping.object for mapping in source.objects.values())})
+    for object in objects:
+        counted = {"duplicate": duplicate.get(object, 0), "new": new.get(object, 0)}
+        key = {"batch_id": batch.batch_id, "source": source.name, "object": object}
+        connection.execute(_DELIVERY, key | counted)
+    if batch.live:
+        _advance(connection, source.name, objects, batch.window_end or batch.as_of)
+    return _pulled(connection, source.name, batch, unreadable)
+
+
+def _advance(connection: Connection, source: str, objects: Sequence[str], end: datetime) -> None:
+    rows = [{"source": source, "object": object, "watermark": end} for object in objects if object != FILE]
+    if rows:
+        connection.execute(_ADVANCE, rows)
+
+
+def _counts(connection: Connection, statement: sa.TextClause, batch: Batch) -> dict[str, int]:
+    counted = connection.execute(statement, {"batch_id": batch.batch_id})
+    return {object: int(count) for object, count in counted}
+
+
+def _pulled(connection: Connection, source: str, batch: Batch, unreadable: int) -> Pulled:
+    of_batch = sa.and_(delivery.c.batch_id == batch.batch_id, delivery.c.source == source)
+    sums = sa.select(sa.func.sum(delivery.c.received), sa.func.sum(delivery.c.duplicate)).where(of_batch)
+    received, duplicate = (int(count or 0) for count in connection.execute(sums).one())
+    return Pulled(received, duplicate, received - duplicate, unreadable)
