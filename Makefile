@@ -56,10 +56,10 @@ bench: setup ## what benchmarks/ measures
 	@$(RUN) -m benchmarks
 
 docs: setup ## write the generated pages of docs/
-	@$(RUN) -m clearlane_airflow.docs
+	@$(RUN) -m clearlane docs
 
 docs-check: setup ## fail where a generated page is stale
-	@$(RUN) -m clearlane_airflow.docs --check
+	@$(RUN) -m clearlane docs --check
 
 up: ## the same on Docker: docker-compose.yaml with the secrets of .env
 	@test -f .env || { echo "There is no .env yet: cp .env.example .env, then fill in its secrets"; exit 1; }

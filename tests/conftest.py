@@ -18,6 +18,7 @@ import hypothesis
 import pytest
 import sqlalchemy as sa
 
+from clearlane import ledger
 from clearlane.ledger import server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +54,7 @@ def ledger_server() -> Iterator[server.Server]:
 def ledger_template(ledger_server: server.Server) -> str:
     """The name of a database that holds the ledger's tables and not one row."""
     ledger_server.create(TEMPLATE)
-    _migrate(ledger_server.url(TEMPLATE))
+    ledger.migrate(ledger_server.url(TEMPLATE))
     return TEMPLATE
 
 
@@ -70,19 +71,6 @@ def ledger_url(ledger_server: server.Server, ledger_template: str) -> Iterator[s
 def ledger_engine(ledger_url: str) -> Iterator[sa.Engine]:
     engine = sa.create_engine(ledger_url)
     yield engine
-    engine.dispose()
-
-
-def _migrate(url: str) -> None:
-    from clearlane import ledger
-
-    if hasattr(ledger, "migrate"):
-        ledger.migrate(url)
-        return
-    from clearlane.ledger.models import metadata
-
-    engine = sa.create_engine(url)
-    metadata.create_all(engine)
     engine.dispose()
 
 
