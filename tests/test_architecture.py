@@ -40,7 +40,8 @@ CLOCK_OR_CHANCE = {
     *("time.time", "os.environ", "os.getenv", "uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4"),
 }
 CHANCE_MODULES = {"random", "secrets"}
-# Recording times and sequence numbers are the database's own business, and written down nowhere else.
+# When a row was written is the database's own business; no computation reads it.
+RECORDING = re.compile(r"\b(recorded|received|delivered)_at\s*=\s*\w+\(\)", re.I)
 SQL_CLOCK = re.compile(
     r"\b(now|random|clock_timestamp|gen_random_uuid)\s*\(\s*\)|\bcurrent_(date|timestamp)\b", re.I
 )
