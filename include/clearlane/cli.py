@@ -210,6 +210,23 @@ def sample(
     write(folder, end=_moment(end), seed=seed, days=days, leads=leads)
 
 
+@app.command()
+def docs(
+    check: Annotated[
+        bool, typer.Option("--check", help="write nothing; exit 1 when a page is stale")
+    ] = False,
+    root: Annotated[Path, typer.Option(help="the checkout")] = DEFAULT_POLICY.parents[1],
+) -> None:
+    """Write the generated pages of docs/."""
+    from clearlane import pages
+
+    old = pages.stale(root) if check else pages.write(root)
+    for path in old:
+        out.print(f"{'stale' if check else 'written'}: {path}", highlight=False)
+    if check and old:
+        raise typer.Exit(1)
+
+
 # --- quarantine -------------------------------------------------------------------------------
 
 
