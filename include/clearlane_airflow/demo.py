@@ -24,9 +24,8 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
-from clearlane import ledger
 from clearlane.ledger import server
-from clearlane_airflow import processes, settings
+from clearlane_airflow import prepare, processes, settings
 from clearlane_airflow.rest import Airflow
 
 HOME = settings.ROOT / ".demo"
@@ -152,11 +151,8 @@ def _begin(known: State | None, port: int, schedule: bool) -> State:
     with _phase("PostgreSQL starts"):
         database = server.start(HOME / "postgres", ["airflow", "clearlane"], settings=_SETTINGS)
     environment = _environment(state, database)
-    with _phase("Airflow's tables and the ledger's"):
-        _migrate(environment)
-    if not state.done:
-        with _phase("the default policy is published"):
-            _clearlane("policy", "publish", "--by", "demo", "--because", "the default company", shown=False)
+    with _phase("Airflow's tables, the ledger's tables and the policy"):
+        _run("-m", "clearlane_airflow.prepare", environment=environment)
     for component in COMPONENTS:
         processes.start(
             component,
@@ -214,10 +210,6 @@ def _until(holds: Callable[[], bool], what: str, *, timeout: float) -> None:
 
 def _environment(state: State, database: server.Server) -> dict[str, str]:
     home = HOME / "airflow"
-    home.mkdir(exist_ok=True)
-    passwords = home / "passwords.json"
-    passwords.touch(mode=0o600)
-    passwords.write_text(json.dumps({USER: PASSWORD}))
     return {
         **settings.environment(
             home=home,
@@ -227,25 +219,10 @@ def _environment(state: State, database: server.Server) -> dict[str, str]:
             port=state.port,
         ),
         **settings.log_ports(),
+        prepare.PASSWORD: PASSWORD,
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(state.schedule),
     }
-
-
-def _migrate(environment: dict[str, str]) -> None:
-    """Bring Airflow's database and the ledger up to date, at the same time."""
-    airflow = subprocess.Popen(
-        [sys.executable, "-m", "airflow", "db", "migrate"],
-        cwd=settings.ROOT,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    ledger.migrate(environment["CLEARLANE_LEDGER_URL"])
-    said, _ = airflow.communicate()
-    if airflow.returncode != 0:
-        raise Stopped(f"airflow db migrate failed:\n{said[-2000:]}")
 
 
 def _clearlane(*arguments: str, shown: bool = True) -> None:
@@ -253,16 +230,23 @@ def _clearlane(*arguments: str, shown: bool = True) -> None:
     database = server.running(HOME / "postgres")
     if database is None:
         raise Stopped("the demo's PostgreSQL does not run: make demo starts it")
+    url = database.url("clearlane")
+    _run("-m", "clearlane", *arguments, environment={"CLEARLANE_LEDGER_URL": url}, shown=shown)
+
+
+def _run(*arguments: str, environment: dict[str, str], shown: bool = False) -> None:
+    """Run a command of Python to its end; Stopped with what it said where it fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "clearlane", *arguments],
+        [sys.executable, *arguments],
         cwd=settings.ROOT,
-        env={**os.environ, "CLEARLANE_LEDGER_URL": database.url("clearlane")},
+        env={**os.environ, **environment},
         stdout=None if shown else subprocess.PIPE,
         stderr=None if shown else subprocess.STDOUT,
         text=True,
     )
     if done.returncode != 0:
-        raise Stopped(f"clearlane {arguments[0]} failed (exit {done.returncode})\n{done.stdout or ''}")
+        command = " ".join(arguments[1:3])
+        raise Stopped(f"{command} failed (exit {done.returncode})\n{(done.stdout or '')[-3000:]}".rstrip())
 
 
 def _airflow(state: State) -> Airflow:
