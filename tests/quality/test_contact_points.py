@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from clearlane.quality.contact_points import email_verdicts, phone_verdicts, regions
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from clearlane.quality.contact_points import email_verdicts, phone_verdicts, regions
 
 ALLOWED_SHARE = 0.02
 

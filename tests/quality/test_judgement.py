@@ -1,0 +1,184 @@
+"""Rows of text are typed, emptied or quarantined; Great Expectations and the plain checks judge alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from clearlane.policy.model import Check, Field, ObjectContract
+from clearlane.quality import plain
+from clearlane.quality.expectations import ExpectationFailed, Expectations
+from clearlane.quality.judgement import Judgement, judged
+from clearlane.quality.requirements import Requirement, widened
+from clearlane.rules import Type
+
+AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
+CONTRACT = ObjectContract(
+    fields=(
+        Field("id", Type.TEXT, required=True, checks=(Check("max_length", 4),)),
+        Field("email", Type.TEXT, checks=(Check("email"), Check("max_length", 20))),
+        Field("phone", Type.TEXT, checks=(Check("phone"),)),
+        Field("status", Type.TEXT, checks=(Check("one_of", ["new", "open", "Ünï"]),)),
+        Field("postcode", Type.TEXT, checks=(Check("matches", r"^\d+$"), Check("max_length", 5))),
+        Field("employees", Type.NUMBER, checks=(Check("between", [1, 1000]),)),
+        Field("rating", Type.NUMBER, checks=(Check("one_of", [1.0, 2.5]),)),
+        Field("opt_out", Type.BOOLEAN),
+        Field("created_at", Type.TIME, required=True, checks=(Check("not_future"),)),
+    ),
+    any_of=(("email", "phone"),),
+)
+NAMES = [field.name for field in CONTRACT.fields] + ["country"]
+GOOD = {"id": "1", "email": "jane@acme.com", "created_at": "2026-01-01T10:00:00+00:00"}
+
+
+def rows(*records: dict[str, str | None]) -> pd.DataFrame:
+    values = [[number, *(record.get(name) for name in NAMES)] for number, record in enumerate(records)]
+    return pd.DataFrame(values, columns=["seq", *NAMES], dtype=object).astype({"seq": "int64"})
+
+
+def plainly(*records: dict[str, str | None]) -> Judgement:
+    return judged("leads", rows(*records), CONTRACT, AS_OF, plain.violations)
+
+
+def reasons(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(frame[["field", "rule"]].itertuples(index=False, name=None))
+
+
+def test_a_good_record_is_typed() -> None:
+    record = GOOD | {
+        "employees": "1,000", "opt_out": "Yes", "rating": "2.5", "phone": "504-621-8927", "country": "USA",
+        "created_at": "2026-02-01 12:30:00.25+01:00", "status": " new ",
+    }  # fmt: skip
+    judgement = plainly(record)
+    assert reasons(judgement.emptied) == reasons(judgement.quarantined) == []
+    assert judgement.typed.drop(columns="seq").to_dict("records") == [
+        {
+            "id": "1", "email": "jane@acme.com", "phone": "+15046218927", "status": "new", "postcode": None,
+            "employees": 1000, "rating": 2.5, "opt_out": True, "created_at": "2026-02-01T11:30:00.250000+00:00",
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        ("phone", "504-621-8927", "phone"),
+        ("status", "NEW", "one_of"),
+        ("postcode", "12a", "matches"),
+        ("postcode", "123456", "max_length"),
+        ("employees", "many", "type"),
+        ("employees", "12,5", "type"),
+        ("employees", "1e999", "type"),
+        ("employees", "0", "between"),
+        ("rating", "2", "one_of"),
+        ("opt_out", "maybe", "type"),
+    ],
+)
+def test_a_bad_optional_field_is_emptied(field: str, value: str, rule: str) -> None:
+    judgement = plainly(GOOD | {field: value})
+    assert reasons(judgement.emptied) == [(field, rule)]
+    assert judgement.emptied["found"].tolist() == [value]
+    assert judgement.typed[field].tolist() == [None]
+    assert judgement.quarantined.empty
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"id": None}, [("id", "required")]),
+        ({"id": "   "}, [("id", "required")]),
+        ({"id": "12345"}, [("id", "max_length"), ("id", "required")]),
+        ({"created_at": "yesterday"}, [("created_at", "required"), ("created_at", "type")]),
+        ({"created_at": "2026-03-01T00:00:01Z"}, [("created_at", "not_future"), ("created_at", "required")]),
+        ({"email": "n/a"}, [("email", "email"), ("email or phone", "any_of")]),
+        (
+            {"email": None, "phone": "12", "opt_out": "?"},
+            [("email or phone", "any_of"), ("opt_out", "type"), ("phone", "phone")],
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_quarantined_with_every_reason(
+    changes: dict[str, str | None], expected: list[tuple[str, str]]
+) -> None:
+    judgement = plainly(GOOD | changes)
+    assert reasons(judgement.quarantined) == expected
+    assert judgement.emptied.empty
+    assert judgement.quarantined["allowed"].notna().all()
+
+
+def test_a_way_of_contact_is_enough() -> None:
+    judgement = plainly(GOOD | {"email": "n/a", "phone": "+1 504 621 8927"})
+    assert reasons(judgement.emptied) == [("email", "email")]
+
+
+def test_judging_what_was_judged_changes_nothing() -> None:
+    first = plainly(GOOD | {"employees": "1,000", "opt_out": "N", "phone": "(504) 621-8927", "country": "us"})
+    record = {
+        str(k): None if v is None else str(v) for k, v in first.typed.drop(columns="seq").iloc[0].items()
+    }
+    assert plainly(record).typed.to_dict("records") == first.typed.to_dict("records")
+
+
+def test_no_rows_are_judged_too() -> None:
+    assert plainly().typed.empty
+
+
+def test_declared_attributes_widen_the_contract() -> None:
+    wider = widened(CONTRACT, {"opt_out": Type.TEXT, "trial_days": Type.NUMBER, "color": Type.TEXT})
+    assert wider.fields == (*CONTRACT.fields, Field("trial_days", Type.NUMBER))
+
+
+# -- the two engines -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def expectations() -> Iterator[Expectations]:
+    return Expectations()
+
+
+TRICKY = st.sampled_from(
+    ["", " ", "0", "1", "7", "1000", "1,000", "1.5", "-3", "2.5", "1e3", "1e999", "nan", "inf", "None", "NaN",
+     "null", "true", "No", "new", "open", "Ünï", "Ünï", "ünï", "٣", "12\n", "12 34", "ß" * 5, "😀" * 5, "a" * 21,
+     "jane@acme.com", "JANE@ACME.COM", "jane@", "jörg@müller.de", "504-621-8927", "+15046218927", "us", "GB",
+     "2026-01-01", "2026-02-29", "2026-03-01T00:00:00Z", "2026-03-01T00:00:01Z", "2027-01-01T00:00:00+14:00",
+     "9999-12-31T23:59:59Z", "1000-01-01", "0001-01-01", "20260101", "2026-01-01 10:00:00.123456789"]
+)  # fmt: skip
+CELLS = (
+    st.none()
+    | TRICKY
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+)
+RECORDS = st.lists(st.fixed_dictionaries(dict.fromkeys(NAMES, CELLS)), max_size=40)
+
+
+@settings(max_examples=25, phases=[Phase.explicit, Phase.generate])  # a failure is costly to shrink here
+@given(RECORDS)
+def test_both_engines_judge_alike(expectations: Expectations, records: list[dict[str, str | None]]) -> None:
+    by_plain = plainly(*records)
+    by_expectations = judged("leads", rows(*records), CONTRACT, AS_OF, expectations.violations)
+    assert by_expectations.typed.to_dict("records") == by_plain.typed.to_dict("records")
+    assert by_expectations.emptied.to_dict("records") == by_plain.emptied.to_dict("records")
+    assert by_expectations.quarantined.to_dict("records") == by_plain.quarantined.to_dict("records")
+
+
+@settings(max_examples=50)
+@given(RECORDS)
+def test_every_row_is_kept_and_no_bad_value_stays(records: list[dict[str, str | None]]) -> None:
+    judgement = plainly(*records)
+    assert judgement.typed["seq"].tolist() == list(range(len(records)))
+    for bad in judgement.emptied.itertuples():
+        assert judgement.typed.set_index("seq").at[bad.seq, bad.field] is None
+    good = judgement.typed[~judgement.typed["seq"].isin(judgement.quarantined["seq"])]
+    assert good["id"].notna().all()
+    assert good[["email", "phone"]].notna().any(axis=1).all()
+
+
+def test_an_expectation_that_cannot_be_evaluated_is_an_error(expectations: Expectations) -> None:
+    requirement = Requirement("age", "between", "between 1 and 2", "age", "between", (1, 2))
+    with pytest.raises(ExpectationFailed, match="age, between"):
+        expectations.violations("broken", rows(GOOD), [requirement])
