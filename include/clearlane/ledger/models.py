@@ -426,6 +426,12 @@ inquiry = Table(
     _lead(index=True),
     _text("type"),
     _time("arrived_at", comment="the submit time in the source"),
+    Column(
+        "decision_seq",
+        sa.BigInteger,
+        ForeignKey("decision.decision_seq", name="inquiry_decision_seq_fk"),
+        comment="the live decision that answered it; null: not answered yet",
+    ),
     comment="One request for sales, with its own clock; two within 30 minutes are one.",
 )
 
@@ -541,6 +547,7 @@ assignment = Table(
     _text("ended_because", nullable=True),
     Index("assignment_open_ix", "lead_id", unique=True, postgresql_where=text("ended_at is null")),
     Index("assignment_rep_ix", "rep_id", "started_at"),
+    Index("assignment_open_rep_ix", "rep_id", postgresql_where=text("ended_at is null")),
     _one_of("by", "clearlane", "person"),
     comment="A lead owned by a rep from a moment on.",
 )

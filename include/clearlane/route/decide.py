@@ -1,0 +1,212 @@
+"""From a lead's facts and the floor to a decision: first matching rule, its ladder, the fallback, exceptions.
+
+Pure: nothing is read but the arguments and nothing is changed; `Floor.take` books the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Tier
+from clearlane.route.decisions import Decision, Facts, Pick
+from clearlane.route.eligibility import refusal
+from clearlane.route.floor import Floor
+from clearlane.route.pick import pick
+
+PROMISED: Final = frozenset({"owned", "pool", "exceptions", "held"})
+"""places where somebody owes the lead a first touch"""
+SHARED: Final = frozenset({"account_owner", "team", "pool"})
+"""targets that give way to the owner of the company's open leads; a named person does not"""
+EXCEPTIONS: Final = Destination("exceptions")
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a rung puts the lead, and why there."""
+
+    place: str
+    why: str
+    reason: str | None = None
+    team: str | None = None
+    rep: str | None = None
+    pick: Pick | None = None
+
+
+@dataclass
+class Attempt:
+    """One walk down a ladder; collects why each rep met on the way could not take the lead."""
+
+    facts: Facts
+    floor: Floor
+    refused: dict[str, str] = field(default_factory=dict)
+    sticky: bool = True
+
+
+def decide(policy: Policy, floor: Floor, facts: Facts) -> Decision:
+    """The one place of the lead at the floor's moment."""
+    if facts.stopped:
+        return Decision(
+            facts.lead_id, "disqualified", facts.stopped, f"nobody may contact this lead: {facts.stopped}"
+        )
+    if facts.owned:
+        return _told_again(policy, floor, facts)
+    rule = first_rule(policy.routing, facts)
+    if facts.disqualified and rule is None:
+        because = f"disqualified by {facts.disqualified}"
+        return Decision(facts.lead_id, "disqualified", facts.disqualified, because)
+    return _walked(policy, floor, facts, rule)
+
+
+def first_rule(routing: Routing, facts: Facts) -> RoutingRule | None:
+    """The first rule that held and may take this lead."""
+    held = (rule for rule, bit in zip(routing.rules, facts.matched, strict=True) if bit == "1")
+    return next((rule for rule in held if _may_take(rule, facts)), None)
+
+
+def _may_take(rule: RoutingRule, facts: Facts) -> bool:
+    """Disqualified leads go only where a rule asks for them, hand-raises never to nurture."""
+    target = rule.ladder[0].target
+    if facts.disqualified:
+        return target in ("redirect", "close") or "disqualified" in rule.when.columns
+    return not (facts.hand_raise and target == "nurture")
+
+
+def _told_again(policy: Policy, floor: Floor, facts: Facts) -> Decision:
+    tier = policy.sla.tiers.get(policy.sla.hand_raise)
+    return Decision(
+        facts.lead_id,
+        "owned",
+        "asked_again",
+        "asked for sales again; stays with its owner",
+        tier=tier.name if tier else None,
+        team=floor.team_of(facts.owner) if facts.owner else None,
+        rep=facts.owner,
+        due=floor.due(tier, facts.owner),
+        keeps_owner=True,
+    )
+
+
+def _walked(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule | None) -> Decision:
+    attempt = Attempt(facts, floor, sticky=policy.routing.sticky_company)
+    ladder = (*(rule.ladder if rule else ()), *policy.routing.fallback, EXCEPTIONS)
+    spot = next(spot for rung in ladder for spot in _spots(attempt, rung))
+    tier = tier_of(policy, facts, rule) if spot.place in PROMISED else None
+    return Decision(
+        facts.lead_id,
+        spot.place,
+        spot.reason or (rule.id if rule else "no_rule"),
+        f"{rule.because if rule else 'no rule matched'}; {spot.why}",
+        rule=rule.id if rule else None,
+        tier=tier.name if tier else None,
+        team=spot.team,
+        rep=spot.rep,
+        due=floor.due(tier, spot.rep),
+        eligible=_eligible(spot),
+        refused=attempt.refused,
+        pick=spot.pick,
+    )
+
+
+def _eligible(spot: Spot) -> tuple[str, ...]:
+    if spot.pick:
+        return spot.pick.eligible
+    return (spot.rep,) if spot.rep else ()
+
+
+def tier_of(policy: Policy, facts: Facts, rule: RoutingRule | None) -> Tier | None:
+    """Hand-raises have their own tier, then the rule's, then the band's."""
+    by_band = policy.sla.by_band.get(facts.band, "")
+    name = policy.sla.hand_raise if facts.hand_raise else (rule and rule.tier) or by_band
+    return policy.sla.tiers.get(name)
+
+
+def _spots(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+    """The owner of the company's open leads where the rung gives way to one, then what the rung says."""
+    if attempt.sticky and rung.target in SHARED:
+        attempt.sticky = False
+        yield from _of_company(attempt, rung)
+    yield from RUNGS[rung.target](attempt, rung)
+
+
+def _of_company(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+    for rep in attempt.floor.owners(attempt.facts):
+        yield from _direct(attempt, rung, rep, "owns the open leads of the same company")
+
+
+def _direct(attempt: Attempt, rung: Destination, rep: str, why: str) -> Iterator[Spot]:
+    """One named rep, without a turn."""
+    reason = _cannot(attempt.floor, rung, rep)
+    if reason is None:
+        yield Spot("owned", f"{rep} {why}", team=attempt.floor.team_of(rep), rep=rep)
+    else:
+        attempt.refused[rep] = reason
+
+
+def _cannot(floor: Floor, rung: Destination, rep: str) -> str | None:
+    there = floor.present.get(rep)
+    return refusal(there, floor.load(rep), rung) if there else "not in teams.yaml"
+
+
+def _owner(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+    rep: str | None = getattr(attempt.facts, rung.target)
+    if rep:
+        yield from _direct(attempt, rung, rep, f"is the {rung.target.replace('_', ' ')}")
+
+
+def _named(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+    if rung.name:
+        yield from _direct(attempt, rung, rung.name, "is named by the rule")
+
+
+def _rotation(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+    team = attempt.floor.policy.teams.teams[rung.name or ""]
+    turn, refused = pick(team, rung, attempt.facts, attempt.floor)
+    attempt.refused |= refused
+    if turn:
+        why = f"{turn.rep} is next of {len(turn.eligible)} free in {team.id}"
+        yield Spot("owned", why, team=team.id, rep=turn.rep, pick=turn)
+
+
+def _pool(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+    yield Spot("pool", f"waits in the pool {rung.name}", team=rung.name)
+
+
+def _nurture(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+    if not attempt.facts.hand_raise:
+        yield Spot("nurture", "kept in touch until it is ready")
+
+
+def _exceptions(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+    yield Spot(
+        "exceptions", _nobody(attempt.refused), reason="nobody_free" if attempt.refused else "no_destination"
+    )
+
+
+def _nobody(refused: Mapping[str, str]) -> str:
+    if not refused:
+        return "no destination could take it"
+    said = "; ".join(f"{rep}: {why}" for rep, why in sorted(refused.items())[:5])
+    return f"nobody could take it ({said}{'; …' if len(refused) > 5 else ''})"
+
+
+def _redirect(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+    yield Spot("redirected", f"goes to {rung.name}", team=rung.name)
+
+
+Rung = Callable[[Attempt, Destination], Iterable[Spot]]
+RUNGS: Final[Mapping[str, Rung]] = {
+    "account_owner": _owner,
+    "opportunity_owner": _owner,
+    "contact_owner": _owner,
+    "rep": _named,
+    "team": _rotation,
+    "pool": _pool,
+    "nurture": _nurture,
+    "redirect": _redirect,
+    "hold": lambda attempt, rung: (Spot("held", "held until it is routed again"),),
+    "disqualify": lambda attempt, rung: (Spot("disqualified", "the rule disqualifies it"),),
+    "close": lambda attempt, rung: (Spot("closed", "the rule closes it"),),
+    "exceptions": _exceptions,
+}

@@ -1,0 +1,76 @@
+"""The nouns of routing: what is known of a lead, how a rep was picked, what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from clearlane.route.fairness import Rotation
+
+NOBODY: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a decision knows of one lead. Owners are reps who sell; `matched` has a 1 for each rule that held."""
+
+    lead_id: Any
+    band: str
+    matched: str = ""
+    kind: str = "sales"
+    hand_raise: bool = False
+    stopped: str | None = None
+    """why nobody may contact this lead at all"""
+    disqualified: str | None = None
+    language: str | None = None
+    company: str | None = None
+    account: str | None = None
+    account_owner: str | None = None
+    opportunity_owner: str | None = None
+    contact_owner: str | None = None
+    owned: bool = False
+    """the lead has an owner who stays and is told that it asked again"""
+    owner: str | None = None
+    """the rep who owns it; None also for an owner whom teams.yaml does not know"""
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One turn in a rotation: who was chosen, who came next, who was free, and the credits after it."""
+
+    rep: str
+    runner_up: str | None
+    eligible: tuple[str, ...]
+    rotation: str
+    before: Rotation
+    after: Rotation
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where one lead goes, and why. `reason` is a short code, `refused` says rep -> why not."""
+
+    lead_id: Any
+    place: str
+    reason: str
+    because: str
+    rule: str | None = None
+    tier: str | None = None
+    team: str | None = None
+    rep: str | None = None
+    due: datetime | None = None
+    eligible: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=lambda: NOBODY)
+    pick: Pick | None = None
+    keeps_owner: bool = False
+
+    @property
+    def rotation(self) -> str | None:
+        return self.pick.rotation if self.pick else None
+
+    @property
+    def runner_up(self) -> str | None:
+        return self.pick.runner_up if self.pick else None

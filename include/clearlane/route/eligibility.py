@@ -1,0 +1,131 @@
+"""Who may take a lead at a moment, and why not: presence, hours, ramp and caps in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from math import floor
+
+from clearlane.policy.model import Caps, Destination, Rep
+from clearlane.route.calendars import Calendar, absence, next_opening, rep_calendar
+
+LANGUAGE = "language"
+"""how a refusal begins that speaks of this lead only, not of the rep's presence"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Leads that we gave a rep: today and this week in the rep's zone, and those still open."""
+
+    day: int = 0
+    week: int = 0
+    open: int = 0
+
+    def plus_one(self) -> Load:
+        return Load(self.day + 1, self.week + 1, self.open + 1)
+
+
+@dataclass(frozen=True)
+class Presence:
+    """A rep at one moment, whatever the lead. `caps` and `share` are those of the ramp."""
+
+    rep: Rep
+    absent: str | None
+    opening: datetime | None
+    in_hours: bool
+    share: float
+    caps: Caps
+
+
+def presence(rep: Rep, at: datetime) -> Presence:
+    """What holds for the rep at `at`: absence with its reason, next opening, ramped caps."""
+    calendar = rep_calendar(rep)
+    today = calendar.local(at).date()
+    opening = next_opening(calendar, at)
+    share = ramp_share(rep, today)
+    absent = _not_selling(rep, today) or _off(calendar, at)
+    if absent is None and opening is None:
+        absent = "no working hours"
+    return Presence(rep, absent, opening, opening == at, share, ramped(rep.caps, share))
+
+
+def _off(calendar: Calendar, at: datetime) -> str | None:
+    off = absence(calendar, at)
+    return f"off until {off.last}: {off.because}" if off else None
+
+
+def _not_selling(rep: Rep, today: date) -> str | None:
+    if not rep.sells:
+        return "does not sell"
+    if rep.active_from and today < rep.active_from:
+        return f"starts on {rep.active_from}"
+    if rep.active_until and today > rep.active_until:
+        return f"left on {rep.active_until}"
+    return None
+
+
+def sells(rep: Rep, at: datetime) -> bool:
+    """Whether the rep counts as an owner at all on that day; on leave still counts."""
+    return _not_selling(rep, rep_calendar(rep).local(at).date()) is None
+
+
+def ramp_share(rep: Rep, today: date) -> float:
+    """The share of caps and weight in this month since `active_from`; 1 after the ramp."""
+    if not rep.ramp or rep.active_from is None or today < rep.active_from:
+        return rep.ramp[0] if rep.ramp and rep.active_from else 1.0
+    begun = rep.active_from
+    months = (today.year - begun.year) * 12 + today.month - begun.month - (today.day < begun.day)
+    return rep.ramp[months] if months < len(rep.ramp) else 1.0
+
+
+def ramped(caps: Caps, share: float) -> Caps:
+    """Caps of a rep on the ramp, rounded down."""
+    return Caps(
+        *(cap if cap is None else floor(cap * share + 1e-9) for cap in (caps.day, caps.week, caps.open))
+    )
+
+
+def over_cap(caps: Caps, load: Load) -> str | None:
+    """Which cap one more lead would exceed."""
+    for name, cap, count in (
+        ("day", caps.day, load.day),
+        ("week", caps.week, load.week),
+        ("open", caps.open, load.open),
+    ):
+        if cap is not None and count >= cap:
+            return f"{name} cap of {cap} reached"
+    return None
+
+
+def refusal(there: Presence, load: Load, destination: Destination) -> str | None:
+    """Why this rep cannot take any lead at this destination now; None when free."""
+    if there.absent:
+        return there.absent
+    if destination.hours == "require" and not there.in_hours:
+        return f"out of hours until {there.opening:%Y-%m-%d %H:%M}Z"
+    return over_cap(there.caps, load)
+
+
+def language_refusal(rep: Rep, destination: Destination, language: str | None) -> str | None:
+    """Why the rep does not suit the lead's language; an unknown language suits everybody."""
+    if not destination.language or not language:
+        return None
+    spoken = {_primary(name) for name in rep.languages}
+    return None if _primary(language) in spoken else f"{LANGUAGE}: does not speak {_primary(language)}"
+
+
+def _primary(language: str) -> str:
+    return language.replace("_", "-").partition("-")[0].strip().lower()
+
+
+def soonest(free: Iterable[Presence]) -> frozenset[str]:
+    """Reps who are in hours, else those who come back first."""
+    known = [there for there in free if there.opening is not None]
+    first = min((there.opening for there in known if there.opening), default=None)
+    return frozenset(there.rep.id for there in known if there.opening == first)
+
+
+def at_work(free: Mapping[str, Presence], destination: Destination) -> frozenset[str]:
+    """Of the free reps those whom the destination's hours ask: all of them when hours are ignored."""
+    return frozenset(free) if destination.hours == "ignore" else soonest(free.values())

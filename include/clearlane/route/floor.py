@@ -1,0 +1,111 @@
+"""The sales floor at one moment: who is there, what each rep holds, whose turn it is, who works which company.
+
+The state that decisions read. It changes only by `Floor.take`, which books one decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from clearlane.policy.model import Policy, Rep, Span, Tier
+from clearlane.route.calendars import ALWAYS, Calendar, due, rep_calendar, team_calendar
+from clearlane.route.decisions import Decision, Facts
+from clearlane.route.eligibility import Load, Presence, presence
+from clearlane.route.fairness import Rotation
+
+CompanyKey = tuple[str, str]
+Promise = Literal["first_touch", "accept"]
+
+
+@dataclass
+class Floor:
+    """Reps, loads, rotations and companies as of one moment."""
+
+    policy: Policy
+    as_of: datetime
+    present: Mapping[str, Presence]
+    loads: dict[str, Load] = field(default_factory=dict)
+    rotations: dict[tuple[str, str], Rotation] = field(default_factory=dict)
+    companies: dict[CompanyKey, list[str]] = field(default_factory=dict)
+    """(kind, company or account) -> reps who own its open leads, the longest first"""
+    _dues: dict[tuple[str, Promise, str | None], datetime | None] = field(default_factory=dict)
+
+    def load(self, rep: str) -> Load:
+        return self.loads.get(rep, Load())
+
+    def rotation(self, name: str, band: str) -> Rotation:
+        return self.rotations.get((name, band), Rotation())
+
+    def weights(self, team: str, reps: Collection[str]) -> dict[str, float]:
+        """Weights in force of those members of the team."""
+        members = self.policy.teams.teams[team].members
+        return {rep: weight * self.present[rep].share for rep, weight in members if rep in reps}
+
+    def owners(self, facts: Facts) -> tuple[str, ...]:
+        """Reps who own open leads of the lead's company or account, in the order in which they came to it."""
+        found = (rep for key in company_keys(facts) for rep in self.companies.get(key, ()))
+        return tuple(dict.fromkeys(found))
+
+    def team_of(self, rep: str) -> str | None:
+        teams = self.policy.teams.teams.values()
+        return next((team.id for team in teams if any(member == rep for member, _ in team.members)), None)
+
+    def due(self, tier: Tier | None, rep: str | None) -> datetime | None:
+        """When the first touch is due that is promised at this moment."""
+        return self._from_now(tier, "first_touch", rep) if tier else None
+
+    def accept_due(self, tier: Tier, rep: str | None) -> datetime | None:
+        """Until when the rep has to accept."""
+        return self._from_now(tier, "accept", rep)
+
+    def _from_now(self, tier: Tier, promise: Promise, rep: str | None) -> datetime | None:
+        key = (tier.name, promise, rep)
+        if key not in self._dues:
+            span: Span | None = getattr(tier, promise)
+            self._dues[key] = due(self.as_of, span, self.calendar(tier, rep)) if span else None
+        return self._dues[key]
+
+    def arrival_due(self, tier: Tier, rep: str | None, since: datetime) -> datetime | None:
+        """When the first touch is due for a lead that arrived at `since`: a rep's time off does not stop that clock."""
+        if tier.first_touch is None:
+            return None
+        return due(since, tier.first_touch, self.calendar(tier, rep).without_time_off())
+
+    def calendar(self, tier: Tier, rep: str | None) -> Calendar:
+        if tier.calendar == "always":
+            return ALWAYS
+        if tier.calendar == "team" or rep is None or rep not in self.present:
+            return team_calendar(self.policy.sla)
+        return rep_calendar(self.present[rep].rep)
+
+    def take(self, facts: Facts, decision: Decision) -> None:
+        """Book a decision: load, turn and company of the rep who gets the lead."""
+        rep = decision.rep
+        if rep is None or decision.keeps_owner:
+            return
+        self.loads[rep] = self.load(rep).plus_one()
+        if decision.pick:
+            self.rotations[decision.pick.rotation, facts.band] = decision.pick.after
+        for key in company_keys(facts):
+            owners = self.companies.setdefault(key, [])
+            if rep not in owners:
+                owners.append(rep)
+
+
+def company_keys(facts: Facts) -> Iterator[CompanyKey]:
+    if facts.company:
+        yield facts.kind, f"company:{facts.company}"
+    if facts.account:
+        yield facts.kind, f"account:{facts.account}"
+
+
+def open_floor(policy: Policy, as_of: datetime) -> Floor:
+    """A floor where nobody holds anything yet."""
+    return Floor(policy, as_of, presences(policy.teams.reps.values(), as_of))
+
+
+def presences(reps: Iterable[Rep], at: datetime) -> dict[str, Presence]:
+    return {rep.id: presence(rep, at) for rep in reps}

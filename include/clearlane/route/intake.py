@@ -1,0 +1,262 @@
+"""What a chunk of leads is to routing: settled before any rule, left where it is, or to be decided.
+
+`gather` makes relations of the transaction: `owner_name` (which rep an owner in a source is), `intake` (one row
+per lead, with the step it needs) and `candidate` (those to decide); `settle` places what needs no decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from clearlane.ledger import Batch, copy_rows
+from clearlane.policy.model import Policy
+from clearlane.route.owners import ANY_SOURCE, User, owner_names
+
+_TABLES = {
+    "wanted": "lead_id uuid primary key",
+    "owner_name": "source text, name text, rep_id text, primary key (source, name)",
+    "live_source": "source text primary key, live_from timestamptz, keeps boolean",
+}
+
+_INTAKE = """
+create temporary table intake on commit drop as
+select l.lead_id, l.source, l.created_at, l.company_key, p.account_id, p.kind, p.attributes, p.profile_id,
+       s.score_id, s.score, s.fit, s.engagement, s.negative, s.band, s.grade, s.stage, s.disqualified,
+       s.hand_raise, s.as_of, o.assignment_id, o.rep_id as owner_rep, g.given,
+       coalesce(pl.place, 'waiting') as place, pl.reason, d.decision_seq as decided_before, d.rule as rule_before,
+       d.band as band_before, d.disqualified as disqualified_before,
+       i.inquiry_id, i.arrived_at as asked_at, coalesce(c.clocked, false) as clocked,
+       nullif(trim(p.attributes ->> 'owner'), '') as source_owner,
+       n.rep_id as source_owner_rep, n.name is not null as source_owner_known,
+       coalesce(v.keeps, true) as keeps, coalesce(l.created_at < v.live_from, false) as before_live,
+       coalesce(p.attributes ->> 'converted' = 'true', false) as converted,
+       case when p.attributes ->> 'suppressed' = 'true' then 'suppressed'
+            when p.attributes ->> 'do_not_contact' = 'true' then 'do_not_contact' end as stopped,
+       cast('keep' as text) as step
+from wanted w
+join lead l on l.lead_id = w.lead_id and l.survivor_id = l.lead_id
+join score s on s.lead_id = l.lead_id and s.as_of = :as_of and s.policy_hash = :scoring
+join lead_profile p on p.profile_id = s.profile_id
+left join place pl on pl.lead_id = l.lead_id
+left join live_source v on v.source = l.source
+left join owner_name n on n.source = l.source and n.name = lower(trim(p.attributes ->> 'owner'))
+left join assignment o on o.lead_id = l.lead_id and o.ended_at is null
+left join lateral (
+    select bool_or(a.decision_seq is not null) as given from assignment a where a.lead_id = l.lead_id
+) g on true
+left join lateral (
+    select x.decision_seq, x.rule, x.band, y.disqualified from decision x join score y using (score_id)
+    where x.lead_id = l.lead_id and x.mode = 'live' order by x.decision_seq desc limit 1
+) d on true
+left join lateral (
+    select q.inquiry_id, q.arrived_at from inquiry q join lead m on m.lead_id = q.lead_id
+    where m.survivor_id = l.lead_id and q.decision_seq is null and q.arrived_at < s.as_of
+      and (v.live_from is null or q.arrived_at >= v.live_from)
+    order by q.arrived_at, q.inquiry_id limit 1
+) i on true
+left join lateral (
+    select true as clocked from sla_clock k
+    where k.lead_id = l.lead_id and k.kind = 'arrival' and k.met_at is null and k.ended_at is null limit 1
+) c on true
+where not exists (select from decision x where x.batch_id = :batch and x.lead_id = l.lead_id)
+"""
+
+_OWNED_IN_SOURCE = """keeps and source_owner is not null
+    and (source_owner_rep is not null or (before_live and not source_owner_known))"""
+
+# given: null, never assigned; false, by people only; true, by a decision of ours.
+_LIVE_STEP = f"""
+update intake set step = case
+    when place = 'closed' then 'keep'
+    when converted then 'convert'
+    when assignment_id is not null then
+        case when inquiry_id is not null and stopped is null then 'decide' else 'keep' end
+    when given is null and place in ('waiting', 'held') and {_OWNED_IN_SOURCE} then 'own'
+    when before_live and inquiry_id is null and decided_before is null and given is null then
+        case when stopped is not null or disqualified is not null then 'disqualify' else 'hold' end
+    when place in ('waiting', 'exceptions') then 'decide'
+    when place = 'held' and (reason <> 'before_live_from' or inquiry_id is not null) then 'decide'
+    when place = 'disqualified' and stopped is null and disqualified is null
+        and (rule_before is null or disqualified_before is not null) then 'decide'
+    when place in ('nurture', 'pool', 'redirected') and inquiry_id is not null then 'decide'
+    when place in ('nurture', 'pool') and (stopped is not null
+        or (disqualified is not null and disqualified_before is null)
+        or (band = any(:urgent) and array_position(:bands, band) < array_position(:bands, band_before))) then 'decide'
+    else 'keep' end
+"""
+
+_SHADOW_STEP = f"""
+update intake set step = 'decide'
+where not converted and given is distinct from false and not (before_live and inquiry_id is null)
+  and not (given is null and {_OWNED_IN_SOURCE})
+"""
+
+
+def _owner_of(alias: str, noun: str) -> str:
+    """Join the rep whom the source of the account, opportunity or contact names, or whom every source means."""
+    source = f"coalesce(i.attributes ->> '{noun}_source', i.attributes ->> 'account_source', i.source)"
+    return f"""
+left join lateral (
+    select rep_id from owner_name
+    where name = lower(trim(i.attributes ->> '{noun}_owner')) and source in ({source}, '{ANY_SOURCE}')
+    order by source = '{ANY_SOURCE}' limit 1
+) {alias} on true"""
+
+
+_CANDIDATE = f"""
+create temporary table candidate on commit drop as
+select i.*, i.account_id is not null as has_account, a.rep_id as account_owner, o.rep_id as opportunity_owner,
+       c.rep_id as contact_owner, a.rep_id is not null as account_owner_sells,
+       o.rep_id is not null as opportunity_owner_sells, c.rep_id is not null as contact_owner_sells
+from intake i
+{_owner_of("a", "account")} {_owner_of("o", "opportunity")} {_owner_of("c", "contact")}
+where i.step = 'decide'
+"""
+
+URGENT = 2
+"""a lead in nurture or a pool comes back when it rises into one of the hottest bands, this many"""
+
+
+def gather(connection: Connection, policy: Policy, batch: Batch, leads: Sequence[UUID]) -> None:
+    """Make `intake` for those of the leads that the batch has not decided yet, each with its step."""
+    for name in (*_TABLES, "intake", "candidate"):
+        connection.execute(sa.text(f"drop table if exists pg_temp.{name}"))
+    for name, columns in _TABLES.items():
+        connection.execute(sa.text(f"create temporary table {name} ({columns}) on commit drop"))
+    copy_rows(connection, "wanted", ["lead_id"], ((lead,) for lead in leads))
+    _name_owners(connection, policy, batch)
+    arguments = {"as_of": batch.as_of, "scoring": batch.policy["scoring"], "batch": batch.batch_id}
+    connection.execute(sa.text(_INTAKE), arguments)
+    bands = [band.name for band in policy.scoring.bands]
+    step, bound = (
+        (_LIVE_STEP, {"bands": bands, "urgent": bands[:URGENT]}) if batch.live else (_SHADOW_STEP, {})
+    )
+    connection.execute(sa.text(step), bound)
+
+
+def _name_owners(connection: Connection, policy: Policy, batch: Batch) -> None:
+    sources = policy.sources.sources
+    names = owner_names(policy.teams, _users(connection), sources, batch.as_of)
+    copy_rows(
+        connection, "owner_name", ["source", "name", "rep_id"], ((*key, rep) for key, rep in names.items())
+    )
+    rows = ((source.name, source.live_from, source.existing_owner == "keep") for source in sources.values())
+    copy_rows(connection, "live_source", ["source", "live_from", "keeps"], rows)
+
+
+def _users(connection: Connection) -> list[User]:
+    rows = connection.execute(
+        sa.text("select source, external_id, name, email, active from owner order by 1, 2")
+    )
+    return [User(*row) for row in rows]
+
+
+def candidates(connection: Connection) -> None:
+    """Make `candidate`: the leads to decide, with the reps who own their account, opportunity and contact."""
+    connection.execute(sa.text(_CANDIDATE))
+
+
+# --- places that need no decision ---------------------------------------------------------------
+
+_OWN = """
+with taken as (
+    insert into assignment (lead_id, rep_id, owner_external_id, by, because, started_at)
+    select lead_id, source_owner_rep, source_owner, 'person', 'owned in source', as_of
+    from intake where step = 'own'
+    returning lead_id, assignment_id, rep_id
+)
+update intake set assignment_id = taken.assignment_id, owner_rep = taken.rep_id
+from taken where taken.lead_id = intake.lead_id
+"""
+_ASKED_MEANWHILE = (
+    "update intake set step = 'decide' where step = 'own' and inquiry_id is not null and stopped is null"
+)
+_END_CONVERTED = """
+update assignment a set ended_at = greatest(a.started_at, i.as_of), ended_because = 'converted'
+from intake i where i.step = 'convert' and a.assignment_id = i.assignment_id
+"""
+_END_CLOCKS = """
+update sla_clock k set ended_at = greatest(k.started_at, i.as_of)
+from intake i where i.step = 'convert' and k.lead_id = i.lead_id and k.met_at is null and k.ended_at is null
+"""
+_SETTLED = {
+    "own": "'owned', 'owned_in_source', 'owned in source', owner_rep",
+    "convert": "'closed', 'converted', 'converted in the source', null",
+    "disqualify": (
+        "'disqualified', coalesce(stopped, disqualified),"
+        " 'created before the source went live, and disqualified by ' || coalesce(stopped, disqualified), null"
+    ),
+    "hold": "'held', 'before_live_from', 'created before the source went live: scored, not routed', null",
+}
+_PLACE = """
+insert into place as p (lead_id, place, reason, because, rep_id, since, batch_id)
+select lead_id, {place}, as_of, :batch from intake where step = '{step}'
+on conflict (lead_id) do update set place = excluded.place, reason = excluded.reason, because = excluded.because,
+    team = null, rep_id = excluded.rep_id, since = excluded.since, decision_seq = null, batch_id = excluded.batch_id
+where (p.place, p.reason, p.rep_id) is distinct from (excluded.place, excluded.reason, excluded.rep_id)
+"""
+_HELD = """
+update place p set place = 'held', reason = 'backfill', since = i.as_of, batch_id = :batch,
+    because = 'known from a backfill only; a live run releases it'
+from intake i where i.lead_id = p.lead_id and p.place = 'waiting'
+"""
+
+
+def settle(connection: Connection, batch: Batch) -> Mapping[str, int]:
+    """Place what needs no decision; the numbers of leads by what was done. Shadow runs only hold what waits."""
+    arguments = {"batch": batch.batch_id}
+    if not batch.live:
+        return {"held_for_backfill": connection.execute(sa.text(_HELD), arguments).rowcount}
+    for statement in (_OWN, _END_CONVERTED, _END_CLOCKS):
+        connection.execute(sa.text(statement))
+    counts = {
+        step: connection.execute(sa.text(_PLACE.format(place=place, step=step)), arguments).rowcount
+        for step, place in _SETTLED.items()
+    }
+    connection.execute(sa.text(_ASKED_MEANWHILE))
+    return counts
+
+
+# --- people of whom two records turned out to be one --------------------------------------------
+
+_OPEN_OF_PERSONS = """
+select a.assignment_id, a.lead_id, m.survivor_id,
+       row_number() over (partition by m.survivor_id order by a.started_at, a.assignment_id) as nth
+from wanted w join lead m on m.survivor_id = w.lead_id
+join assignment a on a.lead_id = m.lead_id and a.ended_at is null
+"""
+_END_MERGED = f"""
+with open as ({_OPEN_OF_PERSONS})
+update assignment a set ended_at = greatest(a.started_at, cast(:as_of as timestamptz)), ended_because = 'merged'
+from open o where o.assignment_id = a.assignment_id and (o.nth > 1 or o.lead_id <> o.survivor_id)
+returning a.assignment_id, o.survivor_id, o.nth
+"""
+_KEEP_MERGED = """
+insert into assignment (lead_id, rep_id, owner_external_id, team, decision_seq, by, because, started_at)
+select :survivor, rep_id, owner_external_id, team, decision_seq, by, because, started_at
+from assignment where assignment_id = :assignment
+"""
+_PLACE_MERGED = """
+update place p set place = 'owned', reason = 'merged', because = 'the owner of the merged lead stays',
+    team = a.team, rep_id = a.rep_id, since = a.started_at, decision_seq = a.decision_seq, batch_id = :batch
+from assignment a where a.lead_id = p.lead_id and a.ended_at is null and p.lead_id = :survivor
+"""
+_CLOCKS_MERGED = """
+update sla_clock k set lead_id = m.survivor_id
+from wanted w join lead m on m.survivor_id = w.lead_id and m.lead_id <> w.lead_id
+where k.lead_id = m.lead_id and k.met_at is null and k.ended_at is null
+"""
+
+
+def join_merged(connection: Connection, batch: Batch) -> None:
+    """Give each merged person one open assignment, the earliest, on the record that survives."""
+    ended = connection.execute(sa.text(_END_MERGED), {"as_of": batch.as_of}).all()
+    for assignment, survivor, nth in ended:
+        if nth == 1:
+            connection.execute(sa.text(_KEEP_MERGED), {"survivor": survivor, "assignment": assignment})
+            connection.execute(sa.text(_PLACE_MERGED), {"survivor": survivor, "batch": batch.batch_id})
+    connection.execute(sa.text(_CLOCKS_MERGED))

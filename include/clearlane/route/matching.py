@@ -1,0 +1,79 @@
+"""Which routing rules hold for each lead: one set-based statement, the same on PostgreSQL and DuckDB.
+
+It reads the relation `candidate` (lead_id, the columns of COLUMNS, attributes as JSON) and gives lead_id,
+territory and `matched`: a 1 or a 0 for each rule, in policy order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from clearlane.policy.model import Routing
+from clearlane.rules import Dialect, Predicate, Type
+from clearlane.rules.columns import read
+from clearlane.score.units import first_true, identifier, quoted
+
+COLUMNS: Final[dict[str, Type]] = {
+    "as_of": Type.TIME,
+    "kind": Type.TEXT,
+    "source": Type.TEXT,
+    "score": Type.NUMBER,
+    "fit": Type.NUMBER,
+    "engagement": Type.NUMBER,
+    "negative": Type.NUMBER,
+    "band": Type.TEXT,
+    "grade": Type.TEXT,
+    "stage": Type.TEXT,
+    "disqualified": Type.TEXT,
+    "hand_raise": Type.BOOLEAN,
+    "has_account": Type.BOOLEAN,
+    "account_owner_sells": Type.BOOLEAN,
+    "opportunity_owner_sells": Type.BOOLEAN,
+    "contact_owner_sells": Type.BOOLEAN,
+}
+"""What a routing condition may name beside the declared attributes and `territory`."""
+_DERIVED = frozenset({*COLUMNS, "territory"})
+
+
+def statement(routing: Routing, dialect: Dialect) -> str:
+    """Select lead_id, territory (text, null: none) and matched ('0110…') for each row of `candidate`."""
+    # Without a fence PostgreSQL computes each attribute once per use.
+    fence = " offset 0" if dialect is Dialect.POSTGRES else ""
+    reads = [f"{read(name, type_, dialect)} as {identifier(name)}" for name, type_ in _attributes(routing)]
+    known = ", ".join(["lead_id", *COLUMNS, *reads])
+    return (
+        f"with known as (select {known} from candidate{fence}),"
+        f" placed as (select known.*, {_territory(routing, dialect)} as territory from known{fence})"
+        f" select lead_id, territory, {_matched(routing, dialect)} as matched from placed"
+    )
+
+
+def _attributes(routing: Routing) -> list[tuple[str, Type]]:
+    used = {pair for predicate in _predicates(routing) for pair in predicate.types.items()}
+    return sorted((name, type_) for name, type_ in used if name not in _DERIVED)
+
+
+def _predicates(routing: Routing) -> Iterator[Predicate]:
+    yield from (territory.when for territory in routing.territories)
+    yield from (rule.when for rule in routing.rules)
+
+
+def _territory(routing: Routing, dialect: Dialect) -> str:
+    pairs = [(t.when.sql(dialect, "known"), quoted(t.name)) for t in routing.territories]
+    return f"cast({first_true(pairs, 'null')} as varchar)"
+
+
+def _matched(routing: Routing, dialect: Dialect) -> str:
+    bits = [f"case when {rule.when.sql(dialect, 'placed')} then '1' else '0' end" for rule in routing.rules]
+    return " || ".join(bits) or "''"
+
+
+def packed(matched: str) -> bytes:
+    """The bits as bytes, the first rule in the highest bit of the first byte."""
+    padded = matched.ljust(-(-len(matched) // 8) * 8, "0")
+    return int(padded or "0", 2).to_bytes(len(padded) // 8, "big")
+
+
+def unpacked(terms: bytes, rules: int) -> str:
+    return "".join(f"{byte:08b}" for byte in terms)[:rules]

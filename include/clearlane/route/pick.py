@@ -1,0 +1,92 @@
+"""Whose turn it is: the same answer for the same state, whatever the order in which reps are listed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+
+from clearlane.policy.model import Destination, Team
+from clearlane.route.decisions import Facts, Pick
+from clearlane.route.eligibility import Presence, at_work, language_refusal, refusal
+from clearlane.route.fairness import Rotation, charged, entered
+from clearlane.route.floor import Floor
+
+Key = Callable[[str], tuple[float, ...]]
+
+
+def pick(
+    team: Team, destination: Destination, facts: Facts, floor: Floor
+) -> tuple[Pick | None, Mapping[str, str]]:
+    """The rep of the team who gets the lead, or None; with the reason why each other could not."""
+    free, refused = _free(team, destination, floor)
+    unsuited = _unsuited(free, destination, facts)
+    suited = at_work({rep: free[rep] for rep in free.keys() - unsuited.keys()}, destination)
+    present = at_work(free, destination) | suited
+    refused |= {rep: unsuited[rep] for rep in present - suited}
+    refused |= {rep: _away(there) for rep, there in free.items() if rep not in present}
+    if not suited:
+        return None, refused
+    return _turn(team, destination, facts, floor, present, suited), refused
+
+
+def _free(team: Team, destination: Destination, floor: Floor) -> tuple[dict[str, Presence], dict[str, str]]:
+    free: dict[str, Presence] = {}
+    refused: dict[str, str] = {}
+    for rep, _ in team.members:
+        reason = refusal(floor.present[rep], floor.load(rep), destination)
+        if reason is None:
+            free[rep] = floor.present[rep]
+        else:
+            refused[rep] = reason
+    return free, refused
+
+
+def _unsuited(free: Mapping[str, Presence], destination: Destination, facts: Facts) -> dict[str, str]:
+    reasons = ((rep, language_refusal(there.rep, destination, facts.language)) for rep, there in free.items())
+    return {rep: reason for rep, reason in reasons if reason}
+
+
+def _away(there: Presence) -> str:
+    return f"out of hours until {there.opening:%Y-%m-%d %H:%M}Z"
+
+
+def _turn(
+    team: Team,
+    destination: Destination,
+    facts: Facts,
+    floor: Floor,
+    present: frozenset[str],
+    suited: frozenset[str],
+) -> Pick:
+    before = floor.rotation(team.id, facts.band)
+    rotation = entered(before, floor.weights(team.id, present))
+    order = _order(destination, rotation, floor)
+    rep = first(suited, order, facts.lead_id)
+    rest = suited - {rep}
+    runner_up = first(rest, order, facts.lead_id) if rest else None
+    turn = 1 + max((standing.last_turn for standing in rotation.standings.values()), default=-1)
+    return Pick(rep, runner_up, tuple(sorted(suited)), team.id, before, charged(rotation, rep, turn))
+
+
+def _order(destination: Destination, rotation: Rotation, floor: Floor) -> Key:
+    """Credit, then load, then who waits longest; by share of open leads first where the rule asks for it."""
+
+    def by_credit(rep: str) -> tuple[float, ...]:
+        standing = rotation.standings[rep]
+        return standing.credit, floor.load(rep).open, standing.last_turn
+
+    def by_open(rep: str) -> tuple[float, ...]:
+        return (floor.load(rep).open / rotation.standings[rep].weight, *by_credit(rep))
+
+    return by_open if destination.pick == "least_open" else by_credit
+
+
+def first(reps: Iterable[str], order: Key, lead_id: object) -> str:
+    """The first by order; among equals the one with the smallest hash of lead and rep."""
+    keyed = [(order(rep), rep) for rep in reps]
+    best = min(key for key, _ in keyed)
+    return min((rep for key, rep in keyed if key == best), key=lambda rep: lot(lead_id, rep))
+
+
+def lot(lead_id: object, rep: str) -> str:
+    return hashlib.sha256(f"{lead_id}:{rep}".encode()).hexdigest()

@@ -1,0 +1,34 @@
+"""The roster a decision saw: teams, reps, calendars and absences, stored once per content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields, is_dataclass
+from datetime import date, time
+from typing import Any
+
+from clearlane.policy.model import Teams
+
+_PERSONAL = frozenset({"name", "email", "aliases"})
+"""no decision depends on these"""
+
+
+def snapshot(teams: Teams) -> dict[str, Any]:
+    """The roster as JSON: what picks depend on, without names and addresses."""
+    return {"reps": _plain(teams.reps), "teams": _plain(teams.teams)}
+
+
+def roster_id(content: dict[str, Any]) -> str:
+    """sha256 of the content, keys sorted."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in _PERSONAL}
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return {str(key): _plain(item) for key, item in value.items()} if hasattr(value, "items") else value

@@ -1,0 +1,187 @@
+"""The floor as the ledger knows it: loads, rotations, and who works which company.
+
+Live runs read what live decisions left; a shadow run adds its own earlier decisions, which leave no other trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from datetime import time as clock
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, RowMapping
+
+from clearlane.ledger import Batch
+from clearlane.policy.model import Policy, Rep
+from clearlane.route.eligibility import LANGUAGE, Load
+from clearlane.route.fairness import Rotation, Standing, as_units, charged, entered, restored
+from clearlane.route.floor import CompanyKey, Floor, open_floor
+
+_LOADS = """
+select w.rep_id, x.day, x.week, y.open
+from unnest(cast(:reps as text[]), cast(:days as timestamptz[]), cast(:day_ends as timestamptz[]),
+            cast(:weeks as timestamptz[]), cast(:week_ends as timestamptz[])) as w(rep_id, day, day_end, week, week_end)
+cross join lateral (
+    select count(distinct a.decision_seq) filter (where a.started_at >= w.day and a.started_at < w.day_end) as day,
+           count(distinct a.decision_seq) as week
+    from assignment a
+    where a.rep_id = w.rep_id and a.decision_seq is not null
+      and a.started_at >= w.week and a.started_at < w.week_end
+) x
+cross join lateral (
+    select count(*) as open from assignment a
+    where a.rep_id = w.rep_id and a.decision_seq is not null and a.ended_at is null
+) y
+"""
+
+_STANDINGS = """
+select k.rotation, k.band, k.rep_id, t.credit, t.weight, u.decision_seq as last_turn
+from unnest(cast(:rotations as text[]), cast(:bands as text[]), cast(:reps as text[])) as k(rotation, band, rep_id)
+cross join lateral (
+    select credit, weight from turn
+    where (rotation, band, rep_id) = (k.rotation, k.band, k.rep_id) order by decision_seq desc limit 1
+) t
+left join lateral (
+    select decision_seq from turn
+    where (rotation, band, rep_id) = (k.rotation, k.band, k.rep_id) and kind = 'turn'
+    order by decision_seq desc limit 1
+) u on true
+"""
+
+_LAST_PICKS = """
+select k.rotation, k.band, d.rep_id, d.eligible, d.refused
+from unnest(cast(:rotations as text[]), cast(:bands as text[])) as k(rotation, band)
+cross join lateral (
+    select rep_id, eligible, refused from decision
+    where rotation = k.rotation and band = k.band and mode = 'live' order by decision_seq desc limit 1
+) d
+"""
+
+_COMPANIES = """
+with wanted_key as (
+    select distinct kind, company_key, account_id from candidate where company_key is not null or account_id is not null
+),
+held as (
+    select a.lead_id, a.rep_id, a.started_at, a.assignment_id, l.company_key, l.account_id, p.kind
+    from lead l
+    join assignment a on a.lead_id = l.lead_id and a.ended_at is null and a.rep_id is not null
+    left join lateral (
+        select kind from lead_profile where lead_id = l.lead_id order by profile_id desc limit 1
+    ) p on true
+    where (l.company_key in (select company_key from wanted_key)
+           or l.account_id in (select account_id from wanted_key))
+      and (:live or a.started_at < :as_of)
+),
+shadowed as (
+    select d.lead_id, d.rep_id, d.as_of, d.decision_seq, l.company_key, l.account_id, p.kind
+    from decision d join lead l using (lead_id) join lead_profile p using (profile_id)
+    where not :live and d.batch_id = :batch and d.rep_id is not null
+)
+select distinct h.kind, h.company_key, cast(h.account_id as text) as account_id, h.rep_id, h.started_at, h.assignment_id
+from (select * from held union all select * from shadowed) h
+join wanted_key w on w.kind = h.kind and (w.company_key = h.company_key or w.account_id = h.account_id)
+order by h.started_at, h.assignment_id
+"""
+
+_SHADOWS = """
+select decision_seq, rotation, band, rep_id, eligible, refused from decision
+where batch_id = :batch and mode = 'shadow' and rep_id is not null order by decision_seq
+"""
+
+
+def load_floor(connection: Connection, policy: Policy, batch: Batch, bands: Iterable[str]) -> Floor:
+    """The floor at the batch's moment, with what leads of these bands and of `candidate` may need."""
+    floor = open_floor(policy, batch.as_of)
+    floor.loads.update(_loads(connection, policy.teams.reps.values(), batch.as_of))
+    floor.rotations.update(_rotations(connection, policy, sorted(set(bands))))
+    floor.companies.update(_companies(connection, batch))
+    if not batch.live:
+        _add_shadows(connection, floor, batch)
+    return floor
+
+
+def _loads(connection: Connection, reps: Iterable[Rep], at: datetime) -> dict[str, Load]:
+    spans = {rep.id: day_and_week(rep, at) for rep in reps}
+    columns = [list(column) for column in zip(*spans.values(), strict=True)] or [[], [], [], []]
+    names = ("days", "day_ends", "weeks", "week_ends")
+    rows = connection.execute(
+        sa.text(_LOADS), {"reps": list(spans), **dict(zip(names, columns, strict=True))}
+    )
+    return {row.rep_id: Load(row.day, row.week, row.open) for row in rows}
+
+
+def day_and_week(rep: Rep, at: datetime) -> tuple[datetime, datetime, datetime, datetime]:
+    """Start and end of the rep's local day and of the week from Monday that hold `at`, as UTC."""
+    zone = ZoneInfo(rep.zone)
+    today = at.astimezone(zone).date()
+    monday = today - timedelta(days=today.weekday())
+    days = (today, today + timedelta(days=1), monday, monday + timedelta(days=7))
+    first, second, third, fourth = (datetime.combine(day, clock(0), zone).astimezone(UTC) for day in days)
+    return first, second, third, fourth
+
+
+def _rotations(
+    connection: Connection, policy: Policy, bands: Sequence[str]
+) -> dict[tuple[str, str], Rotation]:
+    keys = [
+        (team.id, band, rep)
+        for team in policy.teams.teams.values()
+        for band in bands
+        for rep, _ in team.members
+    ]
+    standings: dict[tuple[str, str], dict[str, Standing]] = {}
+    bound = dict(zip(("rotations", "bands", "reps"), _columns(keys, 3), strict=True))
+    for row in connection.execute(sa.text(_STANDINGS), bound).mappings():
+        own = standings.setdefault((row["rotation"], row["band"]), {})
+        own[row["rep_id"]] = _standing(row)
+    bound = dict(zip(("rotations", "bands"), _columns(list(standings), 2), strict=True))
+    picks = connection.execute(sa.text(_LAST_PICKS), bound).mappings()
+    last = {(row["rotation"], row["band"]): row for row in picks}
+    return {key: restored(own, present_at(last[key]), last[key]["rep_id"]) for key, own in standings.items()}
+
+
+def _columns(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    return [[row[index] for row in rows] for index in range(width)]
+
+
+def _standing(row: RowMapping) -> Standing:
+    last = row["last_turn"]
+    return Standing(as_units(row["credit"]), row["weight"], -1 if last is None else last)
+
+
+def present_at(row: RowMapping) -> frozenset[str]:
+    """Who was there at a stored pick: those who were free, also those who only lacked the lead's language."""
+    lacking = (rep for rep, why in row["refused"].items() if why.startswith(LANGUAGE))
+    return frozenset(row["eligible"]) | frozenset(lacking)
+
+
+def _companies(connection: Connection, batch: Batch) -> dict[CompanyKey, list[str]]:
+    bound = {"live": batch.live, "as_of": batch.as_of, "batch": batch.batch_id}
+    found: dict[CompanyKey, list[str]] = {}
+    for row in connection.execute(sa.text(_COMPANIES), bound).mappings():
+        for key in _keys(row):
+            owners = found.setdefault(key, [])
+            if row["rep_id"] not in owners:
+                owners.append(row["rep_id"])
+    return found
+
+
+def _keys(row: RowMapping) -> Iterator[CompanyKey]:
+    if row["company_key"]:
+        yield row["kind"], f"company:{row['company_key']}"
+    if row["account_id"]:
+        yield row["kind"], f"account:{row['account_id']}"
+
+
+def _add_shadows(connection: Connection, floor: Floor, batch: Batch) -> None:
+    """Book what this run decided before, in order, as `Floor.take` did."""
+    for row in connection.execute(sa.text(_SHADOWS), {"batch": batch.batch_id}).mappings():
+        floor.loads[row["rep_id"]] = floor.load(row["rep_id"]).plus_one()
+        if row["rotation"]:
+            key = (row["rotation"], row["band"])
+            weights = floor.weights(row["rotation"], present_at(row))
+            floor.rotations[key] = charged(
+                entered(floor.rotation(*key), weights), row["rep_id"], row["decision_seq"]
+            )

@@ -1,0 +1,163 @@
+"""Decisions into the ledger: decision, roster, turns, assignments, places, clocks, answered inquiries.
+
+All under the routing lock of the caller's transaction. A shadow run writes decisions and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, RowMapping
+from sqlalchemy.dialects.postgresql import insert
+
+from clearlane.ledger import Batch, copy_rows, models, stage_rows
+from clearlane.policy.model import Policy, Tier
+from clearlane.route.decisions import Decision
+from clearlane.route.fairness import as_decimal
+from clearlane.route.floor import Floor
+from clearlane.route.matching import packed
+from clearlane.route.roster import roster_id, snapshot
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision with its number and the row of `candidate` it was made from."""
+
+    seq: int
+    lead: RowMapping
+    decision: Decision
+
+
+def save_roster(connection: Connection, policy: Policy) -> str:
+    """The id of the roster in force, stored when it is new."""
+    content = snapshot(policy.teams)
+    named = roster_id(content)
+    row = insert(models.roster).values(roster_id=named, content=content)
+    connection.execute(row.on_conflict_do_nothing())
+    return named
+
+
+def numbers(connection: Connection, count: int) -> Sequence[int]:
+    """The next decision numbers; ascending in the order of decisions because the lock is held."""
+    drawn = sa.text("select nextval('decision_seq') from generate_series(1, :count)")
+    return connection.execute(drawn, {"count": count}).scalars().all()
+
+
+def save(connection: Connection, floor: Floor, batch: Batch, decided: Sequence[Decided]) -> None:
+    """Write the decisions and, in a live run, what follows from them."""
+    roster = save_roster(connection, floor.policy)
+    rows = (_decision(batch, floor.policy, roster, one) for one in decided)
+    copy_rows(connection, "decision", _DECISION, rows)
+    if batch.live:
+        _save_effects(connection, floor, batch, decided)
+
+
+def _save_effects(connection: Connection, floor: Floor, batch: Batch, decided: Sequence[Decided]) -> None:
+    placed = ((d.seq, d.decision) for d in decided if not d.decision.keeps_owner)
+    rows = ((d.lead_id, d.place, d.reason, d.because, d.team, d.rep, seq) for seq, d in placed)
+    stage_rows(connection, "placed", models.place, _PLACED, rows)
+    for statement in (_END_ASSIGNMENTS, _END_CLOCKS, _PLACE):
+        connection.execute(sa.text(statement), {"as_of": batch.as_of, "batch": batch.batch_id})
+    copy_rows(
+        connection, "assignment", _ASSIGNMENT, (row for one in decided for row in _assignment(batch, one))
+    )
+    copy_rows(connection, "turn", _TURN, (row for one in decided for row in _turns(one)))
+    copy_rows(connection, "sla_clock", _CLOCK, (row for one in decided for row in _clocks(floor, one)))
+    answered = ((one.decision.lead_id, one.seq) for one in decided)
+    stage_rows(connection, "answered", models.decision, ["lead_id", "decision_seq"], answered)
+    connection.execute(sa.text(_ANSWER), {"as_of": batch.as_of})
+
+
+_DECISION = (
+    "decision_seq", "lead_id", "batch_id", "mode", "as_of", "profile_id", "score_id", "roster_id", "policy",
+    "code_version", "rule", "terms", "place", "team", "rotation", "band", "rep_id", "runner_up", "eligible",
+    "refused", "because", "tier", "sla_due",
+)  # fmt: skip
+_PLACED = ("lead_id", "place", "reason", "because", "team", "rep_id", "decision_seq")
+_ASSIGNMENT = ("lead_id", "rep_id", "team", "decision_seq", "by", "because", "started_at")
+_TURN = ("decision_seq", "rep_id", "rotation", "band", "kind", "weight", "credit")
+_CLOCK = ("lead_id", "inquiry_id", "decision_seq", "kind", "tier", "rep_id", "started_at", "due_at")
+
+_END_ASSIGNMENTS = """
+update assignment a set ended_at = greatest(a.started_at, cast(:as_of as timestamptz)), ended_because = 'routed anew'
+from placed n where n.lead_id = a.lead_id and a.ended_at is null
+"""
+# The lead's own clock runs on while somebody still owes it a first touch.
+_END_CLOCKS = """
+update sla_clock k set ended_at = greatest(k.started_at, cast(:as_of as timestamptz))
+from placed n
+where n.lead_id = k.lead_id and k.met_at is null and k.ended_at is null
+  and (k.kind <> 'arrival' or n.place not in ('owned', 'pool', 'exceptions', 'held'))
+"""
+_PLACE = """
+insert into place as p (lead_id, place, reason, because, team, rep_id, decision_seq, since, batch_id)
+select lead_id, place, reason, because, team, rep_id, decision_seq, :as_of, :batch from placed
+on conflict (lead_id) do update set place = excluded.place, reason = excluded.reason, because = excluded.because,
+    team = excluded.team, rep_id = excluded.rep_id, decision_seq = excluded.decision_seq,
+    since = excluded.since, batch_id = excluded.batch_id
+"""
+_ANSWER = """
+update inquiry q set decision_seq = a.decision_seq
+from answered a join lead m on m.survivor_id = a.lead_id
+where q.lead_id = m.lead_id and q.decision_seq is null and q.arrived_at < :as_of
+"""
+
+
+def _decision(batch: Batch, policy: Policy, roster: str, one: Decided) -> tuple[Any, ...]:
+    d = one.decision
+    return (
+        one.seq, d.lead_id, batch.batch_id, batch.mode, batch.as_of, one.lead["profile_id"], one.lead["score_id"],
+        roster, dict(batch.policy), batch.code_version, d.rule, packed(one.lead["matched"]), d.place, d.team,
+        d.rotation, one.lead["band"], d.rep, d.runner_up, d.eligible, dict(d.refused), d.because, d.tier, d.due,
+    )  # fmt: skip
+
+
+def _assignment(batch: Batch, one: Decided) -> Iterator[tuple[Any, ...]]:
+    d = one.decision
+    if d.place == "owned" and not d.keeps_owner:
+        yield d.lead_id, d.rep, d.team, one.seq, "clearlane", d.because, batch.as_of
+
+
+def _turns(one: Decided) -> Iterator[tuple[Any, ...]]:
+    """The charged turn, and each credit or weight that entering the rotation changed."""
+    pick, band = one.decision.pick, one.lead["band"]
+    if pick is None:
+        return
+    for rep, now in sorted(pick.after.standings.items()):
+        if rep == pick.rep or now != pick.before.standings.get(rep):
+            kind = "turn" if rep == pick.rep else "enter"
+            yield one.seq, rep, pick.rotation, band, kind, now.weight, as_decimal(now.credit)
+
+
+def _clocks(floor: Floor, one: Decided) -> Iterator[tuple[Any, ...]]:
+    """Arrival once per inquiry or first routing; assignment and accept for each owner who gets the lead."""
+    d, lead = one.decision, one.lead
+    tier = floor.policy.sla.tiers.get(d.tier or "")
+    if tier is None:
+        return
+    if lead["inquiry_id"] or not lead["clocked"]:
+        since = _arrival(lead)
+        yield from _clock(one, tier, "arrival", since, floor.arrival_due(tier, d.rep, since))
+    if d.place == "owned":
+        yield from _clock(one, tier, "assignment", floor.as_of, d.due)
+        accept = None if d.keeps_owner else floor.accept_due(tier, d.rep)
+        yield from _clock(one, tier, "accept", floor.as_of, accept)
+
+
+def _arrival(lead: RowMapping) -> datetime:
+    """The submit time of the inquiry, else the lead's creation; a lead that comes back arrives now."""
+    first = lead["created_at"] if lead["decided_before"] is None else lead["as_of"]
+    arrived: datetime = min(lead["asked_at"] or first, lead["as_of"])
+    return arrived
+
+
+def _clock(
+    one: Decided, tier: Tier, kind: str, since: datetime, due: datetime | None
+) -> Iterator[tuple[Any, ...]]:
+    if due is not None:
+        inquiry = one.lead["inquiry_id"]
+        yield one.decision.lead_id, inquiry, one.seq, kind, tier.name, one.decision.rep, since, due
