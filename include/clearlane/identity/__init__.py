@@ -1,0 +1,61 @@
+"""Identity: who is this, which records are one person, which company is it, and what has the run to work on.
+
+Reads the batch's waiting inbox rows; writes leads, revisions, contacts, accounts, opportunities, owners,
+activities, outcomes, keys, merges, places and the batch's work. The same records in any order, in any number
+of batches, leave the same rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from clearlane.identity import arrivals, behaviour, companies, people, records, worklist
+from clearlane.ledger import Batch
+from clearlane.policy.model import Policy
+
+__all__ = ["Identified", "run"]
+
+
+@dataclass(frozen=True)
+class Identified:
+    """Counts: inbox rows consumed, lead revisions and activities new to the ledger, merges opened, leads to work on."""
+
+    consumed: int
+    revisions: int
+    activities: int
+    merges: int
+    affiliated: int
+    work: int
+
+
+def run(connection: Connection, policy: Policy, batch: Batch) -> Identified:
+    """Identify what the batch holds, in one transaction of level READ COMMITTED; the caller commits.
+
+    Records are normalised side by side with other runs; what follows is done by one run at a time, so that each
+    sees all that the others wrote.
+    """
+    arrivals.bring(connection, batch.batch_id)
+    connection.execute(sa.text("select pg_advisory_xact_lock(hashtext('clearlane.identity'))"))
+    _start_touched(connection)
+    behaviour.note_former(connection)
+    written = records.write(connection, batch.batch_id)
+    merges = people.regroup(connection, batch.batch_id, batch.as_of)
+    behaviour.attach(connection)
+    companies.note_concerned(connection)
+    return Identified(
+        affiliated=companies.affiliate(connection),
+        consumed=records.consume(connection, batch.batch_id),
+        revisions=written["lead_revision"],
+        activities=written["activity"],
+        merges=merges,
+        work=worklist.note(connection, batch),
+    )
+
+
+def _start_touched(connection: Connection) -> None:
+    connection.exec_driver_sql("drop table if exists pg_temp.touched")
+    connection.exec_driver_sql("create temporary table touched (lead_id uuid, reason text) on commit drop")
+    connection.exec_driver_sql("insert into touched select distinct lead_id, 'revision' from arrived_lead")

@@ -1,0 +1,212 @@
+"""Which lead records are one person: keys of revisions, connected components, reversible merges, places.
+
+Only what the batch touches is looked at: its leads, those they were merged with, and whatever shares a key
+with any of them. The survivor is the smallest (created_at, source, external id), whatever came first.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+_MERGING: Final = "('email', 'email_name', 'phone_name')"  # from the strongest to the weakest
+
+# --- keys -----------------------------------------------------------------------------------------
+
+_FRESH_KEYS: Final = """
+create temporary table fresh_key on commit drop as
+select lead_id, kind, value, bool_or(current) as current
+from (
+    select r.lead_id, case e.key when 'mail_domain' then 'domain' else e.key end as kind, e.value, r.current
+    from (
+        select lead_id, keys,
+               row_number() over (partition by lead_id order by valid_from desc, content_hash desc) = 1 as current
+        from lead_revision
+        where lead_id in (select lead_id from arrived_lead)
+    ) r
+    cross join lateral jsonb_each_text(r.keys) e
+) keyed
+group by 1, 2, 3
+"""
+
+_REKEYED: Final = """
+create temporary table rekeyed on commit drop as
+select kind, value from fresh_key
+union
+select kind, value from lead_key where lead_id in (select lead_id from arrived_lead)
+"""
+
+_DROP_KEYS: Final = """
+delete from lead_key k
+where k.lead_id in (select lead_id from arrived_lead)
+  and not exists (select from fresh_key f where (f.lead_id, f.kind, f.value) = (k.lead_id, k.kind, k.value))
+"""
+
+_ADD_KEYS: Final = """
+insert into lead_key (lead_id, kind, value, current)
+select lead_id, kind, value, current from fresh_key
+on conflict (lead_id, kind, value) do update set current = excluded.current
+where lead_key.current <> excluded.current
+"""
+
+# --- components -----------------------------------------------------------------------------------
+
+# Leads and keys are both nodes, so a key that n leads share costs n steps, not n * n.
+_REACHED: Final = f"""
+create temporary table person on commit drop as
+with recursive reached (lead_id, kind, value) as (
+    select m.lead_id, cast(null as text), cast(null as text)
+    from lead m
+    where m.survivor_id in (select l.survivor_id from lead l join arrived_lead a using (lead_id))
+    union
+    select next.* from reached r cross join lateral (
+        select cast(null as uuid), k.kind, k.value from lead_key k
+        where k.lead_id = r.lead_id and k.current and k.kind in {_MERGING}
+        union all
+        select k.lead_id, null, null from lead_key k
+        where k.kind = r.kind and k.value = r.value and k.current
+    ) next
+)
+select l.lead_id, l.survivor_id as former_id, l.survivor_id, cast(null as text) as rule,
+       row_number() over (order by l.created_at, l.source collate "C", l.external_id collate "C") as label
+from lead l
+where l.lead_id in (select lead_id from reached where lead_id is not null)
+"""
+
+_SPREAD: Final = f"""
+update person p set label = m.label
+from (
+    select k.lead_id, min(shared.label) as label
+    from (
+        select k.kind, k.value, min(p.label) as label
+        from person p join lead_key k using (lead_id)
+        where k.current and k.kind in {_MERGING}
+        group by k.kind, k.value
+        having count(*) > 1
+    ) shared
+    join lead_key k using (kind, value)
+    where k.current
+    group by k.lead_id
+) m
+where p.lead_id = m.lead_id and m.label < p.label
+"""
+
+_NAMED: Final = "create temporary table numbered on commit drop as select label, lead_id from person"
+_SURVIVORS: Final = """
+update person p set survivor_id = n.lead_id from numbered n where n.label = p.label
+"""
+
+# Of the keys by which a record hangs together with others of its person, the strongest.
+_RULES: Final = f"""
+update person p set rule = r.rule
+from (
+    select distinct on (k.lead_id) k.lead_id, k.kind as rule
+    from lead_key k join person p using (lead_id)
+    where k.current and k.kind in {_MERGING} and p.survivor_id <> p.lead_id
+      and exists (
+          select from lead_key o
+          where o.kind = k.kind and o.value = k.value and o.current and o.lead_id <> k.lead_id)
+    order by k.lead_id, array_position(array['email', 'email_name', 'phone_name'], k.kind)
+) r
+where r.lead_id = p.lead_id
+"""
+
+# --- merges and places ----------------------------------------------------------------------------
+
+_UNMERGE: Final = """
+update merge m set undone_at = :as_of
+from person p
+where m.loser_id = p.lead_id and m.undone_at is null
+  and (p.survivor_id = p.lead_id or (m.survivor_id, m.rule) <> (p.survivor_id, p.rule))
+"""
+
+_MERGE: Final = """
+insert into merge (loser_id, survivor_id, rule, merged_at)
+select p.lead_id, p.survivor_id, p.rule, :as_of
+from person p
+where p.survivor_id <> p.lead_id
+  and not exists (select from merge m where m.loser_id = p.lead_id and m.undone_at is null)
+order by p.lead_id
+"""
+
+_JOIN: Final = """
+update lead l set survivor_id = p.survivor_id
+from person p
+where p.lead_id = l.lead_id and l.survivor_id <> p.survivor_id
+"""
+
+_NEW_PLACES: Final = """
+insert into place (lead_id, place, reason, because, since, batch_id)
+select distinct lead_id, 'waiting', 'new', 'new: a run is working on it', cast(:as_of as timestamptz),
+       cast(:batch_id as uuid)
+from arrived_lead
+order by lead_id
+on conflict (lead_id) do nothing
+"""
+
+_LOCK_PLACES: Final = """
+select from place where lead_id in (select lead_id from person) order by lead_id for update
+"""
+
+_CLOSE_LOSERS: Final = """
+update place set place = 'closed', reason = 'merged', because = 'merged into another record of this person (by '
+                 || translate(p.rule, '_', ' ') || ')',
+                 team = null, rep_id = null, since = :as_of, decision_seq = null, batch_id = :batch_id
+from person p
+where p.lead_id = place.lead_id and p.survivor_id <> p.lead_id and place.reason <> 'merged'
+"""
+
+_REOPEN: Final = """
+update place set place = 'waiting', reason = 'unmerged', because = 'no longer merged: a run is working on it',
+                 since = :as_of, batch_id = :batch_id
+from person p
+where p.lead_id = place.lead_id and p.survivor_id = p.lead_id
+  and place.place = 'closed' and place.reason = 'merged'
+"""
+
+_CHANGED: Final = """
+insert into touched (lead_id, reason)
+select distinct unnest(array[former_id, survivor_id, lead_id]), 'merge' from person where former_id <> survivor_id
+"""
+
+_TEMPORARY: Final = ("fresh_key", "rekeyed", "person", "numbered")
+
+
+def regroup(connection: Connection, batch_id: UUID, as_of: datetime) -> int:
+    """Bring keys, survivors, merges and places up to date with the arrived leads; merges opened.
+
+    Leaves the temporary tables `person` (all members looked at) and `rekeyed` behind; adds to `touched`.
+    """
+    for table in _TEMPORARY:
+        connection.exec_driver_sql(f"drop table if exists pg_temp.{table}")
+    for statement in (_FRESH_KEYS, _REKEYED, _DROP_KEYS, _ADD_KEYS):
+        connection.execute(sa.text(statement))
+    _find_components(connection)
+    return _record(connection, batch_id, as_of)
+
+
+def _find_components(connection: Connection) -> None:
+    connection.execute(sa.text(_REACHED))
+    connection.execute(sa.text(_NAMED))
+    connection.exec_driver_sql("analyze person")
+    while connection.execute(sa.text(_SPREAD)).rowcount:
+        pass
+    connection.execute(sa.text(_SURVIVORS))
+    connection.execute(sa.text(_RULES))
+
+
+def _record(connection: Connection, batch_id: UUID, as_of: datetime) -> int:
+    run = {"batch_id": batch_id, "as_of": as_of}
+    connection.execute(sa.text(_CHANGED))
+    connection.execute(sa.text(_UNMERGE), {"as_of": as_of})
+    merged = connection.execute(sa.text(_MERGE), {"as_of": as_of}).rowcount
+    connection.execute(sa.text(_JOIN))
+    connection.execute(sa.text(_NEW_PLACES), run)
+    connection.execute(sa.text(_LOCK_PLACES))
+    connection.execute(sa.text(_CLOSE_LOSERS), run)
+    connection.execute(sa.text(_REOPEN), run)
+    return merged

@@ -1,0 +1,79 @@
+"""The leads a batch works on: survivors whose records, events, company or merges the batch touched.
+
+A dated run that is no scheduled live one works on what its window holds, whoever brought that in. Runs that
+sweep also take what a stalled run left waiting.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from clearlane.ledger import Batch
+
+STALLED: Final = "interval '30 minutes'"
+"""A run that was opened so long before this one, and is not closed, is taken for dead."""
+
+_TOUCHED: Final = """
+insert into work (batch_id, lead_id, reason)
+select distinct on (l.survivor_id) :batch_id, l.survivor_id, t.reason
+from touched t join lead l using (lead_id)
+order by l.survivor_id, array_position(array['revision', 'activity', 'account', 'merge'], t.reason)
+on conflict (batch_id, lead_id) do nothing
+"""
+
+_IN_WINDOW: Final = """
+insert into work (batch_id, lead_id, reason)
+select distinct on (l.survivor_id) :batch_id, l.survivor_id, found.reason
+from (
+    select lead_id, 'revision' as reason from lead_revision where valid_from >= :start and valid_from < :end
+    union all
+    select lead_id, 'activity' from activity where occurred_at >= :start and occurred_at < :end
+) found join lead l using (lead_id)
+order by l.survivor_id, found.reason desc
+on conflict (batch_id, lead_id) do nothing
+"""
+
+_LEFT_WAITING: Final = f"""
+insert into work (batch_id, lead_id, reason)
+select :batch_id, l.survivor_id, 'waiting'
+from place p join lead l using (lead_id) join batch stalled on stalled.batch_id = p.batch_id
+cross join (select opened_at from batch where batch_id = :batch_id) this
+where p.place = 'waiting' and l.survivor_id = l.lead_id and stalled.batch_id <> :batch_id
+  and stalled.closed_at is null and stalled.opened_at < this.opened_at - {STALLED}
+on conflict (batch_id, lead_id) do nothing
+"""
+
+# Another run may have merged a lead of this batch since the first try.
+_FOLLOW: Final = """
+with lost as (
+    delete from work w using lead l
+    where w.batch_id = :batch_id and l.lead_id = w.lead_id and l.survivor_id <> l.lead_id
+    returning w.batch_id, l.survivor_id, w.reason
+)
+insert into work (batch_id, lead_id, reason)
+select distinct on (survivor_id) batch_id, survivor_id, reason from lost order by survivor_id, reason
+on conflict (batch_id, lead_id) do nothing
+"""
+
+
+def note(connection: Connection, batch: Batch) -> int:
+    """Write `work` from `touched`, the window and what stalled runs left; the number of leads in it."""
+    run = {"batch_id": batch.batch_id}
+    connection.execute(sa.text(_TOUCHED), run)
+    if _by_window(batch):
+        window = {"start": batch.window_start, "end": batch.window_end}
+        connection.execute(sa.text(_IN_WINDOW), run | window)
+    if batch.takes_unclaimed:
+        connection.execute(sa.text(_LEFT_WAITING), run)
+    connection.execute(sa.text(_FOLLOW), run)
+    return int(connection.execute(sa.text(_COUNT), run).scalar_one())
+
+
+_COUNT: Final = "select count(*) from work where batch_id = :batch_id"
+
+
+def _by_window(batch: Batch) -> bool:
+    return batch.window_start is not None and not (batch.live and batch.run_type == "scheduled")
