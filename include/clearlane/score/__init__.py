@@ -1,0 +1,20 @@
+"""The score stage: a model as SQL over leads and their activities, in the ledger or over files."""
+
+from clearlane.score.explain import Explanation, NotScored, RuleStory, explain
+from clearlane.score.files import score_files, score_frame
+from clearlane.score.scoring import Counts, run
+from clearlane.score.sheets import Unreadable
+from clearlane.score.statement import statement
+
+__all__ = [
+    "Counts",
+    "Explanation",
+    "NotScored",
+    "RuleStory",
+    "Unreadable",
+    "explain",
+    "run",
+    "score_files",
+    "score_frame",
+    "statement",
+]
