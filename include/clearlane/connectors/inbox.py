@@ -30,6 +30,10 @@ LONGEST_ID: Final = 500  # characters: longer ones do not fit into an index
 DEEPEST: Final = 100  # levels of a JSON value: the ledger's own parser has an end too
 
 _EVERYTHING: Final = Interval()
+_CANONICAL: Final = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+)
+_PLAIN: Final = json.JSONEncoder(ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def content_hash(payload: Any) -> str:
 
 def canonical(payload: Any) -> str:
     """JSON with sorted names; ValueError says what in it the ledger cannot hold (NUL, lone surrogates ...)."""
-    text = json.dumps(payload, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _CANONICAL.encode(payload)
     if "\\u0000" in text and any("\x00" in leaf for leaf in _texts(payload)):
         raise ValueError("a NUL character")
     if text.count("{") + text.count("[") > DEEPEST and _depth(payload) > DEEPEST:
@@ -135,7 +139,7 @@ def _row(source: str, mapper: Mapper, raw: Raw, file: str | None, seen: Counter[
         file=file,
         line=raw.line,
         payload=payload,
-        record=json.dumps(record, ensure_ascii=False),
+        record=_PLAIN.encode(record),
         state="waiting",
     )
 

@@ -46,7 +46,8 @@ class Mapper:
         record = self._extras(payload) if self.mapping.extras else {}
         record |= self._literals
         record |= {ours: _text(payload.get(column)) for ours, column in self._columns.items()}
-        record |= self._looked_up(payload)
+        if self._found:
+            record |= self._looked_up(payload)
         for field, convert in self._converters:
             if field in record:
                 record[field] = convert(record[field])
@@ -74,7 +75,8 @@ class Mapper:
 
     def _looked_up(self, payload: Mapping[str, Any]) -> Record:
         by = {field: _text(payload.get(lookup.by)) for field, lookup in self.mapping.lookups.items()}
-        return {field: self._found.get(field, {}).get(value, "") for field, value in by.items()}
+        found = {field: self._found[field].get(value) for field, value in by.items()}
+        return {field: value for field, value in found.items() if value}
 
 
 def unambiguous(lookup: Lookup, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -124,6 +126,7 @@ def _parted(fields: Mapping[str, str]) -> tuple[Record, dict[str, str]]:
 def _converters(
     mapping: ObjectMapping, moment: Callable[[str], datetime | None]
 ) -> Iterator[tuple[str, Callable[[str], str]]]:
+    @lru_cache(maxsize=100_000)
     def utc(text: str) -> str:
         read = moment(text)
         return read.isoformat() if read else text

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field
 
 from clearlane.policy.contract import ObjectName
 from clearlane.policy.document import Document
-from clearlane.policy.model import ObjectMapping, Source, Sources
-from clearlane.policy.shapes import FileShape, Moment, Shape, Zone
+from clearlane.policy.model import OBJECTS, Lookup, ObjectMapping, Source, Sources
+from clearlane.policy.problems import nearest
+from clearlane.policy.shapes import Duration, FileShape, Moment, Shape, Zone
+
+
+class LookupShape(Shape):
+    read: str
+    match: str
+    by: str
+    take: str
 
 
 class MappingShape(Shape):
+    object: ObjectName | None = None  # needed where its name in the file is another: two tables of one object
     read: str
     fields: dict[str, str] = Field(default={})
     time_formats: list[str] = Field(default=[])
@@ -21,12 +31,17 @@ class MappingShape(Shape):
     extras: bool = True
     drop: list[str] = Field(default=[])
     values: dict[str, dict[str, str]] = Field(default={})
+    numbers: list[str] = Field(default=["amount"])
+    lookups: dict[str, LookupShape] = Field(default={})
+    encoding: str = "utf-8"
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    lookback: Duration = timedelta(hours=1)
 
 
 class SourceShape(Shape):
     connector: str
     address: str
-    objects: dict[ObjectName, MappingShape]
+    objects: dict[str, MappingShape]
     live_from: Moment | None = None
     existing_owner: Literal["keep", "ignore"] = "keep"
     push: str | None = None
@@ -42,8 +57,9 @@ EMPTY = Sources({}, {})
 
 
 def built(document: Document, shape: SourcesShape) -> Sources:
-    """Sources by name; two masters of one field are reported."""
+    """Sources by name; two masters of one field and names of no object are reported."""
     _check_masters(document, shape)
+    _check_objects(document, shape)
     return Sources(
         {name: _source(name, source) for name, source in shape.sources.items()},
         {attribute: tuple(order) for attribute, order in shape.precedence.items()},
@@ -60,13 +76,20 @@ def _check_masters(document: Document, shape: SourcesShape) -> None:
                 document.report(path, f"{field}, whose master is {first}", "one master for each field")
 
 
+def _check_objects(document: Document, shape: SourcesShape) -> None:
+    for source, described in shape.sources.items():
+        for name, mapping in described.objects.items():
+            if mapping.object is None and name not in OBJECTS:
+                allowed = f"one of {', '.join(OBJECTS)}, or any name with an `object`"
+                document.report(("sources", source, "objects", name), name, allowed, nearest(name, OBJECTS))
+
+
 def _source(name: str, shape: SourceShape) -> Source:
-    objects = cast(dict[str, MappingShape], shape.objects)
     return Source(
         name=name,
         connector=shape.connector,
         address=shape.address,
-        objects={object: _mapping(object, mapping) for object, mapping in objects.items()},
+        objects={named: _mapping(named, mapping) for named, mapping in shape.objects.items()},
         live_from=shape.live_from,
         existing_owner=shape.existing_owner,
         push=shape.push,
@@ -76,7 +99,7 @@ def _source(name: str, shape: SourceShape) -> Source:
 
 def _mapping(name: str, shape: MappingShape) -> ObjectMapping:
     return ObjectMapping(
-        object=name,
+        object=shape.object or name,
         read=shape.read,
         fields=shape.fields,
         time_formats=tuple(shape.time_formats),
@@ -85,4 +108,12 @@ def _mapping(name: str, shape: MappingShape) -> ObjectMapping:
         extras=shape.extras,
         drop=tuple(shape.drop),
         values=shape.values,
+        numbers=tuple(shape.numbers),
+        lookups={
+            ours: Lookup(found.read, found.match, found.by, found.take)
+            for ours, found in shape.lookups.items()
+        },
+        encoding=shape.encoding,
+        delimiter=shape.delimiter,
+        lookback=shape.lookback,
     )
