@@ -5,6 +5,7 @@ back any version that ever was. Nouns are in `clearlane.policy.model`.
 """
 
 from clearlane.policy.checking import Report, check
+from clearlane.policy.documentation import pages
 from clearlane.policy.loading import hashes, load, parse, texts
 from clearlane.policy.model import FILES, Policy
 from clearlane.policy.problems import PolicyErrors, Problem
@@ -21,6 +22,7 @@ __all__ = [
     "hashes",
     "in_force",
     "load",
+    "pages",
     "parse",
     "publish",
     "rollback",

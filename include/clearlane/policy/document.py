@@ -15,8 +15,11 @@ import yaml
 
 from clearlane.policy.problems import Path, Problem, dotted, shown
 
+# libyaml's parser is ten times as fast; wheels carry it, a build from source may not.
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-class _Loader(yaml.SafeLoader):
+
+class _Loader(_Base):  # type: ignore[misc]  # one of the two
     """SafeLoader without the surprises of YAML 1.1."""
 
 
@@ -72,8 +75,7 @@ def read(name: str, text: str) -> Document:
     """The document of a file's text; unreadable YAML leaves `data` empty and a problem with its line."""
     document = Document(name)
     try:
-        tokens = _refuse_aliases(document, text)
-        node = yaml.compose(text, Loader=_Loader) if tokens else None
+        node = yaml.compose(text, Loader=_Loader) if _composable(document, text) else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -89,21 +91,23 @@ def _line(mark: Any) -> int:
     return mark.line + 1 if mark else 1
 
 
-def _refuse_aliases(document: Document, text: str) -> bool:
-    """Whether the text may be composed: an alias could unfold without bound."""
+def _composable(document: Document, text: str) -> bool:
+    """Whether the text may be composed: aliases could unfold, and nesting recurse, without bound."""
+    depth = 0
     for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.AliasEvent):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or depth > _MAX_DEPTH:
             document.lines[()] = _line(event.start_mark)
-            document.report((), f"the alias *{event.anchor}", "write the value out: aliases are not read")
+            deep = ("deep nesting", f"at most {_MAX_DEPTH} levels")
+            document.report(
+                (), *(deep if depth > _MAX_DEPTH else ("an alias", "write it out: aliases are not read"))
+            )
             return False
     return True
 
 
 def _value(document: Document, node: yaml.Node, path: Path) -> object:
     document.lines.setdefault(path, _line(node.start_mark))
-    if len(path) > _MAX_DEPTH:
-        document.report(path, "deep nesting", f"at most {_MAX_DEPTH} levels")
-        return None
     if isinstance(node, yaml.MappingNode):
         return dict(_entries(document, node, path))
     if isinstance(node, yaml.SequenceNode):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 from zoneinfo import available_timezones
@@ -87,7 +88,7 @@ def hours(value: object) -> Hours:
 
 def _weekdays(text: str) -> range:
     first, _, last = text.partition("-")
-    if first not in _DAYS or (last or first) not in _DAYS:
+    if first not in _DAYS or (last or first) not in _DAYS[_DAYS.index(first) :]:
         raise ValueError("days such as 'mon', 'mon-fri' or 'sun'")
     return range(_DAYS.index(first) + 1, _DAYS.index(last or first) + 2)
 
@@ -95,7 +96,8 @@ def _weekdays(text: str) -> range:
 def _spans(value: object) -> tuple[tuple[time, time], ...]:
     texts = value if isinstance(value, list) else [value]
     spans = tuple(sorted(_one_span(text) for text in texts))
-    if any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
+    overnight = [one for one in spans[:-1] if one[1] < one[0]]
+    if overnight or any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
         raise ValueError("spans of a day that do not overlap")
     return spans
 
@@ -105,8 +107,8 @@ def _one_span(text: object) -> tuple[time, time]:
     if not match:
         raise ValueError("a span of the day such as '09:00-17:30'")
     opens, closes = time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
-    if opens >= closes:
-        raise ValueError("a span that opens before it closes, on one day")
+    if opens == closes:
+        raise ValueError("a span that opens and closes at different times")
     return opens, closes
 
 
@@ -132,9 +134,14 @@ def _no_day() -> date:
     raise ValueError("a day such as '2026-01-31'")
 
 
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 def zone(value: str) -> str:
-    if value not in available_timezones():
-        near = nearest(value, available_timezones())
+    if value not in _zones():
+        near = nearest(value, _zones())
         raise ValueError("an IANA time zone" + (f", perhaps {near}" if near else ""))
     return value
 

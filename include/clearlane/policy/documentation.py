@@ -1,0 +1,335 @@
+"""One page for each policy file, for the people who live by it: every number comes from the policy itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+from clearlane.policy.model import (
+    ActivityTerm,
+    Caps,
+    Check,
+    Contract,
+    Destination,
+    Field,
+    Hours,
+    ObjectMapping,
+    Policy,
+    Rep,
+    Routing,
+    Rule,
+    Scoring,
+    Sla,
+    Source,
+    Sources,
+    Span,
+    Team,
+    Teams,
+)
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def pages(policy: Policy) -> Mapping[str, str]:
+    """File name -> its page in Markdown."""
+    return {name: "\n\n".join(_page(policy, name, sections)) + "\n" for name, sections in _PAGES.items()}
+
+
+def _page(policy: Policy, name: str, sections: Callable[[Policy], Iterator[str]]) -> Iterator[str]:
+    yield f"# {name}.yaml"
+    if name in policy.sections:
+        section = policy.sections[name]
+        yield f"Answered for by {section.owner}, approved by {section.approver}."
+    yield from sections(policy)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [list(heads), ["---"] * len(heads), *([_cell(value) for value in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "":
+        return "–"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _code(text: str) -> str:
+    return f"`{' '.join(text.split())}`"
+
+
+def _names(values: Iterable[str]) -> str:
+    return ", ".join(values)
+
+
+def _length(length: timedelta) -> str:
+    hours = length / timedelta(hours=1)
+    if hours > 24 and hours % 24 == 0:
+        return f"{hours / 24:g} days"
+    return f"{hours:g} hours" if hours >= 1 else f"{length / timedelta(minutes=1):g} minutes"
+
+
+# --- scoring ----------------------------------------------------------------------------------
+
+
+def _scoring(policy: Policy) -> Iterator[str]:
+    scoring = policy.scoring
+    low, high = scoring.range
+    yield (
+        f"Model `{scoring.model}`: score = fit + engagement + negative, within {low} and {high}. "
+        "A lead that is not disqualified shows at least 1."
+    )
+    for group, (least, most) in scoring.group_bounds.items():
+        rules = [rule for rule in scoring.rules if rule.group == group]
+        yield f"## {group.capitalize()}: {least:g} to {most:g} points"
+        yield _table(("rule", "points", "why", "when"), [_rule(rule) for rule in rules])
+    yield from _meaning(scoring)
+    yield from _conditions(scoring)
+    yield from _columns(scoring)
+    yield from _expectations(scoring)
+
+
+def _rule(rule: Rule) -> Sequence[object]:
+    points = f"{rule.points:+g}" + (f", at most {rule.cap:g}" if rule.cap is not None else "")
+    seen = [_activity(rule.activity)] if rule.activity else []
+    seen += [_code(rule.when.text)] if rule.when else []
+    return rule.id, points, rule.because, "; and ".join(seen)
+
+
+def _activity(term: ActivityTerm) -> str:
+    counted = {"every": "each", "first": "the first", "per_day": "each day with"}[term.counting]
+    parts = [f"{counted} " + " or ".join(map(_code, term.types))]
+    parts += [f"with {_code(term.when.text)}"] if term.when else []
+    parts += [f"at most {term.at_most} in {term.window_days} days"] if term.at_most else []
+    parts += [f"half after {term.half_life_days:g} days"] if term.half_life_days else []
+    return ", ".join(parts)
+
+
+def _meaning(scoring: Scoring) -> Iterator[str]:
+    yield "## Bands"
+    rows = [(band.name, band.entry, band.exit, _length(band.dwell)) for band in scoring.bands]
+    yield _table(("band", "entered at", "left below", "not before"), rows)
+    yield "## Grades"
+    fit, engagement = scoring.grades.fit, scoring.grades.engagement
+    yield _table(
+        ("fit", "at least", "engagement", "at least"),
+        zip("ABCD", (*fit, None), "1234", (*engagement, None), strict=True),
+    )
+    yield "## Stages"
+    yield _table(
+        ("stage", "why", "when"),
+        [(stage.name.upper(), stage.because, _code(stage.when.text)) for stage in scoring.stages],
+    )
+    yield "## Hand-raises"
+    yield (
+        f"{_names(map(_code, scoring.hand_raise_types))}: counts for {scoring.hand_raise_days:g} days; "
+        f"two within {_length(scoring.inquiry_gap)} are one inquiry."
+    )
+
+
+def _conditions(scoring: Scoring) -> Iterator[str]:
+    yield "## Disqualifiers"
+    rows = [(rule.id, rule.because, _code(rule.when.text)) for rule in scoring.disqualifiers]
+    yield _table(("rule", "why", "when"), rows)
+    yield "## Kinds"
+    yield "Decided before the score; the first that holds, else `sales`."
+    kinds = [(rule.id, rule.kind, rule.because, _code(rule.when.text)) for rule in scoring.kinds]
+    yield _table(("rule", "kind", "why", "when"), kinds)
+    yield "## Lists"
+    yield _table(("list", "holds"), [(name, _names(values)) for name, values in scoring.lists.items()])
+
+
+def _columns(scoring: Scoring) -> Iterator[str]:
+    yield "## Attributes"
+    yield _table(("attribute", "type"), [(name, kind.value) for name, kind in scoring.attributes.items()])
+    yield "Of activities: " + _names(
+        f"{_code(name)} ({kind.value})" for name, kind in scoring.activity_attributes.items()
+    )
+    yield "## Protected"
+    yield (
+        f"{_names(map(_code, sorted(scoring.protected)))}: refused in every condition, of scoring and of "
+        "routing, and never learned from. People are not preferred or passed over by what they are."
+    )
+
+
+def _expectations(scoring: Scoring) -> Iterator[str]:
+    yield "## What the model must keep true"
+    yield "\n".join(f"- {expected.because}." for expected in scoring.expect)
+
+
+# --- routing ----------------------------------------------------------------------------------
+
+
+def _routing(policy: Policy) -> Iterator[str]:
+    routing: Routing = policy.routing
+    yield "The first rule whose condition holds wins; its ladder is tried from left to right."
+    if routing.sticky_company:
+        yield "People of one company follow the owner of its open leads."
+    rows = [
+        (rule.id, rule.because, _code(rule.when.text), _ladder(rule.ladder), rule.tier)
+        for rule in routing.rules
+    ]
+    yield "## Rules"
+    yield _table(("rule", "why", "when", "goes to", "tier"), rows)
+    yield f"Then, for all of them: {_ladder(routing.fallback)}."
+    yield "## Territories"
+    yield _table(("territory", "when"), [(each.name, _code(each.when.text)) for each in routing.territories])
+    yield "## Lists"
+    yield _table(("list", "holds"), [(name, _names(values)) for name, values in routing.lists.items()])
+
+
+def _ladder(ladder: Iterable[Destination]) -> str:
+    return " → ".join(_rung(rung) for rung in ladder)
+
+
+def _rung(rung: Destination) -> str:
+    target = rung.target.replace("_", " ") + (f" {_code(rung.name)}" if rung.name else "")
+    asked = ["who speak their language"] if rung.language else []
+    asked += ["only in hours"] if rung.hours == "require" else []
+    asked += ["at any hour"] if rung.hours == "ignore" else []
+    asked += ["fewest open leads first"] if rung.pick == "least_open" else []
+    return target + (f" ({', '.join(asked)})" if asked else "")
+
+
+# --- teams ------------------------------------------------------------------------------------
+
+
+def _teams(policy: Policy) -> Iterator[str]:
+    teams: Teams = policy.teams
+    yield "## Teams"
+    yield _table(
+        ("team", "name", "members", "manager", "queue"), [_team(team) for team in teams.teams.values()]
+    )
+    yield "## Reps"
+    yield _table(
+        ("rep", "role", "zone", "hours", "holidays", "takes", "remarks"),
+        [_rep(rep) for rep in teams.reps.values()],
+    )
+
+
+def _team(team: Team) -> Sequence[object]:
+    members = _names(f"{rep} × {weight:g}" if weight != 1 else rep for rep, weight in team.members)
+    return team.id, team.name, members, team.manager, team.queue
+
+
+def _rep(rep: Rep) -> Sequence[object]:
+    takes = _caps(rep.caps) if rep.sells else "nothing"
+    return rep.name, rep.role, rep.zone, _hours(rep.hours), rep.holidays, takes, _remarks(rep)
+
+
+def _caps(caps: Caps) -> str:
+    spans = (("a day", caps.day), ("a week", caps.week), ("open", caps.open))
+    return _names(f"{cap} {span}" for span, cap in spans if cap is not None)
+
+
+def _hours(hours: Hours) -> str:
+    spans: dict[str, list[int]] = {}
+    for day, opens in hours.items():
+        spans.setdefault(_names(f"{start:%H:%M}–{end:%H:%M}" for start, end in opens), []).append(day)
+    return "; ".join(f"{_names(_DAYS[day - 1] for day in days)} {span}" for span, days in spans.items())
+
+
+def _remarks(rep: Rep) -> str:
+    remarks = [f"off {off.first} to {off.last}: {off.because}" for off in rep.time_off]
+    remarks += [f"since {rep.active_from}"] if rep.active_from else []
+    remarks += [f"until {rep.active_until}"] if rep.active_until else []
+    remarks += ["ramp by month " + _names(f"{share:.0%}" for share in rep.ramp)] if rep.ramp else []
+    return "; ".join(remarks)
+
+
+# --- sla, contract, sources -------------------------------------------------------------------
+
+
+def _sla(policy: Policy) -> Iterator[str]:
+    sla: Sla = policy.sla
+    rows = [
+        (
+            tier.name,
+            _names([*(band for band, name in sla.by_band.items() if name == tier.name)]),
+            _span(tier.first_touch),
+            _span(tier.accept),
+            tier.calendar,
+            f"{tier.warn_share:.0%}",
+            f"{tier.reassign_factor:g} ×",
+        )
+        for tier in sla.tiers.values()
+    ]
+    heads = ("tier", "bands", "first touch within", "accepted within", "hours of", "warn at", "reassign at")
+    yield _table(heads, rows)
+    yield f"Hand-raises have the tier {_code(sla.hand_raise)}."
+    yield f"The team's hours: {_hours(sla.team_hours)}, {sla.team_zone}."
+
+
+def _span(span: Span | None) -> str:
+    return f"{span.amount:g} {span.unit}" if span else ""
+
+
+def _contract(policy: Policy) -> Iterator[str]:
+    contract: Contract = policy.contract
+    for name, described in contract.objects.items():
+        yield f"## {name.capitalize()}"
+        yield _table(("field", "type", "required", "checks"), [_field(field) for field in described.fields])
+        for group in described.any_of:
+            yield f"At least one of {_names(map(_code, group))} must be usable."
+    yield "## Deliveries"
+    yield _table(
+        ("rule", "objects", "warn", "stop", "windows before"),
+        [(r.rule, _names(r.objects), r.warn, r.stop, r.trailing_windows) for r in contract.batch_rules],
+    )
+
+
+def _field(field: Field) -> Sequence[object]:
+    return field.name, field.type.value, "yes" if field.required else "", "; ".join(map(_check, field.checks))
+
+
+def _check(check: Check) -> str:
+    allowed = check.allowed
+    shown = (
+        _names(map(_cell, allowed)) if isinstance(allowed, list) else "" if allowed is None else str(allowed)
+    )
+    return f"{check.rule} {shown}".strip()
+
+
+def _sources(policy: Policy) -> Iterator[str]:
+    sources: Sources = policy.sources
+    for source in sources.sources.values():
+        yield f"## {source.name}"
+        yield _source(source)
+        for mapping in source.objects.values():
+            yield f"### {source.name}: {mapping.object}"
+            yield _mapping(mapping)
+    yield "## Precedence"
+    yield _table(
+        ("attribute", "best first"), [(name, _names(order)) for name, order in sources.precedence.items()]
+    )
+
+
+def _source(source: Source) -> str:
+    live = (
+        f"live from {source.live_from:%Y-%m-%d %H:%M} UTC"
+        if source.live_from
+        else "live from its first record"
+    )
+    back = f"assignments go back to {_code(source.push)}" if source.push else "nothing is written back"
+    owners = {"keep": "stand", "ignore": "are not looked at"}[source.existing_owner]
+    return (
+        f"Connector `{source.connector}` at `{source.address}`; {live}; owners found there {owners}; {back}."
+    )
+
+
+def _mapping(mapping: ObjectMapping) -> str:
+    order = f", in order of {_code(mapping.cursor)}" if mapping.cursor else ""
+    fields = _table(("ours", "theirs"), [(ours, _code(theirs)) for ours, theirs in mapping.fields.items()])
+    return f"Read from {_code(mapping.read)}{order}.\n\n{fields}"
+
+
+_PAGES: Final[Mapping[str, Callable[[Policy], Iterator[str]]]] = {
+    "scoring": _scoring,
+    "routing": _routing,
+    "teams": _teams,
+    "sla": _sla,
+    "contract": _contract,
+    "sources": _sources,
+}
