@@ -48,12 +48,12 @@ class Piece:
 # --- rows ---
 
 NUMBERS = st.sampled_from(
-    [0.0, -0.0, 1.0, 2.5, -2.5, 3.5, 0.5, 0.49999999999999994, 50.0, 1e60, 1.1e60, 1e-60, 9e-61, 1e-70, 1e150]
-    + [1e308, -1e308, 1.7976931348623157e308, 5e-324, 2.0**53 + 2, 4503599627370495.5, math.nan, math.inf]
+    [0.0, -0.0, 1.0, 2.5, -2.5, 3.5, 0.5, 0.49999999999999994, 50.0, 1e60, 1.1e60, 1e-60, 9e-61, 1e-70, 1e150,
+     1e308, -1e308, 1.7976931348623157e308, 5e-324, 2.0**53 + 2, 4503599627370495.5, math.nan, math.inf]
 ) | st.floats()  # fmt: skip
 TEXTS = st.sampled_from(
-    ["", "a", "A", "b", "ab", "o'brien", "50%", "a_b", "a\\b", "!", "é", "É", "e\u0301", "MÜNCHEN", "münchen"]
-    + ["ß", "ẞ", "İ", "ı", "Σ", "ς", "σ", "日本", "🤦🏼‍♂️", " a ", "\u00a0", "\n", ":a", "%s", "\ue000", "\U00010000"]
+    ["", "a", "A", "b", "ab", "o'brien", "50%", "a_b", "a\\b", "!", "é", "É", "e\u0301", "MÜNCHEN", "münchen",
+     "ß", "ẞ", "İ", "ı", "Σ", "ς", "σ", "日本", "🤦🏼‍♂️", " a ", "\u00a0", "\n", ":a", "%s", "\ue000", "\U00010000"]
 ) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)  # fmt: skip
 TIMES = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))])).filter(
     lambda moment: 1 < moment.year < 9999
@@ -105,7 +105,9 @@ LITERAL_TIMES = TIMES.map(lambda moment: constant(f"timestamp '{moment.isoformat
 # --- operators ---
 
 
-def strict(text: str, parts: Sequence[Piece], compute: Callable[..., Any], calculating: bool = False) -> Piece:
+def strict(
+    text: str, parts: Sequence[Piece], compute: Callable[..., Any], calculating: bool = False
+) -> Piece:
     """A piece that is null when one of its parts is."""
 
     def value(row: Row, within: bool) -> Any:
@@ -182,7 +184,9 @@ def days(start: Piece, end: Piece) -> Piece:
     return strict(f"days_between({start}, {end})", [start, end], compute)
 
 
-TIME = st.deferred(lambda: columns(Type.TIME) | LITERAL_TIMES | choices(TIME, ["coalesce", "least", "greatest"]))
+TIME = st.deferred(
+    lambda: columns(Type.TIME) | LITERAL_TIMES | choices(TIME, ["coalesce", "least", "greatest"])
+)
 TEXT: st.SearchStrategy[Piece] = st.recursive(
     columns(Type.TEXT) | LITERAL_TEXTS,
     lambda part: st.one_of(
@@ -252,7 +256,9 @@ def regex(pattern: str) -> str:
 
 
 PATTERNS = st.lists(
-    st.sampled_from(["%", "_", "\\%", "\\_", "\\\\", "!", "\\!", "a", "A", "b", "É", "Ü", "'", ":", "\\a", "日"]),
+    st.sampled_from(
+        ["%", "_", "\\%", "\\_", "\\\\", "!", "\\!", "a", "A", "b", "É", "Ü", "'", ":", "\\a", "日"]
+    ),
     max_size=5,
 ).map("".join)
 PARTS: dict[str, Callable[[str, str], bool]] = {
@@ -277,7 +283,9 @@ ORDERED = [st.tuples(kind, kind) for kind in (NUMBER, TEXT, TIME)]
 TRIPLES = [st.tuples(kind, kind, kind) for kind in (NUMBER, TEXT, TIME)]
 SIMPLE: st.SearchStrategy[Piece] = st.one_of(
     st.builds(compared, st.sampled_from(list(COMPARE)), st.one_of(ORDERED)),
-    st.builds(compared, st.sampled_from(["=", "<>"]), st.tuples(columns(Type.BOOLEAN), columns(Type.BOOLEAN))),
+    st.builds(
+        compared, st.sampled_from(["=", "<>"]), st.tuples(columns(Type.BOOLEAN), columns(Type.BOOLEAN))
+    ),
     st.builds(within, st.one_of(TRIPLES)),
     st.builds(member, TEXT, st.lists(TEXT, min_size=1, max_size=3)),
     st.builds(member, NUMBER, st.lists(NUMBER, min_size=1, max_size=3)),

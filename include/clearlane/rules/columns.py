@@ -84,13 +84,10 @@ class _Postgres:
 class _DuckDb:
     def __init__(self, name: str, source: str) -> None:
         path = text_literal("/" + name.replace("~", "~0").replace("/", "~1"), Dialect.DUCKDB)
-        self.source, self.text = source, f"json_extract_string({source}, {path})"
-        self.type = f"json_type({source}, {path})"
+        valid = f"case when json_valid({source}) then {source} end"
+        self.text, self.type = f"json_extract_string({valid}, {path})", f"json_type({valid}, {path})"
 
     def read(self, type_: Type) -> str:
-        return f"case when json_valid({self.source}) then {self.typed(type_)} end"
-
-    def typed(self, type_: Type) -> str:
         match type_:
             case Type.NUMBER:
                 return self.number()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
+from numbers import Integral, Real
 
 import duckdb
+import numpy as np
 
 from clearlane.rules.predicate import Predicate
 from clearlane.rules.sql import Dialect, quoted
@@ -30,20 +35,27 @@ class TermResult:
     values: Mapping[str, object]
 
 
-def explain(predicate: Predicate, row: Row) -> tuple[TermResult, ...]:
+Engine = duckdb.DuckDBPyConnection
+
+
+def explain(predicate: Predicate, row: Row, engine: Engine | None = None) -> tuple[TermResult, ...]:
     """Each term of the predicate on one row; the predicate matches when all of them do."""
-    return explain_rows(predicate, [row])[0]
+    return explain_rows(predicate, [row], engine)[0]
 
 
-def explain_rows(predicate: Predicate, rows: Sequence[Row]) -> list[tuple[TermResult, ...]]:
+def explain_rows(
+    predicate: Predicate, rows: Sequence[Row], engine: Engine | None = None
+) -> list[tuple[TermResult, ...]]:
     """Each term of the predicate on each row, in one statement. Absent columns are empty.
 
     A value that is not of its column's declared type counts as empty; times without a zone are UTC.
+    Many calls are quicker on an `engine` of the caller, a DuckDB connection that stays open.
     """
     if not rows:
         return []
     seen = {name: [_value(row.get(name), kind) for row in rows] for name, kind in predicate.types.items()}
-    matches = _matches(predicate, seen, len(rows))
+    with nullcontext(engine) if engine else duckdb.connect() as connection:
+        matches = _matches(predicate, seen, len(rows), connection)
     return [
         tuple(_results(predicate, matched, {name: values[i] for name, values in seen.items()}))
         for i, matched in enumerate(matches)
@@ -56,7 +68,7 @@ def _results(predicate: Predicate, matched: Sequence[bool], values: Row) -> Iter
 
 
 def _matches(
-    predicate: Predicate, seen: Mapping[str, Sequence[object]], count: int
+    predicate: Predicate, seen: Mapping[str, Sequence[object]], count: int, engine: Engine
 ) -> list[tuple[bool, ...]]:
     read = [
         f"unnest(?::{_STORED[kind]}[]) as {quoted(name, Dialect.DUCKDB)}"
@@ -65,25 +77,31 @@ def _matches(
     found = ", ".join(term.sql(Dialect.DUCKDB, "seen") for term in predicate.terms)
     row = ", ".join(["unnest(range(?)) as place_of_row", *read])
     statement = f"select {found} from (select {row}) as seen order by place_of_row"
-    with duckdb.connect() as connection:
-        return connection.execute(statement, [count, *seen.values()]).fetchall()
+    return engine.execute(statement, [count, *seen.values()]).fetchall()
 
 
 def _value(value: object, kind: Type) -> object:
     """The value as its declared type, or None."""
-    if kind is Type.NUMBER and isinstance(value, int | float) and not isinstance(value, bool):
-        return _double(value)
-    if kind is Type.TIME and isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    if kind is Type.TEXT and isinstance(value, str):
-        return value
-    if kind is Type.BOOLEAN and isinstance(value, bool):
-        return value
-    return None
+    match kind:
+        case Type.NUMBER:
+            return _number(value)
+        case Type.TIME:
+            return _moment(value)
+        case Type.TEXT:
+            return str(value) if isinstance(value, str) else None
+        case Type.BOOLEAN:
+            return bool(value) if isinstance(value, bool | np.bool_) else None
 
 
-def _double(value: int | float) -> float | None:
-    try:
-        return float(value)
-    except OverflowError:
+def _number(value: object) -> int | float | None:
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         return None
+    if isinstance(value, Integral):
+        return int(value) if abs(int(value)) <= sys.float_info.max else None
+    return float(value)
+
+
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, datetime) or value != value:  # pandas has a time that equals nothing
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
