@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time
 from typing import Any
 
-from clearlane.policy import checking  # noqa: F401  # loads the package in its own order
 from clearlane.policy import contract, scoring, sources
 from clearlane.policy.columns import ROUTING
 from clearlane.policy.model import (
@@ -28,7 +27,13 @@ from clearlane.rules import Type, parse
 MONDAY_NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OFFICE = dict.fromkeys(range(1, 6), ((time(9), time(17)),))
 ALWAYS_OPEN = dict.fromkeys(range(1, 8), ((time(0), time(0)),))
-COLUMNS = {**ROUTING, "country": Type.TEXT, "employees": Type.NUMBER, "language": Type.TEXT, "opt_out": Type.BOOLEAN}
+COLUMNS = {
+    **ROUTING,
+    "country": Type.TEXT,
+    "employees": Type.NUMBER,
+    "language": Type.TEXT,
+    "opt_out": Type.BOOLEAN,
+}
 
 HOT = Tier("hot", Span(5, "minutes"), Span(15, "minutes"), "rep")
 WARM = Tier("warm", Span(4, "hours"), None, "rep")

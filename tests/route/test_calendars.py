@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -86,7 +87,9 @@ def test_time_off_pauses_the_rep_and_not_the_lead():
     assert due(at("2026-03-02T12:00"), Span(1, "hours"), away.without_time_off()) == at("2026-03-02T13:00")
 
 
-SPANS = st.sampled_from([(), ((time(9), time(17)),), ((time(8), time(11)), (time(12), time(19, 30))), ((time(20), time(4)),)])
+SPANS = st.sampled_from(
+    [(), ((time(9), time(17)),), ((time(8), time(11)), (time(12), time(19, 30))), ((time(20), time(4)),)]
+)
 HOURS = st.dictionaries(st.integers(1, 7), SPANS, min_size=1)
 MOMENTS = st.datetimes(datetime(2026, 3, 20), datetime(2026, 4, 10)).map(
     lambda moment: moment.replace(second=0, microsecond=0, tzinfo=UTC)
@@ -125,8 +128,10 @@ def _is_open(calendar: Calendar, moment: datetime) -> bool:
 def test_openings_are_in_order_and_apart(hours, zone, start):
     spans = [span for span, _ in zip(openings(Calendar(zone, hours), start), range(20), strict=False)]
     assert all(opens < closes for opens, closes in spans)
-    assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
 
 
 def test_around_the_clock_is_open_at_every_moment():
-    assert next_opening(Calendar("Asia/Kolkata", ALWAYS_OPEN), at("2026-03-01T00:00")) == at("2026-03-01T00:00")
+    assert next_opening(Calendar("Asia/Kolkata", ALWAYS_OPEN), at("2026-03-01T00:00")) == at(
+        "2026-03-01T00:00"
+    )

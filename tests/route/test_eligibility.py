@@ -64,7 +64,13 @@ def test_no_cap_is_no_limit():
 
 @pytest.mark.parametrize(
     ("today", "share"),
-    [("2026-01-15", 0.25), ("2026-02-14", 0.25), ("2026-02-15", 0.5), ("2026-04-20", 1.0), ("2027-01-01", 1.0)],
+    [
+        ("2026-01-15", 0.25),
+        ("2026-02-14", 0.25),
+        ("2026-02-15", 0.5),
+        ("2026-04-20", 1.0),
+        ("2027-01-01", 1.0),
+    ],
 )
 def test_the_ramp_counts_months_since_the_start(today, share):
     newcomer = rep("new", active_from=date(2026, 1, 15), ramp=(0.25, 0.5, 0.75, 1.0))
@@ -92,7 +98,11 @@ def test_languages(spoken, asked, suits):
 
 def test_out_of_hours_those_come_first_who_come_back_first():
     evening = datetime(2026, 3, 2, 20, tzinfo=UTC)
-    reps = (rep("tokyo", zone="Asia/Tokyo"), rep("berlin", zone="Europe/Berlin"), rep("osaka", zone="Asia/Tokyo"))
+    reps = (
+        rep("tokyo", zone="Asia/Tokyo"),
+        rep("berlin", zone="Europe/Berlin"),
+        rep("osaka", zone="Asia/Tokyo"),
+    )
     assert soonest(presence(r, evening) for r in reps) == {"tokyo", "osaka"}
 
 

@@ -92,7 +92,9 @@ def test_credit_of_old_is_kept_when_it_is_higher():
 
 
 def test_a_raised_weight_keeps_at_most_one_turn_above_the_level():
-    rotation = Rotation({"ana": Standing(UNIT, 1.0), "ben": Standing(5 * UNIT, 0.2)}, frozenset({"ana", "ben"}), UNIT)
+    rotation = Rotation(
+        {"ana": Standing(UNIT, 1.0), "ben": Standing(5 * UNIT, 0.2)}, frozenset({"ana", "ben"}), UNIT
+    )
     assert entered(rotation, {"ana": 1.0, "ben": 1.0}).standings["ben"] == Standing(2 * UNIT, 1.0)
 
 

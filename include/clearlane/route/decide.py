@@ -92,6 +92,7 @@ def _walked(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule | None
     attempt = Attempt(facts, floor, sticky=policy.routing.sticky_company)
     ladder = (*(rule.ladder if rule else ()), *policy.routing.fallback, EXCEPTIONS)
     spot = next(spot for rung in ladder for spot in _spots(attempt, rung))
+    eligible = _eligible(spot)
     tier = tier_of(policy, facts, rule) if spot.place in PROMISED else None
     return Decision(
         facts.lead_id,
@@ -103,8 +104,8 @@ def _walked(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule | None
         team=spot.team,
         rep=spot.rep,
         due=floor.due(tier, spot.rep),
-        eligible=_eligible(spot),
-        refused=attempt.refused,
+        eligible=eligible,
+        refused={rep: why for rep, why in attempt.refused.items() if rep not in eligible},
         pick=spot.pick,
     )
 

@@ -128,6 +128,8 @@ def gather(connection: Connection, policy: Policy, batch: Batch, leads: Sequence
     for name, columns in _TABLES.items():
         connection.execute(sa.text(f"create temporary table {name} ({columns}) on commit drop"))
     copy_rows(connection, "wanted", ["lead_id"], ((lead,) for lead in leads))
+    if batch.live:
+        join_merged(connection, batch)
     _name_owners(connection, policy, batch)
     arguments = {"as_of": batch.as_of, "scoring": batch.policy["scoring"], "batch": batch.batch_id}
     connection.execute(sa.text(_INTAKE), arguments)

@@ -1,0 +1,252 @@
+"""From facts to a place: rules, ladders, owners, companies, hand-raises, and the reasons."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from tests.route.firms import ALWAYS_OPEN, MONDAY_NOON, capped, policy, rep, routing, rule, team, teams, to
+
+from clearlane.policy.model import Policy, TimeOff
+from clearlane.route.decide import decide
+from clearlane.route.decisions import Decision, Facts
+from clearlane.route.floor import Floor, open_floor
+
+EVENING = datetime(2026, 3, 2, 20, tzinfo=UTC)
+LEAVE = (TimeOff(date(2026, 3, 1), date(2026, 3, 8), "leave"),)
+STAFF = teams([rep("ana"), rep("ben"), rep("cyd")], team("sales", "ana", "ben"), team("channel", "cyd"))
+SALES = to("team", "sales")
+
+
+def firm(*ladder: Any, staff: Any = STAFF, **options: Any) -> Policy:
+    return policy(routing(rule("only", "true", *ladder), **options), staff)
+
+
+def one(of: Policy, floor: Floor | None = None, **facts: Any) -> Decision:
+    facts = {"lead_id": "lead-1", "band": "warm", "matched": "1" * len(of.routing.rules), **facts}
+    floor = floor or open_floor(of, MONDAY_NOON)
+    decision = decide(of, floor, Facts(**facts))
+    floor.take(Facts(**facts), decision)
+    return decision
+
+
+def test_a_turn_says_who_why_and_until_when():
+    decision = one(firm(SALES))
+    assert decision.place == "owned"
+    assert decision.rep in ("ana", "ben")
+    assert {decision.rep, decision.runner_up} == {"ana", "ben"}
+    assert decision.because == f"because of only; {decision.rep} is next of 2 free in sales"
+    assert (decision.rule, decision.team, decision.rotation, decision.tier) == (
+        "only",
+        "sales",
+        "sales",
+        "warm",
+    )
+    assert decision.due == datetime(2026, 3, 2, 16, tzinfo=UTC)
+
+
+def test_the_first_rule_that_held_wins():
+    two = policy(routing(rule("first", "true", SALES), rule("second", "true", to("team", "channel"))), STAFF)
+    assert one(two, matched="01").rule == "second"
+    assert one(two, matched="11").rule == "first"
+
+
+def test_without_a_rule_the_fallback_takes_it():
+    decision = one(firm(SALES, fallback=(to("pool", "sales"), to("exceptions"))), matched="0")
+    assert (decision.place, decision.rule, decision.team) == ("pool", None, "sales")
+    assert decision.because.startswith("no rule matched")
+
+
+@pytest.mark.parametrize("target", ["account_owner", "opportunity_owner", "contact_owner"])
+def test_owners_go_first_and_take_no_turn(target):
+    decision = one(firm(to(target), SALES), **{target: "cyd"})
+    assert (decision.rep, decision.team, decision.rotation) == ("cyd", "channel", None)
+    assert decision.because == f"because of only; cyd is the {target.replace('_', ' ')}"
+
+
+def test_an_owner_on_leave_is_passed_over_with_the_reason():
+    staff = teams([rep("ana"), rep("cyd", time_off=LEAVE)], team("sales", "ana"))
+    decision = one(firm(to("account_owner"), SALES, staff=staff), account_owner="cyd")
+    assert decision.rep == "ana"
+    assert decision.refused == {"cyd": "off until 2026-03-08: leave"}
+
+
+def test_people_of_one_company_follow_the_first_owner():
+    of = firm(SALES)
+    floor = open_floor(of, MONDAY_NOON)
+    first = one(of, floor, lead_id="1", company="acme|US")
+    others = [one(of, floor, lead_id=str(n), company="acme|US") for n in range(2, 6)]
+    assert {other.rep for other in others} == {first.rep}
+    assert {other.rotation for other in others} == {None}
+    assert others[0].because == f"because of only; {first.rep} owns the open leads of the same company"
+
+
+def test_a_partner_inquiry_does_not_follow_the_sales_owner():
+    of = policy(routing(rule("partner", "true", to("team", "channel")), rule("rest", "true", SALES)), STAFF)
+    floor = open_floor(of, MONDAY_NOON)
+    one(of, floor, matched="01", company="acme|US")
+    assert one(of, floor, matched="10", company="acme|US", kind="partner").rep == "cyd"
+
+
+def test_an_owner_over_cap_is_not_followed_and_the_second_is_followed_next():
+    staff = teams([capped("ana", open=1), rep("ben"), rep("cyd")], team("sales", "ana", "ben", "cyd"))
+    of = firm(SALES, staff=staff)
+    floor = open_floor(of, MONDAY_NOON)
+    floor.companies["sales", "company:acme"] = ["ana"]
+    reps = [one(of, floor, lead_id=str(n), company="acme").rep for n in range(4)]
+    assert reps[0] == "ana"
+    assert len(set(reps[1:])) == 1
+    assert reps[1] != "ana"
+
+
+def test_stickiness_can_be_turned_off():
+    of = firm(SALES, sticky_company=False)
+    floor = open_floor(of, MONDAY_NOON)
+    assert {one(of, floor, lead_id=str(n), company="acme").rep for n in range(2)} == {"ana", "ben"}
+
+
+def test_when_all_are_full_the_pool_then_exceptions_say_why():
+    staff = teams([capped("ana", day=1)], team("sales", "ana"))
+    of = firm(SALES, to("pool", "sales"), staff=staff)
+    floor = open_floor(of, MONDAY_NOON)
+    assert [one(of, floor, lead_id=str(n)).place for n in range(2)] == ["owned", "pool"]
+    exceptions = one(firm(SALES, staff=staff), floor)
+    assert exceptions.place == "exceptions"
+    assert exceptions.because == "because of only; nobody could take it (ana: day cap of 1 reached)"
+
+
+def test_out_of_hours_the_lead_is_due_after_the_opening():
+    decision = one(firm(SALES), open_floor(firm(SALES), EVENING))
+    assert decision.due == datetime(2026, 3, 3, 13, tzinfo=UTC)
+
+
+def test_in_hours_beats_whose_turn_it_is():
+    staff = teams([rep("ana"), rep("sam", zone="Australia/Sydney")], team("sales", "ana", "sam"))
+    of = firm(SALES, staff=staff)
+    floor = open_floor(of, MONDAY_NOON)
+    decisions = [one(of, floor, lead_id=str(n)) for n in range(4)]
+    assert {decision.rep for decision in decisions} == {"ana"}
+    assert decisions[0].refused == {"sam": "out of hours until 2026-03-02 22:00Z"}
+
+
+def test_hours_required_leave_nobody_at_night():
+    of = firm(to("team", "sales", hours="require"), to("pool", "sales"))
+    assert one(of, open_floor(of, EVENING)).place == "pool"
+
+
+def test_a_language_only_the_absent_speak_goes_to_them():
+    staff = teams(
+        [rep("ana"), rep("fay", languages=("fr",), zone="Australia/Sydney")], team("sales", "ana", "fay")
+    )
+    decision = one(firm(to("team", "sales", language=True), staff=staff), language="fr")
+    assert decision.rep == "fay"
+    assert decision.refused == {"ana": "language: does not speak fr"}
+
+
+def test_a_language_of_one_lead_costs_the_others_no_turn():
+    staff = teams([rep("ana"), rep("fay", languages=("fr", "en"))], team("sales", "ana", "fay"))
+    of = firm(to("team", "sales", language=True), staff=staff)
+    floor = open_floor(of, MONDAY_NOON)
+    for number in range(5):
+        assert one(of, floor, lead_id=f"fr{number}", language="fr").rep == "fay"
+    assert [one(of, floor, lead_id=f"en{number}", language="en").rep for number in range(5)] == ["ana"] * 5
+
+
+def test_whoever_is_refused_on_one_rung_and_picked_on_the_next_is_not_refused():
+    both = team("both", "ana", "ben")
+    staff = teams([rep("ana"), rep("ben")], both)
+    decision = one(firm(to("team", "both", language=True), to("team", "both"), staff=staff), language="fr")
+    assert decision.eligible == ("ana", "ben")
+    assert decision.refused == {}
+
+
+def test_least_open_counts_open_leads_by_weight():
+    staff = teams([rep("ana"), rep("ben")], team("sales", ("ana", 1.0), ("ben", 3.0)))
+    of = firm(to("team", "sales", pick="least_open"), staff=staff)
+    floor = open_floor(of, MONDAY_NOON)
+    reps = [one(of, floor, lead_id=str(n)).rep for n in range(8)]
+    assert (reps.count("ana"), reps.count("ben")) == (2, 6)
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "place"),
+    [
+        ("nurture", None, "nurture"),
+        ("hold", None, "held"),
+        ("disqualify", None, "disqualified"),
+        ("close", None, "closed"),
+        ("redirect", "support", "redirected"),
+        ("exceptions", None, "exceptions"),
+        ("pool", "sales", "pool"),
+    ],
+)
+def test_targets_without_a_rep(target, name, place):
+    decision = one(firm(to(target, name)), band="hot")
+    assert (decision.place, decision.rep) == (place, None)
+    assert (decision.due is not None) == (place in ("held", "exceptions", "pool"))
+
+
+def test_a_hand_raise_is_never_nurtured_and_has_the_hot_promise():
+    of = policy(routing(rule("cold", "true", to("nurture")), rule("asked", "true", SALES)), STAFF)
+    decision = one(of, band="cold", hand_raise=True)
+    assert (decision.rule, decision.place, decision.tier) == ("asked", "owned", "hot")
+    assert decision.due == datetime(2026, 3, 2, 12, 5, tzinfo=UTC)
+    assert one(of, band="cold").place == "nurture"
+    assert (
+        one(firm(SALES, to("nurture"), staff=teams([], team("sales"))), hand_raise=True).place == "exceptions"
+    )
+
+
+def test_a_disqualified_lead_goes_nowhere_unless_a_rule_asks_for_it():
+    of = policy(
+        routing(
+            rule("all", "true", SALES),
+            rule("students", "disqualified = 'student'", to("nurture")),
+            rule("help", "kind = 'support'", to("redirect", "support")),
+        ),
+        STAFF,
+    )
+    assert one(of, matched="100", disqualified="competitor").because == "disqualified by competitor"
+    assert one(of, matched="110", disqualified="student").place == "nurture"
+    assert one(of, matched="101", disqualified="student").place == "redirected"
+
+
+def test_nobody_contacts_the_suppressed():
+    decision = one(firm(SALES), stopped="suppressed", hand_raise=True)
+    assert (decision.place, decision.rule) == ("disqualified", None)
+
+
+def test_an_owned_lead_that_asks_again_keeps_its_owner_without_a_turn():
+    of = firm(SALES)
+    floor = open_floor(of, MONDAY_NOON)
+    decision = one(of, floor, owned=True, owner="cyd", hand_raise=True)
+    assert (decision.rep, decision.place, decision.tier, decision.keeps_owner) == (
+        "cyd",
+        "owned",
+        "hot",
+        True,
+    )
+    assert floor.load("cyd").open == 0
+
+
+def test_rules_name_the_tier():
+    of = policy(routing(rule("only", "true", SALES, tier="hot")), STAFF)
+    assert one(of, band="cool").tier == "hot"
+
+
+def test_without_promises_there_is_no_due_moment():
+    of = policy(routing(rule("only", "true", SALES, tier="none")), STAFF)
+    assert one(of).due is None
+
+
+def test_a_rep_of_another_zone_has_own_hours():
+    staff = teams([rep("kim", zone="America/New_York")], team("sales", "kim"))
+    decision = one(firm(SALES, staff=staff))  # 07:00 in New York
+    assert decision.due == datetime(2026, 3, 2, 18, tzinfo=UTC)
+
+
+def test_round_the_clock_is_due_at_once():
+    staff = teams([rep("kim", hours=ALWAYS_OPEN)], team("sales", "kim"))
+    decision = one(firm(SALES, staff=staff), open_floor(firm(SALES, staff=staff), EVENING))
+    assert decision.due == datetime(2026, 3, 3, 0, tzinfo=UTC)
