@@ -148,7 +148,7 @@ def _broken_row(source: str, object: str, broken: Broken, file: str | None, seen
     payload = canonical({"raw": _keepable(broken.raw)})
     place = f"{file or source}" + (f" line {broken.line}" if broken.line else "")
     reason = {
-        "field": None,
+        "field": FILE if broken.whole else "record",
         "rule": "readable",
         "found": _keepable(f"{place}: {broken.found}"),
         "allowed": broken.allowed,

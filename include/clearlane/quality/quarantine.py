@@ -1,0 +1,207 @@
+"""Records kept whole because they could not be used: list, show, replay after a repair, dismiss.
+
+Replay is for what a new mapping, contract or value repairs; a line that could not be read at all comes again
+with its file. Reads and writes `quarantine` and `inbox`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from fnmatch import fnmatch
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+from psycopg.types.json import Jsonb
+from sqlalchemy import Connection
+
+from clearlane.connectors.mapping import Mapper
+from clearlane.policy.model import ObjectMapping, Sources
+
+State = Literal["open", "replayed", "dismissed"]
+
+UNREADABLE: Final = "readable"
+"""the rule that pull's own reasons name"""
+
+
+class NotPossible(ValueError):
+    """Some of the records cannot be replayed or dismissed; the text names each with its reason."""
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """One record with its reasons ({field, rule, found, allowed}), as received and as last mapped."""
+
+    seq: int
+    source: str
+    object: str
+    external_id: str | None
+    file: str | None
+    line: int | None
+    since: datetime
+    hand_raise: bool
+    state: State
+    by: str | None
+    because: str | None
+    reasons: Sequence[Mapping[str, Any]]
+    payload: Mapping[str, Any]
+    record: Mapping[str, Any] | None
+
+    @property
+    def origin(self) -> str:
+        """Where it came from: `crm leads 4563, leads.csv line 12`."""
+        place = self.file and (f"{self.file} line {self.line}" if self.line else self.file)
+        named = " ".join(filter(None, (self.source, self.object, self.external_id)))
+        return ", ".join(filter(None, (named, place)))
+
+    @property
+    def why(self) -> str:
+        """Every reason in one line."""
+        return "; ".join(map(_sentence, self.reasons))
+
+
+def listed(
+    connection: Connection,
+    *,
+    source: str | None = None,
+    object: str | None = None,
+    state: State = "open",
+    limit: int = 1000,
+) -> Sequence[Quarantined]:
+    """The records in that state, hand-raises first, then the oldest first."""
+    asked = {"source": source, "object": object, "state": state, "limit": limit}
+    return [Quarantined(**row) for row in connection.execute(_LISTED, asked).mappings()]
+
+
+def shown(connection: Connection, seq: int) -> Quarantined:
+    """One record, in whatever state; LookupError where the quarantine never held it."""
+    row = connection.execute(_SHOWN, {"seqs": [seq]}).mappings().first()
+    if row is None:
+        raise LookupError(f"the quarantine holds no record {seq}")
+    return Quarantined(**row)
+
+
+def as_json(record: Quarantined) -> dict[str, Any]:
+    """The record as JSON values; times ISO 8601 in UTC."""
+    return asdict(record) | {"since": record.since.isoformat()}
+
+
+def replay(connection: Connection, seqs: Sequence[int], *, by: str, because: str, sources: Sources) -> int:
+    """Map the records again by the present `sources` and hand them to the next run; how many.
+
+    All of them or none: raises NotPossible for what is not open, was never readable, or has no mapping now.
+    """
+    records = _locked(connection, seqs)
+    _refuse(
+        _not_open(records, seqs) + [reason for record in records if (reason := _no_replay(record, sources))]
+    )
+    mapped = [_mapped(record, sources) for record in records]
+    connection.execute(_WAITING, {"records": Jsonb(mapped)})
+    return _closed(connection, seqs, "replayed", by, because)
+
+
+def dismiss(connection: Connection, seqs: Sequence[int], *, by: str, because: str) -> int:
+    """Nobody will use these records: they leave the list and stay in the ledger; how many.
+
+    All of them or none: raises NotPossible for what is not open.
+    """
+    _refuse(_not_open(_locked(connection, seqs), seqs))
+    return _closed(connection, seqs, "dismissed", by, because)
+
+
+# --- what is possible -----------------------------------------------------------------------------
+
+
+def _not_open(records: Sequence[Quarantined], seqs: Sequence[int]) -> list[str]:
+    known = {record.seq for record in records}
+    missing = [f"{seq} is not in the quarantine" for seq in seqs if seq not in known]
+    return missing + [
+        f"{record.seq} is {record.state} already" for record in records if record.state != "open"
+    ]
+
+
+def _no_replay(record: Quarantined, sources: Sources) -> str | None:
+    if any(reason["rule"] == UNREADABLE for reason in record.reasons):
+        return f"{record.seq} could never be read: deliver it again, repaired"
+    if _mapping_of(record, sources) is None:
+        return f"{record.seq}: sources.yaml maps no {record.object} of {record.source}"
+    return None
+
+
+def _refuse(reasons: Sequence[str]) -> None:
+    if reasons:
+        raise NotPossible("; ".join(reasons))
+
+
+# --- mapping again --------------------------------------------------------------------------------
+
+
+def _mapping_of(record: Quarantined, sources: Sources) -> ObjectMapping | None:
+    """The object's mapping; of several the one that reads the record's file and knows most of its columns."""
+    source = sources.sources.get(record.source)
+    candidates = [m for m in source.objects.values() if m.object == record.object] if source else []
+    return max(candidates, key=lambda mapping: _likeness(mapping, record), default=None)
+
+
+def _likeness(mapping: ObjectMapping, record: Quarantined) -> tuple[bool, int]:
+    known = sum(column in record.payload for column in mapping.fields.values())
+    return fnmatch(record.file or "", mapping.read), known
+
+
+def _mapped(record: Quarantined, sources: Sources) -> dict[str, Any]:
+    mapping = _mapping_of(record, sources)
+    assert mapping is not None
+    mapper = Mapper(mapping)
+    # What look-ups found when the record was pulled stays: the other file is not at hand.
+    found = {field: value for field, value in (record.record or {}).items() if field in mapping.lookups}
+    ours = mapper(record.payload) | found
+    moment = mapper.source_time(ours)
+    return {
+        "seq": record.seq,
+        "record": ours,
+        "external_id": ours.get("id"),
+        "source_time": moment.isoformat() if moment else None,
+    }
+
+
+def _sentence(reason: Mapping[str, Any]) -> str:
+    allowed = f" (allowed: {reason['allowed']})" if reason.get("allowed") is not None else ""
+    return f"{reason['field']} {reason['rule']}: {reason['found']}{allowed}"
+
+
+# --- the ledger -----------------------------------------------------------------------------------
+
+_SELECT: Final = """
+    select q.seq, i.source, i.object, i.external_id, i.file, i.line, q.since, q.hand_raise, q.state, q.by,
+           q.because, q.reasons, i.payload, i.record
+    from quarantine q join inbox i using (seq)
+"""
+_LISTED: Final = sa.text(
+    _SELECT
+    + """
+    where q.state = :state and i.source = coalesce(:source, i.source) and i.object = coalesce(:object, i.object)
+    order by q.hand_raise desc, q.since, q.seq limit :limit
+"""
+)
+_SHOWN: Final = sa.text(_SELECT + "where q.seq = any(:seqs)")
+_LOCKED: Final = sa.text(_SELECT + "where q.seq = any(:seqs) order by q.seq for update")
+_WAITING: Final = sa.text("""
+    update inbox set state = 'waiting', batch_id = null, record = mapped.record,
+           external_id = mapped.external_id, source_time = mapped.source_time
+    from jsonb_to_recordset(:records)
+        as mapped(seq bigint, record jsonb, external_id text, source_time timestamptz)
+    where inbox.seq = mapped.seq
+""")
+_CLOSED: Final = sa.text(
+    "update quarantine set state = :state, by = :by, because = :because where seq = any(:seqs)"
+)
+
+
+def _locked(connection: Connection, seqs: Sequence[int]) -> list[Quarantined]:
+    return [Quarantined(**row) for row in connection.execute(_LOCKED, {"seqs": list(seqs)}).mappings()]
+
+
+def _closed(connection: Connection, seqs: Sequence[int], state: State, by: str, because: str) -> int:
+    asked = {"seqs": list(seqs), "state": state, "by": by, "because": because}
+    return connection.execute(_CLOSED, asked).rowcount
