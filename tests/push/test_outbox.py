@@ -1,0 +1,205 @@
+"""What is owed is written once per decision, newest only, sent at least once under its key, never lost."""
+
+from __future__ import annotations
+
+import csv
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.push.conftest import NOON, Desk
+
+from clearlane import connectors, push
+from clearlane.connectors import Receipt, SourceFailed, Write
+from clearlane.push import outbox
+
+
+def no_secrets(name: str) -> str:
+    raise LookupError(name)
+
+
+def owe(desk: Desk, batch: Any) -> push.Owed:
+    with desk.engine.begin() as connection:
+        return push.owe(connection, desk.policy, batch)
+
+
+def drain(desk: Desk, at: Any = NOON, **options: Any) -> dict[str, int]:
+    options = {"dry_run": False, "limit": 1000, **options}
+    return push.drain(desk.engine, desk.policy.sources, at, no_secrets, **options)
+
+
+def test_a_decision_owes_one_write_with_what_the_rep_needs(desk):
+    batch = desk.batch("one")
+    desk.decide(batch, "crm", "7", "ada")
+    assert owe(desk, batch) == push.Owed(1, 0)
+    assert owe(desk, batch) == push.Owed(0, 0)
+    (row,) = desk.outbox()
+    assert row["fields"] == {
+        "owner": "U1", "queue": None, "place": "owned", "team": "sdr", "score": 80, "band": "hot", "grade": "A1",
+        "stage": "mql", "because": "Hot: an SDR calls now", "tier": "hot", "sla_due": "2026-03-02T12:05:00Z",
+    }  # fmt: skip
+
+
+def test_a_rep_without_an_alias_is_named_by_mail_and_a_pool_by_its_queue(desk):
+    batch = desk.batch("one")
+    desk.decide(batch, "crm", "7", "bob")
+    desk.decide(batch, "crm", "8", None, place="pool")
+    desk.decide(batch, "crm", "9", None, place="nurture", team=None)
+    owe(desk, batch)
+    told = [(row["fields"]["owner"], row["fields"]["queue"]) for row in desk.outbox()]
+    assert told == [("bob@vendor.example", None), (None, "SDR queue"), (None, "nurture")]
+
+
+def test_shadow_and_sources_that_may_not_be_written_owe_nothing(desk):
+    batch = desk.batch("one")
+    desk.decide(batch, "crm", "7", "ada", mode="shadow")
+    desk.decide(batch, "web", "8", "ada")
+    assert owe(desk, batch) == push.Owed(0, 0)
+
+
+def test_only_the_newest_write_of_a_record_is_sent(desk, tmp_path):
+    for run, rep in (("one", "ada"), ("two", "bob")):
+        batch = desk.batch(run)
+        desk.decide(batch, "crm", "7", rep)
+        owe(desk, batch)
+    assert [row["state"] for row in desk.outbox()] == ["superseded", "owed"]
+    assert drain(desk)["sent"] == 1
+    assert [row["owner"] for row in written(tmp_path)] == ["bob@vendor.example"]
+
+
+def written(folder: Any) -> list[dict[str, str]]:
+    files = sorted((folder / "assignments").glob("*.csv"))
+    return [row for file in files for row in csv.DictReader(file.open(encoding="utf-8"))]
+
+
+def test_files_are_written_once_and_a_second_drain_sends_nothing(desk, tmp_path):
+    batch = desk.batch("one")
+    for number in range(3):
+        desk.decide(batch, "crm", str(number), "ada")
+    owe(desk, batch)
+    assert drain(desk) == {"sent": 3, "retry": 0, "dead": 0, "left": 0}
+    assert drain(desk) == {"sent": 0, "retry": 0, "dead": 0, "left": 0}
+    assert len(written(tmp_path)) == 3
+
+
+def test_a_dry_run_counts_and_sends_nothing(desk, tmp_path):
+    batch = desk.batch("one")
+    desk.decide(batch, "crm", "7", "ada")
+    owe(desk, batch)
+    assert drain(desk, dry_run=True) == {"sent": 0, "retry": 0, "dead": 0, "left": 1}
+    assert not (tmp_path / "assignments").exists()
+
+
+class Crm:
+    """A system that answers as told, and remembers what it was asked."""
+
+    def __init__(self, answers: Sequence[str | Exception]) -> None:
+        self.answers = list(answers)
+        self.asked: list[Write] = []
+
+    def write(self, writes: Sequence[Write]) -> list[Receipt]:
+        self.asked += writes
+        return [self._receipt(write) for write in writes]
+
+    def _receipt(self, write: Write) -> Receipt:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        result, _, seconds = answer.partition(":")
+        return Receipt(
+            write.idempotency_key, result, None if result == "sent" else "no", float(seconds or 0) or None
+        )  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def answering(desk, monkeypatch):
+    def use(*answers: str | Exception) -> Crm:
+        crm = Crm(answers)
+        monkeypatch.setattr(connectors, "CONNECTORS", {"files": lambda source, secrets: crm})
+        return crm
+
+    return use
+
+
+def test_a_refused_write_is_dead_and_a_failed_one_waits_its_time(desk, answering):
+    batch = desk.batch("one")
+    desk.decide(batch, "crm", "7", "ada")
+    desk.decide(batch, "crm", "8", "ada")
+    owe(desk, batch)
+    crm = answering("refused", "retry:300", "sent")
+    assert drain(desk) == {"sent": 0, "retry": 1, "dead": 1, "left": 1}
+    assert drain(desk, NOON + timedelta(seconds=299))["sent"] == 0
+    assert drain(desk, NOON + timedelta(seconds=300))["sent"] == 1
+    assert [write.external_id for write in crm.asked] == ["7", "8", "8"]
+    assert [(row["state"], row["attempts"], row["error"]) for row in desk.outbox()] == [
+        ("dead", 1, "no"),
+        ("sent", 2, None),
+    ]
+
+
+def test_a_write_that_never_succeeds_is_dead_in_the_end(desk, answering):
+    batch = desk.batch("one")
+    desk.decide(batch, "crm", "7", "ada")
+    owe(desk, batch)
+    answering(*[SourceFailed("crm: connection refused")] * outbox.ATTEMPTS)
+    for hour in range(outbox.ATTEMPTS):
+        assert desk.outbox()[0]["state"] == "owed"
+        drain(desk, NOON + timedelta(hours=2 * hour))
+    assert [(row["state"], row["error"]) for row in desk.outbox()] == [("dead", "crm: connection refused")]
+
+
+def test_a_crash_after_the_write_repeats_it_under_the_same_key(desk, answering):
+    batch = desk.batch("one")
+    desk.decide(batch, "crm", "7", "ada")
+    owe(desk, batch)
+    crm = answering(KeyError("the process died here"), "sent")
+    with pytest.raises(KeyError):
+        drain(desk)
+    assert drain(desk)["sent"] == 1
+    assert len({write.idempotency_key for write in crm.asked}) == 1
+
+
+def test_two_drains_share_the_work(desk, monkeypatch):
+    batch = desk.batch("one")
+    for number in range(60):
+        desk.decide(batch, "crm", str(number), "ada")
+    owe(desk, batch)
+    monkeypatch.setattr(outbox, "CLAIM", 10)
+    crm, both = Crm(["sent"] * 60), threading.Barrier(2)
+    monkeypatch.setattr(connectors, "CONNECTORS", {"files": lambda source, secrets: crm})
+    counts: list[dict[str, int]] = []
+
+    def work() -> None:
+        both.wait()
+        counts.append(drain(desk))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(count["sent"] for count in counts) == 60
+    assert sorted(int(write.external_id) for write in crm.asked) == list(range(60))
+
+
+@given(st.integers(0, 40), st.none() | st.floats(0, 10_000))
+def test_waiting_grows_to_an_hour_and_honours_the_source(attempts, retry_after):
+    waited = outbox.wait(attempts, retry_after)
+    assert waited >= outbox.FIRST_WAIT
+    assert waited >= timedelta(seconds=retry_after or 0)
+    assert waited <= max(outbox.LONGEST_WAIT, timedelta(seconds=retry_after or 0))
+
+
+def test_the_outbox_refuses_a_second_row_of_the_same_write(desk):
+    batch = desk.batch("one")
+    desk.decide(batch, "crm", "7", "ada")
+    owe(desk, batch)
+    names = "idempotency_key, source, object, external_id, lead_id, batch_id, fields"
+    again = sa.text(f"insert into outbox ({names}) select {names} from outbox")
+    with desk.engine.begin() as connection, pytest.raises(sa.exc.IntegrityError):
+        connection.execute(again)
