@@ -36,11 +36,17 @@ COLUMNS: Final[dict[str, Type]] = {
 _DERIVED = frozenset({*COLUMNS, "territory"})
 
 
-def statement(routing: Routing, dialect: Dialect) -> str:
-    """Select lead_id, territory (text, null: none) and matched ('0110…') for each row of `candidate`."""
+def statement(routing: Routing, dialect: Dialect, *, typed: bool = False) -> str:
+    """Select lead_id, territory (text, null: none) and matched ('0110…') for each row of `candidate`.
+
+    With `typed` the attributes are columns of their names and types instead of JSON.
+    """
     # Without a fence PostgreSQL computes each attribute once per use.
     fence = " offset 0" if dialect is Dialect.POSTGRES else ""
-    reads = [f"{read(name, type_, dialect)} as {identifier(name)}" for name, type_ in _attributes(routing)]
+    reads = [
+        identifier(name) if typed else f"{read(name, type_, dialect)} as {identifier(name)}"
+        for name, type_ in attributes(routing)
+    ]
     known = ", ".join(["lead_id", *COLUMNS, *reads])
     return (
         f"with known as (select {known} from candidate{fence}),"
@@ -49,7 +55,8 @@ def statement(routing: Routing, dialect: Dialect) -> str:
     )
 
 
-def _attributes(routing: Routing) -> list[tuple[str, Type]]:
+def attributes(routing: Routing) -> list[tuple[str, Type]]:
+    """The declared attributes that territories and rules name."""
     used = {pair for predicate in _predicates(routing) for pair in predicate.types.items()}
     return sorted((name, type_) for name, type_ in used if name not in _DERIVED)
 
