@@ -146,7 +146,9 @@ inbox = Table(
     sa.UniqueConstraint("source", "object", "record_key"),
     _one_of("state", "waiting", "consumed", "quarantined"),
     Index("inbox_waiting_ix", "batch_id", "object", postgresql_where=text("state = 'waiting'")),
+    Index("inbox_batch_ix", "batch_id", "object", "seq"),
     Index("inbox_external_ix", "source", "object", "external_id"),
+    Index("inbox_source_time_ix", "source", "object", "source_time"),
     comment="Append-only landing table of raw records.",
 )
 

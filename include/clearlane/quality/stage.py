@@ -1,0 +1,146 @@
+"""The stage: batch rules first, then every waiting row of the batch is typed, emptied or quarantined.
+
+Reads inbox, batch, delivery; writes inbox, quality_note, quarantine, quality_result, and Data Docs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from clearlane.ledger import Batch
+from clearlane.policy.model import ObjectContract, Policy
+from clearlane.quality import batch_rules, plain, requirements, waiting
+from clearlane.quality.batch_rules import Finding
+from clearlane.quality.judgement import Engine, judged
+from clearlane.rules import Type
+
+_NO_CONTRACT = ObjectContract(())
+
+
+class Stopped(RuntimeError):
+    """A batch rule stopped the run before anything was consumed; the text names rule, source and object."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows `claimed` beyond those pulled, rows `checked`, fields `emptied`, rows `quarantined`, rules that warned."""
+
+    claimed: int
+    checked: int
+    emptied: int
+    quarantined: int
+    warnings: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the stage found; the caller commits it and then asks whether the run `passed`."""
+
+    counts: Counts
+    findings: tuple[Finding, ...]
+    docs: Path | None = None
+
+    @property
+    def stops(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.verdict == "stop")
+
+
+def run(
+    connection: Connection,
+    policy: Policy,
+    batch: Batch,
+    docs_dir: Path | None = None,
+    engine: Literal["gx", "plain"] = "gx",
+) -> Verdict:
+    """Judge what the batch works on. Good rows stay `waiting`, typed; run again, it changes nothing.
+
+    When a rule stops the run before reading, no row was touched; when the share of bad rows does, the bad ones
+    are in quarantine and the good ones wait. With `gx` Data Docs go into a folder of their own under `docs_dir`.
+    """
+    claimed = waiting.claim(connection, batch)
+    rules = policy.contract.batch_rules
+    findings = batch_rules.before_reading(connection, rules, batch)
+    judged_rows, docs = _Tally(), None
+    if not any(finding.verdict == "stop" for finding in findings):
+        judged_rows, docs = _judge(connection, policy, batch, docs_dir, engine)
+        findings += batch_rules.after_judging(connection, rules, batch)
+        waiting.mark_hand_raises(connection, batch, policy.scoring.hand_raise_types)
+    batch_rules.save(connection, batch, findings)
+    warnings = sum(finding.verdict == "warn" for finding in findings)
+    counts = Counts(claimed, judged_rows.checked, judged_rows.emptied, judged_rows.quarantined, warnings)
+    return Verdict(counts, tuple(findings), docs)
+
+
+def passed(verdict: Verdict) -> Counts:
+    """The counts of a run that may go on; raises Stopped for one that may not."""
+    if verdict.stops:
+        told = (
+            f"{one.rule} of {one.object} from {one.source}: {one.because} ({one.allowed})"
+            for one in verdict.stops
+        )
+        raise Stopped("; ".join(told))
+    return verdict.counts
+
+
+@dataclass
+class _Tally:
+    checked: int = 0
+    emptied: int = 0
+    quarantined: int = 0
+
+
+def _judge(
+    connection: Connection, policy: Policy, batch: Batch, docs_dir: Path | None, engine: str
+) -> tuple[_Tally, Path | None]:
+    contracts = _contracts(policy, waiting.objects(connection, batch))
+    if engine == "plain" or not contracts:
+        return _judge_with(plain.violations, connection, contracts, batch), None
+    from clearlane.quality.expectations import Expectations
+
+    expectations = Expectations()
+    tally = _judge_with(expectations.violations, connection, contracts, batch)
+    docs = _docs_folder(docs_dir, batch) if docs_dir else None
+    if docs:
+        expectations.write_docs(docs)
+    return tally, docs
+
+
+def _judge_with(
+    engine: Engine, connection: Connection, contracts: Mapping[str, ObjectContract], batch: Batch
+) -> _Tally:
+    tally = _Tally()
+    for name, contract in contracts.items():
+        fields = [field.name for field in contract.fields]
+        for rows in waiting.chunks(connection, batch, name, fields):
+            judgement = judged(name, rows, contract, batch.as_of, engine)
+            waiting.save(connection, batch, judgement)
+            tally.checked += len(rows)
+            tally.emptied += len(judgement.emptied)
+            tally.quarantined += judgement.quarantined["seq"].nunique()
+    return tally
+
+
+def _contracts(policy: Policy, objects: frozenset[str]) -> dict[str, ObjectContract]:
+    """The contract of each object that waits, widened by the attributes that scoring.yaml declares for it."""
+    known = policy.contract.objects
+    return {
+        name: requirements.widened(known.get(name, _NO_CONTRACT), _attributes(policy, name))
+        for name in sorted(objects)
+    }
+
+
+def _attributes(policy: Policy, name: str) -> Mapping[str, Type]:
+    if name in ("leads", "contacts", "accounts"):
+        return policy.scoring.attributes
+    return policy.scoring.activity_attributes if name == "activities" else {}
+
+
+def _docs_folder(docs_dir: Path, batch: Batch) -> Path:
+    """The batch's folder; a later try of the run gets one of its own, so that earlier pages are kept."""
+    tries = sum(1 for _ in docs_dir.glob(f"{batch.batch_id}*"))
+    return docs_dir / (f"{batch.batch_id}-{tries + 1}" if tries else str(batch.batch_id))
