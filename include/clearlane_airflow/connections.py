@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,3 +47,9 @@ def ledger() -> Engine:
 def dry_run_by_default() -> bool:
     """CLEARLANE_DRY_RUN: true unless it says false; what writes outward is off until it is asked for."""
     return os.environ.get("CLEARLANE_DRY_RUN", "true").strip().lower() != "false"
+
+
+def data_docs_folder() -> Path:
+    """Where Data Docs are kept: CLEARLANE_DATA_DOCS, else `data_docs` in Airflow's home."""
+    home = Path(os.environ.get("AIRFLOW_HOME", "."))
+    return Path(os.environ.get("CLEARLANE_DATA_DOCS", home / "data_docs"))

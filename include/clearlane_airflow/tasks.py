@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from clearlane_airflow.assets import OUTBOX
-from clearlane_airflow.connections import address, dry_run_by_default, ledger
+from clearlane_airflow.connections import address, data_docs_folder, dry_run_by_default, ledger
 
 Counts = dict[str, int]
 
@@ -69,7 +68,7 @@ def quality(batch_id: str) -> Counts:
     from clearlane.quality import Stopped
 
     try:
-        return dict(steps.quality(ledger(), batch_id, _data_docs()))
+        return dict(steps.quality(ledger(), batch_id, data_docs_folder()))
     except Stopped as stop:
         raise AirflowFailException(str(stop)) from stop
 
@@ -146,12 +145,6 @@ def _window(dag_run: Any) -> tuple[datetime, datetime] | None:
 def _dry_run(asked: dict[str, Any]) -> bool:
     answer = asked.get("dry_run")
     return dry_run_by_default() if answer is None else bool(answer)
-
-
-def _data_docs() -> Path:
-    return Path(
-        os.environ.get("CLEARLANE_DATA_DOCS", Path(os.environ.get("AIRFLOW_HOME", ".")) / "data_docs")
-    )
 
 
 def _now() -> datetime:
