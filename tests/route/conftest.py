@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
+from sqlalchemy.dialects.postgresql import insert
 from tests.route.firms import MONDAY_NOON, SLA, policy, rep, routing, rule, team, teams, to
 
 from clearlane import ledger, route
@@ -196,7 +197,7 @@ class World:
 
 
 def _insert(connection: Connection, table: sa.Table, **values: Any) -> Any:
-    done = connection.execute(sa.insert(table).values(values))
+    done = connection.execute(insert(table).values(values).on_conflict_do_nothing())
     return done.inserted_primary_key[0] if done.inserted_primary_key else None
 
 

@@ -1,0 +1,152 @@
+"""Routing of files: the same rules, owners, companies and turns as in the ledger, without one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tests.route.firms import MONDAY_NOON
+
+from clearlane import policy
+from clearlane.route import route_files, route_frame
+from clearlane.route.files import COLUMNS
+from clearlane.score import Unreadable
+
+SCORING = """
+schema: 1
+owner: o
+approver: a
+attributes: {country: text, employees: number, language: text, company: text}
+hand_raises: {activities: [demo_request], counts_for: 30 days}
+groups: {fit: [0, 50], engagement: [0, 50], negative: [-60, 0]}
+range: [0, 100]
+bands:
+  - {name: hot, enter: 75, exit: 70}
+  - {name: warm, enter: 50, exit: 45}
+  - {name: cool, enter: 25, exit: 20}
+  - {name: cold, enter: 0, exit: 0}
+rules:
+  fit:
+    - {id: size, because: size, when: "employees >= 50", points: 40}
+"""
+TEAMS = """
+schema: 1
+owner: o
+approver: a
+hours: {office: {mon-fri: "09:00-17:00"}}
+defaults: {hours: office}
+reps:
+  - {id: ana, name: Ana A, email: ana@clearlane.example, role: ae, zone: UTC, known_as: {crm: [U1]}}
+  - {id: ben, name: Ben B, email: ben@clearlane.example, role: ae, zone: UTC}
+teams:
+  - {id: sales, name: Sales, members: [ana, ben]}
+"""
+ROUTING = """
+schema: 1
+owner: o
+approver: a
+territories: [{name: EMEA, when: "country = 'DE'"}]
+rules:
+  - {id: owned, because: "The company has an owner", when: "account_owner_sells", send_to: [account_owner]}
+  - {id: small, because: "Too small", when: "employees < 10", send_to: [nurture]}
+  - {id: emea, because: "In EMEA", when: "territory = 'EMEA' or hand_raise", send_to: [{team: sales}]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in {"scoring": SCORING, "teams": TEAMS, "routing": ROUTING}.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    return tmp_path
+
+
+def frame(**columns: list) -> pd.DataFrame:
+    return pd.DataFrame(columns)
+
+
+def test_files_in_file_out(folder: Path, tmp_path: Path):
+    (tmp_path / "leads.csv").write_text(
+        "lead_id,country,employees,company,account_id\n"
+        "c,DE,80,Acme GmbH,\na,DE,5,,\nb,DE,90,Acme,\nd,FR,20,,\ne,FR,20,Owned SA,A1\n"
+    )
+    (tmp_path / "accounts.csv").write_text("account_id,owner\nA1,U1\n")
+    (tmp_path / "activities.csv").write_text(
+        "lead_id,type,occurred_at\na,demo_request,2026-03-01T10:00:00Z\n"
+    )
+    out = tmp_path / "out.csv"
+    count = route_files(
+        folder,
+        tmp_path / "leads.csv",
+        tmp_path / "activities.csv",
+        tmp_path / "accounts.csv",
+        MONDAY_NOON,
+        out,
+    )
+    routed = pd.read_csv(out, keep_default_na=False).set_index("lead_id")
+    assert count == 5
+    assert list(routed.index) == ["c", "a", "b", "d", "e"]
+    assert ("lead_id", *routed.columns) == COLUMNS
+    assert routed["place"].to_dict() == {
+        "a": "owned",
+        "b": "owned",
+        "c": "owned",
+        "d": "exceptions",
+        "e": "owned",
+    }
+    assert routed.loc["e", "rep"] == "ana"
+    assert routed.loc["b", "rep"] == routed.loc["c", "rep"]
+    assert routed.loc["a", "rule"] == "emea"  # it asked: too small is no reason to wait
+    assert routed.loc["d", "because"].startswith("no rule matched")
+
+
+def test_parquet_out_and_no_leads_at_all(folder: Path, tmp_path: Path):
+    (tmp_path / "leads.csv").write_text("lead_id,country\n")
+    out = tmp_path / "out.parquet"
+    assert route_files(folder, tmp_path / "leads.csv", None, None, MONDAY_NOON, out) == 0
+    assert list(pd.read_parquet(out).columns) == list(COLUMNS)
+
+
+def test_what_cannot_be_read_is_named_and_nothing_is_written(folder: Path, tmp_path: Path):
+    (tmp_path / "leads.csv").write_text("lead_id,employees\n1,many\n")
+    with pytest.raises(Unreadable, match=r"leads\.csv, line 2, column employees: found 'many'"):
+        route_files(folder, tmp_path / "leads.csv", None, None, MONDAY_NOON, tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_the_suppressed_are_not_routed(folder: Path):
+    leads = frame(lead_id=["1", "2"], country=["DE", "DE"], employees=[80, 80], suppressed=["yes", ""])
+    routed = route_frame(policy.load(folder), leads, None, None, MONDAY_NOON)
+    assert list(routed["place"]) == ["disqualified", "owned"]
+
+
+def test_turns_are_shared_and_repeatable(folder: Path):
+    leads = frame(lead_id=[str(n) for n in range(40)], country=["DE"] * 40, employees=[80] * 40)
+    first = route_frame(policy.load(folder), leads, None, None, MONDAY_NOON)
+    assert first["rep"].value_counts().to_dict() == {"ana": 20, "ben": 20}
+    pd.testing.assert_frame_equal(first, route_frame(policy.load(folder), leads, None, None, MONDAY_NOON))
+
+
+def test_a_moment_without_zone_is_utc(folder: Path):
+    leads = frame(lead_id=["1"], country=["DE"], employees=[80])
+    naive = route_frame(policy.load(folder), leads, None, None, datetime(2026, 3, 2, 12))
+    pd.testing.assert_frame_equal(naive, route_frame(policy.load(folder), leads, None, None, MONDAY_NOON))
+
+
+def test_the_default_policy_keeps_its_promises(tmp_path: Path):
+    (tmp_path / "leads.csv").write_text(
+        "lead_id,email,country,employees,industry,seniority,kind\n"
+        "demo,ada@one.example,US,300,software,vp,sales\nhelp,bob@two.example,US,300,software,vp,support\n"
+        "cold,cy@three.example,DE,2,,,sales\n"
+    )
+    (tmp_path / "activities.csv").write_text(
+        "lead_id,type,occurred_at\ndemo,demo_request,2026-03-02T15:00:00Z\n"
+    )
+    home = Path(__file__).parents[2] / "include" / "policy"
+    as_of = datetime(2026, 3, 2, 16, tzinfo=UTC)
+    out = tmp_path / "out.csv"
+    route_files(home, tmp_path / "leads.csv", tmp_path / "activities.csv", None, as_of, out)
+    routed = pd.read_csv(out, keep_default_na=False).set_index("lead_id")
+    assert routed["place"].to_dict() == {"demo": "owned", "help": "redirected", "cold": "nurture"}
+    assert routed.loc["demo", "sla_due"] == "2026-03-02T16:05:00Z"
