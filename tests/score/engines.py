@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -39,16 +40,22 @@ def activity(lead_id: str, type_: str, occurred_at: datetime, **attributes: Any)
 
 
 def on_duckdb(scoring: Scoring, profiles: Sequence[Row], activities: Sequence[Row]) -> list[Row]:
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        for name, rows, columns in (("profiles", profiles, PROFILE), ("activities", activities, ACTIVITY)):
-            reads = [f"cast(item ->> '{column}' as {type_}) as {column}" for column, type_ in columns.items()]
-            connection.execute(
-                f"create table {name} as select {', '.join(reads)}, item -> 'attributes' as attributes"
-                " from (select unnest(cast(cast(? as json) as json[])) as item) as items",
-                [_json(rows)],
-            )
-        return _rows(connection.execute(_select(scoring, Dialect.DUCKDB)).fetchall())
+    connection = _duckdb()
+    for name, rows, columns in (("profiles", profiles, PROFILE), ("activities", activities, ACTIVITY)):
+        reads = [f"cast(item ->> '{column}' as {type_}) as {column}" for column, type_ in columns.items()]
+        connection.execute(
+            f"create or replace table {name} as select {', '.join(reads)}, item -> 'attributes' as attributes"
+            " from (select unnest(cast(cast(? as json) as json[])) as item) as items",
+            [_json(rows)],
+        )
+    return _rows(connection.execute(_select(scoring, Dialect.DUCKDB)).fetchall())
+
+
+@cache
+def _duckdb() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
 
 
 def on_postgres(
