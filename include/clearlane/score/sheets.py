@@ -132,8 +132,8 @@ def _reader(path: Path, columns: int) -> pa.RecordBatchReader:
 
 
 def _header(path: Path) -> list[str]:
-    first = next(_records(path), (1, []))
-    return first[1]
+    _, cells = next(_records(path), (1, None))
+    return cells or []
 
 
 def _has_odd_quotes(path: Path) -> bool:
@@ -144,17 +144,13 @@ def _has_odd_quotes(path: Path) -> bool:
 
 def _structure(path: Path, columns: int) -> Unreadable | None:
     """The first record of a broken file that is not as the header says."""
-    line = 1
-    try:
-        for line, cells in _records(path):
-            if len(cells) != columns:
-                return Unreadable(
-                    str(path), f"found {len(cells)} cells, the header names {columns}", line=line
-                )
-            if any("\ufffd" in cell for cell in cells) and not _is_text(path, line):
-                return Unreadable(str(path), "not UTF-8", line=line)
-    except csv.Error as error:
-        return Unreadable(str(path), f"a record that does not end: {error}", line=line)
+    for line, cells in _records(path, strict=True):
+        if cells is None:
+            return Unreadable(str(path), "a quote opens here that is not closed as it should be", line=line)
+        if len(cells) != columns:
+            return Unreadable(str(path), f"found {len(cells)} cells, the header names {columns}", line=line)
+        if any("\ufffd" in cell for cell in cells) and not _is_text(path, line):
+            return Unreadable(str(path), "not UTF-8", line=line)
     return None
 
 
@@ -172,17 +168,20 @@ def _is_text(path: Path, line: int) -> bool:
 def _cell(path: Path, row: int, column: int) -> tuple[int, str]:
     """Line and text of a cell; the header is row 0."""
     line, cells = next(record for number, record in enumerate(_records(path)) if number == row)
-    return line, cells[column]
+    return line, cells[column] if cells else ""
 
 
-def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not an empty line, with the line on which it starts."""
+def _records(path: Path, *, strict: bool = False) -> Iterator[tuple[int, list[str] | None]]:
+    """Each record that is not an empty line, with the line on which it starts; None where one never ends."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader, start = csv.reader(file, strict=True), 1
-        for cells in reader:
-            if cells:
-                yield start, cells
-            start = reader.line_num + 1
+        reader, start = csv.reader(file, strict=strict), 1
+        try:
+            for cells in reader:
+                if cells:
+                    yield start, cells
+                start = reader.line_num + 1
+        except csv.Error:
+            yield start, None
 
 
 def _unique(name: str, columns: Sequence[str]) -> tuple[str, ...]:
