@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,23 @@ def says_too_little_or_much(path: Path) -> list[str]:
     return [] if 1 <= len(lines) <= 6 else [f"{len(lines)} lines"]
 
 
+@cache
+def distributions() -> dict[str, set[str]]:
+    """Importable name → the packages that bring it, as this environment has them."""
+    return {name: {normal(dist) for dist in dists} for name, dists in packages_distributions().items()}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def unasked(path: Path, asked: set[str]) -> set[str]:
+    """Packages of others that a module imports and requirements.in does not name."""
+    tops = {name.partition(".")[0] for name in all_imports(path)} - sys.stdlib_module_names
+    foreign = {top for top in tops if not top.startswith("clearlane")} - {""}
+    return {top for top in foreign if not distributions().get(top, {top}) & asked}
+
+
 def stage_of(path: Path) -> str | None:
     first = path.relative_to(LIBRARY).parts[0]
     return first if first in STAGES else None
@@ -272,6 +290,12 @@ def test_the_library_loads_where_there_is_no_airflow() -> None:
     )
     assert len(names) > 10
     assert done.returncode == 0, done.stderr
+
+
+def test_every_package_that_is_imported_is_asked_for() -> None:
+    written = re.findall(r"^([a-z0-9][a-z0-9._-]*)", (ROOT / "requirements.in").read_text(), re.I | re.M)
+    asked = {normal(name) for name in written}
+    assert offences(lambda path: unasked(path, asked), modules(LIBRARY, GLUE)) == {}
 
 
 # -- the reading itself ------------------------------------------------------------------------------
