@@ -54,14 +54,19 @@ def ask_postgres(postgres: psycopg.Connection[Any]) -> Ask:
 
 
 @pytest.fixture(scope="module")
-def ask_duckdb() -> Iterator[Ask]:
-    """Evaluates SQL expressions over rows given as parameters."""
+def duck() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
+        yield connection
 
-        def ask(
-            found: Sequence[str], columns: dict[str, Type], rows: Sequence[dict[str, Any]]
-        ) -> list[tuple[Any, ...]]:
-            sql = statement(found, columns, Dialect.DUCKDB, "?")
-            return connection.execute(sql, by_column(columns, rows)).fetchall()
 
-        yield ask
+@pytest.fixture(scope="module")
+def ask_duckdb(duck: duckdb.DuckDBPyConnection) -> Ask:
+    """Evaluates SQL expressions over rows given as parameters."""
+
+    def ask(
+        found: Sequence[str], columns: dict[str, Type], rows: Sequence[dict[str, Any]]
+    ) -> list[tuple[Any, ...]]:
+        sql = statement(found, columns, Dialect.DUCKDB, "?")
+        return duck.execute(sql, by_column(columns, rows)).fetchall()
+
+    return ask

@@ -36,12 +36,14 @@ def read_postgres(
     return [microseconds(value) for value in found] if kind is Type.TIME else found
 
 
-def read_duckdb(documents: list[str], name: str, kind: Type) -> list[Any]:
+def read_duckdb(
+    connection: duckdb.DuckDBPyConnection, documents: list[str], name: str, kind: Type
+) -> list[Any]:
     sql = read(name, kind, Dialect.DUCKDB, "d.attributes")
     sql = f"epoch_us({sql})" if kind is Type.TIME else sql
     asked = f"select {sql} from (select unnest(?::varchar[]) as attributes, unnest(range(?)) as i) as d order by i"
-    with duckdb.connect() as connection:
-        return [value for (value,) in connection.execute(asked, [documents, len(documents)]).fetchall()]
+    found = connection.execute(asked, [documents, len(documents)]).fetchall()
+    return [value for (value,) in found]
 
 
 def at(*parts: int) -> int | None:
@@ -98,22 +100,26 @@ CASES: list[tuple[str, dict[Type, Any]]] = [
 
 
 @pytest.mark.parametrize("kind", Type)
-def test_reads_what_json_holds(postgres: psycopg.Connection[Any], kind: Type) -> None:
+def test_reads_what_json_holds(
+    postgres: psycopg.Connection[Any], duck: duckdb.DuckDBPyConnection, kind: Type
+) -> None:
     documents = [*(f'{{"employees": {text}}}' for text, _ in CASES), "{}"]
     expected = [*(found.get(kind) for _, found in CASES), None]
     assert read_postgres(postgres, documents, "employees", kind) == expected
-    assert read_duckdb(documents, "employees", kind) == expected
+    assert read_duckdb(duck, documents, "employees", kind) == expected
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name_is_read(postgres: psycopg.Connection[Any], name: str) -> None:
+def test_any_name_is_read(
+    postgres: psycopg.Connection[Any], duck: duckdb.DuckDBPyConnection, name: str
+) -> None:
     documents = [json.dumps({name: 7, "other": 8}), json.dumps({"other": 9})]
     assert read_postgres(postgres, documents, name, Type.NUMBER) == [7.0, None]
-    assert read_duckdb(documents, name, Type.NUMBER) == [7.0, None]
+    assert read_duckdb(duck, documents, name, Type.NUMBER) == [7.0, None]
 
 
-def test_broken_json_is_null() -> None:
-    assert read_duckdb(['{"employees": ', "", '{"employees": 1}'], "employees", Type.NUMBER) == [
+def test_broken_json_is_null(duck: duckdb.DuckDBPyConnection) -> None:
+    assert read_duckdb(duck, ['{"employees": ', "", '{"employees": 1}'], "employees", Type.NUMBER) == [
         None,
         None,
         1.0,
@@ -130,19 +136,23 @@ VALUES = st.one_of(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=20))
-def test_engines_read_alike(postgres: psycopg.Connection[Any], values: list[Any]) -> None:
+def test_engines_read_alike(
+    postgres: psycopg.Connection[Any], duck: duckdb.DuckDBPyConnection, values: list[Any]
+) -> None:
     documents = [json.dumps({"a": value}) for value in values]
     for kind in Type:
-        assert read_postgres(postgres, documents, "a", kind) == read_duckdb(documents, "a", kind)
+        assert read_postgres(postgres, documents, "a", kind) == read_duckdb(duck, documents, "a", kind)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
-def test_numbers_survive(postgres: psycopg.Connection[Any], values: list[float]) -> None:
+def test_numbers_survive(
+    postgres: psycopg.Connection[Any], duck: duckdb.DuckDBPyConnection, values: list[float]
+) -> None:
     documents = [json.dumps({"a": value}) for value in values]
     for found in (
         read_postgres(postgres, documents, "a", Type.NUMBER),
-        read_duckdb(documents, "a", Type.NUMBER),
+        read_duckdb(duck, documents, "a", Type.NUMBER),
     ):
         assert found == values
         assert all(map(math.isfinite, found))

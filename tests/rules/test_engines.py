@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.rules.conditions import COLUMNS, CONDITIONS, LISTS, ROWS, Piece, Row
+from tests.rules.conditions import (
+    COLUMNS,
+    CONDITIONS,
+    LISTS,
+    LITERAL_NUMBERS,
+    ROWS,
+    Piece,
+    Row,
+    calculated,
+    column,
+    compared,
+    constant,
+)
 from tests.rules.conftest import Ask
 
 from clearlane.rules import Dialect, Predicate, Refused, explain_rows, parse
@@ -34,6 +46,32 @@ def test_engines_agree(ask_postgres: Ask, ask_duckdb: Ask, pieces: list[Piece], 
     asked = {d: [p.sql(d, "seen") for _, p in both] for d in Dialect}
     assert ask_duckdb(asked[Dialect.DUCKDB], COLUMNS, rows) == expected
     assert ask_postgres(asked[Dialect.POSTGRES], COLUMNS, rows) == expected
+
+
+EXTREMES = st.sampled_from(
+    [1e60, -1e60, 9.9e59, 1.0000000000000001e-60, -1.1e-60, 1e-59, 1.0, 3.0, -7.0, 0.1]
+)
+CALCULATIONS = st.recursive(
+    st.sampled_from([column("n"), column("Number Two")]) | LITERAL_NUMBERS,
+    lambda part: st.builds(calculated, st.sampled_from("+-*/"), part, part),
+    max_leaves=7,
+)
+
+
+@BATCHES
+@given(CALCULATIONS, st.lists(st.fixed_dictionaries({"n": EXTREMES, "Number Two": EXTREMES}), min_size=9))
+def test_no_calculation_raises(
+    ask_postgres: Ask, ask_duckdb: Ask, calculation: Piece, numbers: list[Row]
+) -> None:
+    """At the ends of what columns may bring, PostgreSQL would raise on overflow or underflow."""
+    piece = compared("<=", (calculation, constant("0", 0.0)))
+    predicate = parsed(piece)
+    if predicate is None:
+        return
+    rows = [{**dict.fromkeys(COLUMNS), **row} for row in numbers]
+    expected = [(piece.value(row, False) is True,) for row in rows]
+    assert ask_duckdb([predicate.sql(Dialect.DUCKDB)], COLUMNS, rows) == expected
+    assert ask_postgres([predicate.sql(Dialect.POSTGRES)], COLUMNS, rows) == expected
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
