@@ -129,6 +129,15 @@ def test_a_late_window_reads_itself_again_and_never_moves_the_watermark_back(
     assert rows(connection, "select watermark from source_state") == [(moment("2026-03-01"),)]
 
 
+def test_a_mapping_that_is_added_later_reads_from_the_beginning(
+    connection: sa.Connection, crm: Source, tmp_path: Path
+) -> None:
+    run(connection, crm, "r1", "2026-01-01", "2026-03-01")
+    (tmp_path / "more.csv").write_text("id,created_at\n7,2026-01-02\n")
+    both = source(tmp_path, *crm.objects.values(), mapping("more.csv", **CREATED))
+    assert run(connection, both, "r2", "2026-03-01", "2026-03-02") == Pulled(2, 1, 1, 0)
+
+
 def test_a_record_written_late_is_found_by_looking_back() -> None:
     live = _batch("live", ("2026-01-02", "2026-01-03"))
     assert interval_of(live, moment("2026-01-02"), timedelta(hours=1)).start == moment("2026-01-01 23:00")
@@ -302,6 +311,7 @@ def test_a_broken_file_is_named_and_the_others_are_read(connection: sa.Connectio
     [
         ('{"id": "' + "7" * (LONGEST_ID + 1) + '"}', "an id of more than"),
         ('{"id": 1, "a": ' + "[" * 150 + "]" * 150 + "}", "nested more than"),
+        ('{"id": 1, "a": ' + '{"a": ' * 900 + '"\\\\u0000"' + "}" * 901, "nested more than"),
         ('{"id": 1, "a": 1e999}', "not JSON compliant"),
         ('{"id": 1, "a": "\\ud800"}', "bytes that are not utf-8"),
         ('{"id": 1, "a\\u0000": 1}', "a NUL character"),

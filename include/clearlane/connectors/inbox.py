@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -28,6 +28,7 @@ FILE: Final = "file"
 
 LONGEST_ID: Final = 500  # characters: longer ones do not fit into an index
 DEEPEST: Final = 100  # levels of a JSON value: the ledger's own parser has an end too
+_TOO_DEEP: Final = f"values nested more than {DEEPEST} deep"
 
 _EVERYTHING: Final = Interval()
 _CANONICAL: Final = json.JSONEncoder(
@@ -66,8 +67,8 @@ def pull_from(connector: Connector, connection: Connection, source: Source, batc
     """Append what the source holds for the batch's interval; again in the same batch: the same counts."""
     staging(connection, "pulled", inbox, [name for name in Staged._fields if name != "reasons"])
     connection.exec_driver_sql("alter table pulled add reasons jsonb")
-    for mapping in source.objects.values():
-        interval = interval_of(batch, _watermark(connection, source.name, mapping.object), mapping.lookback)
+    for name, mapping in source.objects.items():
+        interval = interval_of(batch, _watermark(connection, source.name, name), mapping.lookback)
         rows = _rows(connector, source.name, mapping, interval)
         copy_rows(connection, "pulled", Staged._fields, rows)
     return _delivered(connection, source, batch)
@@ -86,18 +87,16 @@ def interval_of(batch: Batch, watermark: datetime | None, lookback: timedelta) -
     return Interval(min(filter(None, (watermark - lookback, batch.window_start))), end)
 
 
-def content_hash(payload: Any) -> str:
-    """Of the canonical JSON text; the same content gives the same hash whatever its order of names."""
-    return _digest(canonical(payload))
-
-
 def canonical(payload: Any) -> str:
     """JSON with sorted names; ValueError says what in it the ledger cannot hold (NUL, lone surrogates ...)."""
-    text = _CANONICAL.encode(payload)
+    try:
+        text = _CANONICAL.encode(payload)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    if text.count("{") + text.count("[") > DEEPEST and _depth(payload) > DEEPEST:
+        raise ValueError(_TOO_DEEP)
     if "\\u0000" in text and any("\x00" in leaf for leaf in _texts(payload)):
         raise ValueError("a NUL character")
-    if text.count("{") + text.count("[") > DEEPEST and _depth(payload) > DEEPEST:
-        raise ValueError(f"values nested more than {DEEPEST} deep")
     text.encode()
     return text
 
@@ -127,7 +126,7 @@ def _row(source: str, mapper: Mapper, raw: Raw, file: str | None, seen: Counter[
         record = mapper(raw.payload)
         external_id = _indexable(record.get("id"))
     except ValueError as error:
-        broken = Broken(json.dumps(raw.payload), raw.line, _unkeepable(error, mapper.mapping))
+        broken = Broken(_shown(raw.payload), raw.line, _unkeepable(error, mapper.mapping))
         return _broken_row(source, mapper.mapping.object, broken, file, seen)
     digest = _digest(payload)
     return Staged(
@@ -167,6 +166,13 @@ def _broken_row(source: str, object: str, broken: Broken, file: str | None, seen
         state="quarantined",
         reasons=json.dumps([reason]),
     )
+
+
+def _shown(payload: Any) -> str:
+    try:
+        return json.dumps(payload)
+    except RecursionError:
+        return ""
 
 
 def _numbered(digest: str, seen: Counter[str]) -> str:
@@ -230,7 +236,8 @@ def _payloads(connector: Connector, mapping: ObjectMapping) -> Iterator[dict[str
 
 # --- into the ledger ------------------------------------------------------------------------------
 
-_WATERMARK = sa.text("select watermark from source_state where source = :source and object = :object")
+# Kept by the name of the mapping: one that is added later reads from the beginning.
+_WATERMARK = sa.text("select watermark from source_state where source = :source and object = :name")
 
 # The lock makes two pulls of one source append one after the other: no deadlock over equal keys.
 _LOCK = sa.text("select pg_advisory_xact_lock(hashtextextended('clearlane.pull:' || :source, 0))")
@@ -273,13 +280,13 @@ on conflict (batch_id, source, object) do update set
 """)
 
 _ADVANCE = sa.text("""
-insert into source_state (source, object, watermark) values (:source, :object, :watermark)
+insert into source_state (source, object, watermark) values (:source, :name, :watermark)
 on conflict (source, object) do update set watermark = greatest(source_state.watermark, excluded.watermark)
 """)
 
 
-def _watermark(connection: Connection, source: str, object: str) -> datetime | None:
-    return connection.execute(_WATERMARK, {"source": source, "object": object}).scalar()
+def _watermark(connection: Connection, source: str, name: str) -> datetime | None:
+    return connection.execute(_WATERMARK, {"source": source, "name": name}).scalar()
 
 
 def _delivered(connection: Connection, source: Source, batch: Batch) -> Pulled:
@@ -294,12 +301,12 @@ def _delivered(connection: Connection, source: Source, batch: Batch) -> Pulled:
         key = {"batch_id": batch.batch_id, "source": source.name, "object": object}
         connection.execute(_DELIVERY, key | counted)
     if batch.live:
-        _advance(connection, source.name, objects, batch.window_end or batch.as_of)
+        _advance(connection, source, batch.window_end or batch.as_of)
     return _pulled(connection, source.name, batch, unreadable)
 
 
-def _advance(connection: Connection, source: str, objects: Sequence[str], end: datetime) -> None:
-    rows = [{"source": source, "object": object, "watermark": end} for object in objects if object != FILE]
+def _advance(connection: Connection, source: Source, end: datetime) -> None:
+    rows = [{"source": source.name, "name": name, "watermark": end} for name in source.objects]
     if rows:
         connection.execute(_ADVANCE, rows)
 
