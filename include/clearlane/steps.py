@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine
 
@@ -25,6 +25,21 @@ from clearlane.policy.model import Policy
 
 Counts = Mapping[str, int]
 Secrets = Callable[[str], str]
+Lane = Literal["gx", "plain"]
+LARGE = 1_000
+"""rows written by a stage from which on the planner is told, before the next stage"""
+_KNOWN = (
+    "inbox",
+    "lead",
+    "lead_key",
+    "lead_revision",
+    "contact_revision",
+    "account_revision",
+    "activity",
+    "work",
+    "place",
+)
+_PROFILED = ("enrichment", "lead_profile", "inquiry")
 STAGES = ("pull", "quality", "identity", "enrich", "score", "route", "push")
 
 
@@ -51,7 +66,7 @@ def pull(engine: Engine, batch_id: str, source: str, secrets: Secrets) -> Counts
     )
 
 
-def quality(engine: Engine, batch_id: str, docs_dir: Path | None = None, *, lane: str = "gx") -> Counts:
+def quality(engine: Engine, batch_id: str, docs_dir: Path | None = None, *, lane: Lane = "gx") -> Counts:
     """Judge the batch against the contract; raises `quality.Stopped` after its verdicts are saved."""
     with engine.begin() as connection:
         run, pinned = _run(connection, batch_id)
@@ -61,12 +76,12 @@ def quality(engine: Engine, batch_id: str, docs_dir: Path | None = None, *, lane
 
 def identity(engine: Engine, batch_id: str) -> Counts:
     """Turn the batch's records into leads, accounts, activities; merge, match, and list the work."""
-    return _staged(engine, batch_id, _identity.run)
+    return _staged(engine, batch_id, _identity.run, wrote=_KNOWN)
 
 
 def enrich(engine: Engine, batch_id: str) -> Counts:
     """Add what providers know and write the profiles that rules read."""
-    return _staged(engine, batch_id, _enrich.run)
+    return _staged(engine, batch_id, _enrich.run, wrote=_PROFILED)
 
 
 def score(engine: Engine, batch_id: str) -> Counts:
@@ -114,7 +129,7 @@ def push(engine: Engine, batch_id: str, at: datetime, secrets: Secrets) -> Count
     return {**owed, **sent}
 
 
-def river(engine: Engine, batch_id: str, at: datetime, secrets: Secrets, *, lane: str = "plain") -> Counts:
+def river(engine: Engine, batch_id: str, at: datetime, secrets: Secrets, *, lane: Lane = "plain") -> Counts:
     """All stages in this process, one after the other, for a handful of leads."""
     with engine.connect() as connection:
         run, _ = _run(connection, batch_id)
@@ -133,10 +148,18 @@ def _run(connection: Connection, batch_id: str) -> tuple[Batch, Policy]:
     return run, policy.stored(connection, run.policy)
 
 
-def _staged(engine: Engine, batch_id: str, stage: Callable[[Connection, Policy, Batch], object]) -> Counts:
+def _staged(
+    engine: Engine,
+    batch_id: str,
+    stage: Callable[[Connection, Policy, Batch], object],
+    wrote: Sequence[str] = (),
+) -> Counts:
     with engine.begin() as connection:
         run, pinned = _run(connection, batch_id)
-        return _counts(stage(connection, pinned, run))
+        counts = _counts(stage(connection, pinned, run))
+        if wrote and max(counts.values()) >= LARGE:
+            ledger.refresh_statistics(connection, *wrote)
+        return counts
 
 
 def _counts(result: object) -> Counts:

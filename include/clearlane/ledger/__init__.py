@@ -1,7 +1,7 @@
 """The project's own database: tables, migrations, sessions. The only door to it."""
 
 from clearlane.ledger.batches import Batch, Mode, batch_of, close_batch, mode_of, open_batch
-from clearlane.ledger.bulk import copy_frame, copy_rows, stage_rows, staging
+from clearlane.ledger.bulk import copy_frame, copy_rows, refresh_statistics, stage_rows, staging
 from clearlane.ledger.database import connect, migrate
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "migrate",
     "mode_of",
     "open_batch",
+    "refresh_statistics",
     "stage_rows",
     "staging",
 ]

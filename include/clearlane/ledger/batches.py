@@ -88,7 +88,9 @@ def open_batch(
 
 def batch_of(connection: Connection, batch_id: UUID | str) -> Batch:
     """The stored batch; LookupError when there is none."""
-    row = connection.execute(sa.select(batch).where(batch.c.batch_id == UUID(str(batch_id)))).mappings().first()
+    row = (
+        connection.execute(sa.select(batch).where(batch.c.batch_id == UUID(str(batch_id)))).mappings().first()
+    )
     if row is None:
         raise LookupError(f"no batch {batch_id} in the ledger: was the run's `open` task cleared away?")
     return _batch(row)

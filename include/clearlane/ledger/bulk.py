@@ -23,7 +23,9 @@ def staging(connection: Connection, name: str, like: Table, columns: Sequence[st
     return name
 
 
-def copy_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+def copy_rows(
+    connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> int:
     """COPY tuples into a table of this transaction and return their number.
 
     Dicts and lists go as jsonb, tuples as arrays.
@@ -58,3 +60,8 @@ def stage_rows(
     """Rows in a temporary table `name`, typed like the ledger table they are meant for."""
     staging(connection, name, like, columns)
     return copy_rows(connection, name, columns, rows)
+
+
+def refresh_statistics(connection: Connection, *tables: str) -> None:
+    """Tell the planner what a large write left: it plans the next stage for what was there before, else."""
+    connection.exec_driver_sql("analyze " + ", ".join(f'"{table}"' for table in tables))

@@ -38,7 +38,6 @@ PLACES: Final = (
 )
 
 
-
 def _text(name: str, **options: Any) -> Column[str]:
     return Column(name, sa.Text, nullable=options.pop("nullable", False), **options)
 
@@ -229,12 +228,13 @@ lead_key = Table(
     metadata,
     _lead(primary_key=True),
     Column(
-        "kind", sa.Text, primary_key=True, comment="email, role_email, email_name, phone_name, domain, company"
+        "kind",
+        sa.Text,
+        primary_key=True,
+        comment="email, role_email, email_name, phone_name, domain, company",
     ),
     Column("value", sa.Text, primary_key=True, info=PERSONAL),
-    Column(
-        "current", sa.Boolean, nullable=False, server_default=sa.true(), comment="of the latest revision"
-    ),
+    Column("current", sa.Boolean, nullable=False, server_default=sa.true(), comment="of the latest revision"),
     Index("lead_key_value_ix", "kind", "value"),
     comment="Keys of every revision of a lead: equal current email, email_name or phone_name are one person.",
 )
@@ -355,9 +355,7 @@ activity = Table(
         "contact_external_id",
         postgresql_where=text("lead_external_id is null"),
     ),
-    Index(
-        "activity_orphan_ix", "source", "lead_external_id", postgresql_where=text("lead_id is null")
-    ),
+    Index("activity_orphan_ix", "source", "lead_external_id", postgresql_where=text("lead_id is null")),
     comment="Behavioural events of leads, with the time at which they happened.",
 )
 

@@ -169,7 +169,8 @@ def _noted(
     connection: Connection, rows: Sequence[RowMapping], receipts: Sequence[Receipt], at: datetime
 ) -> Drained:
     by_key = {receipt.idempotency_key: receipt for receipt in receipts}
-    sent, failed = [], []
+    sent: list[tuple[RowMapping, Receipt]] = []
+    failed: list[tuple[RowMapping, Receipt]] = []
     for row in rows:
         receipt = by_key.get(
             row["idempotency_key"], Receipt(row["idempotency_key"], "retry", "no receipt came back")
@@ -196,7 +197,7 @@ def _failure(row: RowMapping, receipt: Receipt, at: datetime) -> dict[str, Any]:
 
 def wait(attempts: int, retry_after: float | None) -> timedelta:
     """Exponential backoff, never sooner than the source asked for."""
-    backoff = min(FIRST_WAIT * 2**attempts, LONGEST_WAIT)
+    backoff: timedelta = min(FIRST_WAIT * 2.0**attempts, LONGEST_WAIT)
     return max(backoff, timedelta(seconds=retry_after or 0))
 
 
