@@ -1,0 +1,85 @@
+"""A task killed in the middle of its work and cleared leaves the ledger of an undisturbed run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+import sqlalchemy as sa
+from tests.e2e.processes import forked, kill, until, waits_for_a_lock
+from tests.e2e.rivers import WINDOWS, River, no_secrets
+from tests.e2e.snapshot import differences, snapshot
+
+from clearlane import steps
+
+WINDOW = WINDOWS[-1]
+STAGES: Mapping[str, Callable[[sa.Engine, str], object]] = {
+    "pull": lambda engine, batch: [
+        steps.pull(engine, batch, s, no_secrets) for s in ("crm", "web", "product")
+    ],
+    "quality": lambda engine, batch: steps.quality(engine, batch, lane="plain"),
+    "identity": steps.identity,
+    "enrich": steps.enrich,
+    "score": steps.score,
+    "route": steps.route,
+    "push": lambda engine, batch: steps.push(engine, batch, WINDOW[1], no_secrets),
+}
+STOPS = [
+    ("pull", "inbox"),
+    ("pull", "delivery"),
+    ("pull", "source_state"),
+    ("quality", "quarantine"),
+    ("quality", "inbox"),
+    ("identity", "lead"),
+    ("identity", "activity"),
+    ("identity", "merge"),
+    ("identity", "place"),
+    ("identity", "work"),
+    ("enrich", "enrichment"),
+    ("enrich", "lead_profile"),
+    ("enrich", "inquiry"),
+    ("score", "score"),
+    ("score", "stage_entry"),
+    ("route", "decision"),
+    ("route", "turn"),
+    ("route", "assignment"),
+    ("route", "sla_clock"),
+    ("push", "outbox"),
+]
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[str, dict[str, list[str]]]:
+    """Filled by the first test of the module that needs it."""
+    return {}
+
+
+def _let_run(river: River) -> None:
+    batch = river.open(WINDOW, dry_run=False)
+    for stage in STAGES.values():
+        stage(river.engine, batch)
+
+
+@pytest.mark.parametrize(("stage", "table"), STOPS, ids=lambda value: value)
+def test_killed_while_writing_and_cleared(stage, table, new_river, undisturbed):
+    if not undisturbed:
+        calm = new_river("undisturbed")
+        _let_run(calm)
+        undisturbed.update(snapshot(calm.engine))
+    river = new_river(f"killed_{stage}_{table}")
+    batch = river.open(WINDOW, dry_run=False)
+    for name, run in STAGES.items():
+        if name == stage:
+            _kill_at(river, table, lambda engine, run=run: run(engine, batch))
+        run(river.engine, batch)
+    assert differences(undisturbed, snapshot(river.engine)) == {}
+
+
+def _kill_at(river: River, table: str, work: Callable[[sa.Engine], object]) -> None:
+    """Kill the work when it stands before its first write to `table`: a SHARE lock lets it read, not write."""
+    url = river.engine.url.render_as_string(hide_password=False)
+    with river.engine.begin() as connection:
+        connection.execute(sa.text(f'lock table "{table}" in share mode'))
+        child = forked(work, url)
+        until(lambda: waits_for_a_lock(connection, child))
+        assert kill(child) == -9
