@@ -99,10 +99,10 @@ def _phone(value: str, region: str | None) -> PhoneVerdict:
         number = phonenumbers.parse(value, region)
     except NumberParseException as refusal:
         return PhoneVerdict(None, reason=_UNREADABLE.get(refusal.error_type, "not a phone number"))
-    if not phonenumbers.is_valid_number(number):
+    home = phonenumbers.region_code_for_number(number)
+    if home is None or not phonenumbers.is_valid_number_for_region(number, home):
         return PhoneVerdict(None, reason=f"no number of the plan of +{number.country_code}")
-    e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
-    return PhoneVerdict(e164, phonenumbers.region_code_for_number(number))
+    return PhoneVerdict(phonenumbers.format_number(number, PhoneNumberFormat.E164), home)
 
 
 def _region(country: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from clearlane.quality.plain import listed, none
+from clearlane.quality.plain import listed
 from clearlane.quality.requirements import Requirement
 
 if TYPE_CHECKING:
@@ -42,11 +42,10 @@ class Expectations:
     def violations(self, name: str, frame: pd.DataFrame, requirements: Sequence[Requirement]) -> pd.DataFrame:
         """The (seq, field, rule) of each value of the frame that is not what a requirement asks."""
         if not requirements:
-            return none()
+            return listed([])
         definition = self._definition(name, requirements)
         result = definition.run(batch_parameters={"dataframe": frame}, result_format=_RESULT_FORMAT)
-        found = [_violations(one, requirements) for one in result.results]
-        return pd.concat(found, ignore_index=True)
+        return listed(_offenders(one, requirements) for one in result.results)
 
     def write_docs(self, folder: Path) -> None:
         """The Data Docs of all that was validated, as a site with an index.html."""
@@ -117,14 +116,12 @@ def _expectation(number: int, requirement: Requirement) -> Any:
             return kinds.ExpectColumnValuesToBeBetween(min_value=low, max_value=high, **shared)
 
 
-def _violations(result: Any, requirements: Sequence[Requirement]) -> pd.DataFrame:
+def _offenders(result: Any, requirements: Sequence[Requirement]) -> tuple[Requirement, list[int]]:
     requirement = requirements[result.expectation_config.meta["requirement"]]
-    if result.success:
-        return none()
-    if not result.result:
+    if not result.success and not result.result:
         raise ExpectationFailed(f"{requirement.field}, {requirement.rule}: {_said(result.exception_info)}")
     rows = result.result.get("unexpected_index_list") or []
-    return listed([int(seq) for row in rows for seq in row["seq"]], requirement)
+    return requirement, [int(seq) for row in rows for seq in row["seq"]]
 
 
 def _said(exception_info: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -14,27 +14,23 @@ _TYPES: Final = {"seq": "int64", "field": "object", "rule": "object"}
 
 def violations(name: str, frame: pd.DataFrame, requirements: Sequence[Requirement]) -> pd.DataFrame:
     """The (seq, field, rule) of each value of the frame that is not what a requirement asks."""
-    found = [_violations(frame, requirement) for requirement in requirements]
-    return pd.concat(found, ignore_index=True) if found else none()
+    return listed((requirement, _offenders(frame, requirement)) for requirement in requirements)
 
 
-def none() -> pd.DataFrame:
-    """No violation."""
-    return pd.DataFrame({"seq": [], "field": [], "rule": []}).astype(_TYPES)
+def listed(found: Iterable[tuple[Requirement, Iterable[int]]]) -> pd.DataFrame:
+    """Violations as columns seq, field, rule."""
+    rows = [(seq, requirement.field, requirement.rule) for requirement, seqs in found for seq in seqs]
+    return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
 
 
-def listed(seqs: Sequence[int], requirement: Requirement) -> pd.DataFrame:
-    """The violations of one requirement."""
-    return pd.DataFrame({"seq": seqs, "field": requirement.field, "rule": requirement.rule}).astype(_TYPES)
-
-
-def _violations(frame: pd.DataFrame, requirement: Requirement) -> pd.DataFrame:
+def _offenders(frame: pd.DataFrame, requirement: Requirement) -> list[int]:
     column = frame[requirement.column]
+    missing = column.isna()
     if requirement.test == "present":
-        return listed(frame["seq"][column.isna()].tolist(), requirement)
-    known = column[column.notna()]
-    bad = known.index[~_passes(known, requirement.test, requirement.argument)]
-    return listed(frame.loc[bad, "seq"].tolist(), requirement)
+        return list(frame["seq"][missing])
+    known = column[~missing]
+    passes = _passes(known, requirement.test, requirement.argument)
+    return list(frame["seq"][~missing][~passes])
 
 
 def _passes(known: Any, test: str, argument: Any) -> Any:
