@@ -5,11 +5,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 from tests.e2e.processes import ended, forked
 from tests.e2e.rivers import WINDOWS, River
-from tests.e2e.snapshot import KNOWLEDGE, PROFILES, differences, snapshot
+from tests.e2e.snapshot import EVERYTHING, KNOWLEDGE, PROFILES, differences, snapshot
 
 from clearlane.ledger import doctor
 
 SAME = {**KNOWLEDGE, **PROFILES}
+AGAIN = {name: query for name, query in EVERYTHING.items() if name not in {"delivery", "work"}}
+"""All but what a run looked at: read again, a source may answer with records from before the window too, and
+the list of leads grows by those of the window that came in with a later run."""
 
 
 def _healthy(river: River) -> None:
@@ -18,22 +21,14 @@ def _healthy(river: River) -> None:
     assert {f.check.id: f.offenders for f in findings if f.count} == {}
 
 
-def _totals(river: River) -> list[str]:
-    """Totals and groups as of the end, recomputed for every lead."""
-    river.run(None, as_of=WINDOWS[-1][1], mode="live", run_id="at_the_end")
-    query = "select lead_id, as_of, total, fit, engagement, negative, contributions from score where as_of = "
-    at_end = f"{query} '{WINDOWS[-1][1].isoformat()}'"
-    return snapshot(river.engine, {"score": at_end})["score"]
-
-
 def test_a_second_pass_changes_nothing(new_river):
     river = new_river("twice")
     for window in WINDOWS:
         river.run(window)
-    first = snapshot(river.engine)
+    first = snapshot(river.engine, AGAIN)
     for window in WINDOWS:
         river.run(window)
-    assert differences(first, snapshot(river.engine)) == {}
+    assert differences(first, snapshot(river.engine, AGAIN)) == {}
     _healthy(river)
 
 
