@@ -23,14 +23,21 @@ from clearlane.ledger.models import enrichment
 CHUNK: Final = 10_000
 _COLUMNS: Final = ("revision_id", "provider", "attributes", "confidence", "observed_at")
 
-# Ordered by revision, as are the inserts, so that two runs wait for each other and never in a circle.
 _UNSEEN: Final = """
-select r.revision_id{texts}
+insert into unseen
+select r.revision_id
 from work w join lead l on l.survivor_id = w.lead_id join lead_revision r on r.lead_id = l.lead_id
-where w.batch_id = :batch_id and r.revision_id > :after
+where w.batch_id = :batch_id
   and (select count(*) from enrichment e where e.revision_id = r.revision_id and e.provider = any(:providers))
       < cardinality(cast(:providers as text[]))
-order by r.revision_id limit {chunk}
+"""
+
+# Ordered by revision, as are the inserts, so that two runs wait for each other and never in a circle.
+_NEXT: Final = """
+select revision_id{texts}
+from unseen join lead_revision r using (revision_id)
+where revision_id > :after
+order by revision_id limit {chunk}
 """
 
 _KEEP: Final = """
@@ -54,15 +61,25 @@ def observe(connection: Connection, batch_id: UUID, as_of: datetime, providers: 
 def _chunks(connection: Connection, batch_id: UUID, providers: Sequence[Provider]) -> Iterator[pd.DataFrame]:
     needed = sorted({attribute for provider in providers for attribute in provider.needs})
     texts = "".join(f", r.attributes ->> '{name}' as {name}" for name in needed)
-    statement = sa.text(_UNSEEN.format(texts=texts, chunk=CHUNK))
-    bound = {"batch_id": batch_id, "after": -1, "providers": [provider.name for provider in providers]}
+    _list_unseen(connection, batch_id, providers)
+    statement, after = sa.text(_NEXT.format(texts=texts, chunk=CHUNK)), -1
     while True:
-        rows = connection.execute(statement, bound)
+        rows = connection.execute(statement, {"after": after})
         frame = pd.DataFrame(rows.fetchall(), columns=list(rows.keys()), dtype=object)
         if frame.empty:
             return
         yield frame
-        bound["after"] = int(frame["revision_id"].iloc[-1])
+        after = int(frame["revision_id"].iloc[-1])
+
+
+def _list_unseen(connection: Connection, batch_id: UUID, providers: Sequence[Provider]) -> None:
+    names = [provider.name for provider in providers]
+    connection.exec_driver_sql("drop table if exists pg_temp.unseen")
+    connection.exec_driver_sql(
+        "create temporary table unseen (revision_id bigint primary key) on commit drop"
+    )
+    connection.execute(sa.text(_UNSEEN), {"batch_id": batch_id, "providers": names})
+    connection.exec_driver_sql("analyze unseen")
 
 
 def _rows(frame: pd.DataFrame, as_of: datetime, providers: Sequence[Provider]) -> Iterator[tuple[Any, ...]]:

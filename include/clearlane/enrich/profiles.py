@@ -69,7 +69,12 @@ select a.person_id, 'opportunity', o.opportunity_id
 from account a join opportunity_revision o on o.source = a.source and o.account_external_id = a.external_id
 """
 
-_POINTS: Final = """
+_ADDRESSES: Final = """cross join lateral (
+        values ('email', {row}.email), ('domain', split_part({row}.email, '@', 2)), ('domain', {row}.mail_domain)
+    ) address (kind, value)"""
+"""By which of its addresses a record may be suppressed."""
+
+_POINTS: Final = f"""
 with start as (
     select person_id, min(valid_from) as at from member group by 1
 ), change as (
@@ -83,9 +88,7 @@ with start as (
     from related r join opportunity_revision n on n.opportunity_id = r.id and r.noun = 'opportunity'
     union all
     select m.person_id, s.since
-    from member m join suppression s
-      on (s.kind = 'email' and s.value = m.email)
-      or (s.kind = 'domain' and s.value in (split_part(m.email, '@', 2), m.mail_domain))
+    from member m {_ADDRESSES.format(row="m")} join suppression s using (kind, value)
 )
 select person_id, valid_from as at from member
 union
@@ -132,7 +135,13 @@ select person_id, at, bool_or(stage not in ('won', 'lost')) as open, bool_or(sta
 from valid group by 1, 2
 """
 
-_FACTS: Final = """
+_FACTS: Final = f"""
+with stop as (
+    select s.person_id, s.at, bool_or(p.scope = 'contact') as contact, bool_or(p.scope = 'marketing') as marketing
+    from subject s {_ADDRESSES.format(row="s")} join suppression p using (kind, value)
+    where p.since <= s.at
+    group by 1, 2
+)
 select s.person_id, s.at, jsonb_strip_nulls(jsonb_build_object(
            'contact_known', c.revision_id is not null,
            'contact_owner', c.owner_external_id,
@@ -153,17 +162,11 @@ left join affiliation f using (person_id, at)
 left join contact_revision c on c.revision_id = f.contact_revision_id
 left join account_revision a on a.revision_id = f.account_revision_id
 left join deal d using (person_id, at)
-left join lateral (
-    select bool_or(p.scope = 'contact') as contact, bool_or(p.scope = 'marketing') as marketing
-    from subject o join suppression p
-      on (p.kind = 'email' and p.value = o.email)
-      or (p.kind = 'domain' and p.value in (split_part(o.email, '@', 2), o.mail_domain))
-    where o.person_id = s.person_id and o.at = s.at and p.since <= s.at
-) stop on exists (select from suppression)
+left join stop using (person_id, at)
 where s.rank = 0
 """
 
-_VALUES: Final = f"""
+_FOUND: Final = f"""
 with known as (
     select s.person_id, s.at, s.rank, s.source as layer, 'lead' as wider,
            s.source || ':' || s.external_id as origin, e.key, e.value
@@ -181,7 +184,7 @@ with known as (
     select f.person_id, f.at, 0, 'account', null, 'account', 'account_' || e.key, e.value
     from affiliation f join account_revision a on a.revision_id = f.account_revision_id
     cross join lateral jsonb_each(a.attributes) e
-)
+), valued as (
 select k.person_id, k.at, k.rank, k.key, k.value, k.origin, k.layer,
        least(coalesce(own.priority, everywhere.priority, {LAST}),
              coalesce(own_wider.priority, wider.priority, {LAST})) as priority
@@ -190,37 +193,37 @@ left join precedence own on own.attribute = k.key and own.layer = k.layer
 left join precedence own_wider on own_wider.attribute = k.key and own_wider.layer = k.wider
 left join precedence everywhere on everywhere.attribute = '{EVERY}' and everywhere.layer = k.layer
 left join precedence wider on wider.attribute = '{EVERY}' and wider.layer = k.wider
+), chosen as (
+    select distinct on (person_id, at, key) person_id, at, key, value, origin
+    from valued order by person_id, at, key, priority, rank, layer
+)
+select person_id, at, jsonb_object_agg(key, value) as attributes, jsonb_object_agg(key, origin) as provenance
+from chosen group by 1, 2
 """
 
 # Facts of the ledger are no matter of precedence: they overwrite what a record says under the same name.
 _MERGED: Final = """
-with chosen as (
-    select distinct on (person_id, at, key) person_id, at, key, value, origin
-    from valued order by person_id, at, key, priority, rank, layer
-), merged as (
-    select person_id, at, jsonb_object_agg(key, value) as attributes, jsonb_object_agg(key, origin) as provenance
-    from chosen group by 1, 2
-)
 select s.person_id, s.at, l.source, s.revision_id, f.contact_revision_id, f.account_id, f.account_revision_id,
        coalesce(m.attributes, '{}') || t.attributes as attributes,
        coalesce(m.provenance, '{}') || (select jsonb_object_agg(key, 'ledger') from jsonb_object_keys(t.attributes) key)
            as provenance
 from subject s join fact t using (person_id, at) join lead l on l.lead_id = s.person_id
-left join merged m using (person_id, at) left join affiliation f using (person_id, at)
+left join found m using (person_id, at) left join affiliation f using (person_id, at)
 where s.rank = 0
 """
 
+# Materialized, or each condition of a kind would merge the attributes again.
 # A moment before any record of the person is an empty profile, where a record that left had one.
 _INSERT: Final = """
 insert into lead_profile (lead_id, valid_from, content_hash, attributes, provenance, kind, kind_rule, revision_id,
                           contact_revision_id, account_id, account_revision_id)
-with present as (
+with merged as materialized ({merged}), judged as ({judged}), present as (
     select person_id, at, attributes, provenance, kind, kind_rule, revision_id, contact_revision_id, account_id,
            account_revision_id,
            encode(sha256(convert_to(concat_ws('|', attributes, kind, kind_rule, account_id), 'UTF8')), 'hex') as hash
     from judged
     union all
-    select p.person_id, p.at, '{}', '{}', 'sales', null, first.revision_id, null, null, null, 'none'
+    select p.person_id, p.at, '{{}}', '{{}}', 'sales', null, first.revision_id, null, null, null, 'none'
     from point p
     cross join lateral (
         select revision_id from member m where m.person_id = p.person_id
@@ -292,21 +295,35 @@ def _write_chunk(connection: Connection, rules: Sequence[KindRule]) -> int:
     _keep(connection, "affiliation", affiliations("subject"))
     _keep(connection, "deal", _DEALS)
     _keep(connection, "fact", _FACTS)
-    _keep(connection, "valued", _VALUES)
-    _keep(connection, "merged", _MERGED)
-    _keep(connection, "judged", kinds.chosen(rules, "merged"))
-    return connection.execute(sa.text(_INSERT)).rowcount
+    _keep(connection, "found", _FOUND)
+    insert = _INSERT.format(merged=_MERGED, judged=kinds.chosen(rules, "merged"))
+    return connection.exec_driver_sql(insert, execution_options=_AS_WRITTEN).rowcount
 
 
 _AS_WRITTEN: Final = {"no_parameters": True}  # a percent sign of a condition is one
 
 
 def _keep(connection: Connection, table: str, select: str) -> None:
-    """The select's rows in a temporary table, with statistics: plans for unknown sizes go wrong by far."""
+    """The select's rows in a temporary table, with statistics: plans for unknown sizes go wrong by far.
+
+    The columns that join are enough; statistics of the attributes would cost more than they bring.
+    """
     connection.exec_driver_sql(f"drop table if exists pg_temp.{table}")
     create = f"create temporary table {table} on commit drop as {select}"
     connection.exec_driver_sql(create, execution_options=_AS_WRITTEN)
-    connection.exec_driver_sql(f"analyze {table}")
+    connection.exec_driver_sql(f"analyze {table} (person_id{_JOINS.get(table, '')})")
+
+
+_JOINS: Final = {
+    "member": ", source, external_id, email, domain, mail_domain, company",
+    "related": ", noun, id",
+    "point": ", at",
+    "subject": ", at, source, external_id, email, domain, mail_domain, company, rank, revision_id",
+    "affiliation": ", at, contact_revision_id, account_revision_id",
+    "deal": ", at",
+    "fact": ", at",
+    "found": ", at",
+}
 
 
 # --- reading --------------------------------------------------------------------------------------
