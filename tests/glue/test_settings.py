@@ -58,7 +58,10 @@ def test_the_log_ports_differ() -> None:
 
 @pytest.mark.parametrize(("component", "preloaded"), [("scheduler", True), ("dag-processor", False)])
 def test_heavy_imports_happen_in_the_parent_of_tasks_only(component: str, preloaded: bool) -> None:
-    asks = "import sys, airflow_local_settings; print('great_expectations' in sys.modules)"
+    asks = (
+        "import sys, airflow_local_settings as _\n"
+        "print(all(name in sys.modules for name in ('great_expectations', 'phonenumbers', 'sqlglot')))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", asks, component],
         env={**settings.shared(), "PYTHONPATH": ":".join(map(str, settings.PYTHONPATH))},
@@ -67,3 +70,15 @@ def test_heavy_imports_happen_in_the_parent_of_tasks_only(component: str, preloa
         check=True,
     )
     assert done.stdout.split()[-1] == str(preloaded)
+
+
+def test_our_own_code_is_not_kept() -> None:
+    asks = "import sys, airflow_local_settings as _; print([m for m in sys.modules if m.startswith('clearlane')])"
+    done = subprocess.run(
+        [sys.executable, "-c", asks, "scheduler"],
+        env={**settings.shared(), "PYTHONPATH": ":".join(map(str, settings.PYTHONPATH))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["[]"]
