@@ -25,17 +25,12 @@ ALLOWED: Final = {
 }
 
 
-def cell(raw: str) -> str:
-    """The text of a cell, null when empty."""
-    return f"nullif({raw}, '')"
-
-
 def typed(raw: str, type_: Type) -> str:
     """The cell as its type: null when empty or unreadable."""
     text = f"trim({raw})"
     match type_:
         case Type.TEXT:
-            return cell(raw)
+            return f"nullif({raw}, '')"
         case Type.NUMBER:
             value = f"case when regexp_full_match({text}, '{_NUMBER}') then try_cast({text} as double) end"
             return f"case when isfinite({value}) then {value} end"
@@ -44,10 +39,3 @@ def typed(raw: str, type_: Type) -> str:
             return f"case when {small} in {_TRUE} then true when {small} in {_FALSE} then false end"
         case Type.TIME:
             return f"case when regexp_full_match({text}, '{_TIME}') then try_cast({text} as timestamptz) end"
-
-
-def unreadable(raw: str, type_: Type) -> str:
-    """Whether there is something in the cell that is not of its type."""
-    if type_ is Type.TEXT:
-        return "false"
-    return f"(trim({raw}) <> '' and ({typed(raw, type_)}) is null)"

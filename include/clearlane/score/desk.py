@@ -21,7 +21,7 @@ from clearlane.rules import Dialect, Type
 from clearlane.rules.sql import quoted, text_literal
 from clearlane.score import sheets
 from clearlane.score.behaviour import activity_types
-from clearlane.score.cells import ALLOWED, STORED, typed, unreadable
+from clearlane.score.cells import ALLOWED, STORED, typed
 from clearlane.score.sheets import Sheet
 from clearlane.score.statement import MEMORY, statement
 
@@ -141,22 +141,22 @@ def _load(
     keep: str = "true",
     once: str = "",
 ) -> None:
-    """Make the table in one pass: typed columns, `row` from 1, and which column of the row is unreadable."""
-    for column in columns:
-        if column.needed and column.sources[0] not in sheet.columns:
-            raise sheets.Unreadable(
-                sheet.name, "this required column is missing", line=1, column=column.sources[0]
-            )
-    checks = _checks(sheet, columns)
+    """Make the table in one pass: typed columns, `row` from 1, and which check the row does not pass."""
+    _refuse_missing(sheet, columns)
+    cells = [(source, c.type) for c in columns for source in c.sources if source in sheet.columns]
+    checks = _checks(sheet, columns, cells)
     wrong = " ".join(f"when {condition} then {i}" for i, (_, _, condition) in enumerate(checks))
-    values = ", ".join(f"{_value(sheet, column)} as {_name(column.name)}" for column in columns)
-    rows = f"select row_number() over () as row, * from {sheet.relation}"
-    typed_rows = f"select row, case {wrong} end as wrong, {values} from ({rows}) as given"
+    values = ", ".join(f"{_value(column, cells)} as {_name(column.name)}" for column in columns)
+    numbered = f"select row_number() over () as row, * from {sheet.relation}"
+    seen = ", ".join(f"{typed(sheet.raw(source), type_)} as v{i}" for i, (source, type_) in enumerate(cells))
+    read = (
+        f"select row, case {wrong} end as wrong, {values} from (select *, {seen} from ({numbered}) as n) as s"
+    )
     try:
         connection.execute(
-            f"create table {table} as select * from ({typed_rows}) as read where wrong is not null or {keep}{once}"
+            f"create table {table} as select * from ({read}) as r where wrong is not null or {keep}{once}"
         )
-    except (duckdb.Error, UnicodeDecodeError) as error:
+    except duckdb.Error as error:
         raise sheet.broken(error) from None
     wrong_rows = f"select row, wrong from {table} where wrong is not null order by row limit 1"
     first = connection.execute(wrong_rows).fetchone()
@@ -165,19 +165,36 @@ def _load(
         raise sheet.refused(first[0], column, reason)
 
 
-def _checks(sheet: Sheet, columns: Sequence[_Column]) -> list[tuple[str, str, str]]:
+def _refuse_missing(sheet: Sheet, columns: Sequence[_Column]) -> None:
+    for column in columns:
+        if column.needed and column.sources[0] not in sheet.columns:
+            raise sheets.Unreadable(
+                sheet.name, "this required column is missing", line=1, column=column.sources[0]
+            )
+
+
+def _checks(
+    sheet: Sheet, columns: Sequence[_Column], cells: Sequence[tuple[str, Type]]
+) -> list[tuple[str, str, str]]:
     """(column of the sheet, what is allowed, SQL condition of a cell that is not)."""
-    present = [(c, source) for c in columns for source in c.sources if source in sheet.columns]
-    empty = [(s, "it is empty", f"coalesce(trim({sheet.raw(s)}), '') = ''") for c, s in present if c.needed]
-    return empty + [
-        (source, f"allowed is {ALLOWED[column.type]}", unreadable(sheet.raw(source), column.type))
-        for column, source in present
+    needed = [column.sources[0] for column in columns if column.needed]
+    empty = [(source, "it is empty", f"coalesce(trim({sheet.raw(source)}), '') = ''") for source in needed]
+    unreadable = [
+        (source, f"allowed is {ALLOWED[type_]}", f"v{i} is null and trim({sheet.raw(source)}) <> ''")
+        for i, (source, type_) in enumerate(cells)
+        if type_ is not Type.TEXT
     ]
+    return empty + unreadable
 
 
-def _value(sheet: Sheet, column: _Column) -> str:
-    values = [typed(sheet.raw(source), column.type) for source in column.sources if source in sheet.columns]
-    return f"coalesce({', '.join([*values, f'cast(null as {STORED[column.type]})'])})"
+def _value(column: _Column, cells: Sequence[tuple[str, Type]]) -> str:
+    """The first of the column's sources that is not empty."""
+    seen = [
+        f"v{cells.index((source, column.type))}"
+        for source in column.sources
+        if (source, column.type) in cells
+    ]
+    return f"coalesce({', '.join([*seen, f'cast(null as {STORED[column.type]})'])})"
 
 
 def _refuse_twice(
