@@ -33,7 +33,8 @@ LOGS = HOME / "logs"
 SAMPLE = settings.ROOT / "data" / "sample"
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 USER = PASSWORD = "admin"
-SEED, DAYS = 7, 7
+SEED = 7
+INTERVALS = (4, 1, 1, 1)  # days of each run: what gathered before a start, then three days as they come
 
 _EVERY = 0.3  # seconds between two looks at a condition
 _SETTINGS = {"synchronous_commit": "off", "shared_buffers": "256MB"}
@@ -121,17 +122,19 @@ def status() -> None:
 
 
 def run_intervals(airflow: Airflow, end: datetime) -> None:
-    """Run lead_flow, live, for each of the DAYS days before `end`, one after the other."""
-    for day in range(DAYS):
-        start = end - timedelta(days=DAYS - day)
-        _run_interval(airflow, start, f"lead_flow for {start:%a %d %b} (day {day + 1} of {DAYS})")
+    """Run lead_flow, live, for each interval that ends at `end` or before, one after the other."""
+    start = end - timedelta(days=sum(INTERVALS))
+    for number, days in enumerate(INTERVALS, 1):
+        _run_interval(airflow, start, days, f"run {number} of {len(INTERVALS)}")
+        start += timedelta(days=days)
 
 
-def _run_interval(airflow: Airflow, start: datetime, text: str) -> None:
+def _run_interval(airflow: Airflow, start: datetime, days: int, which: str) -> None:
     run_id = f"demo__{start:%Y-%m-%d}"
+    until = start + timedelta(days=days)
+    text = f"lead_flow from {start:%a %d %b} to {until:%a %d %b} ({which})"
     with _phase(text) as shown:
-        interval = (start, start + timedelta(days=1))
-        if not airflow.trigger("lead_flow", run_id, interval, {"mode": "live"}):
+        if not airflow.trigger("lead_flow", run_id, (start, until), {"mode": "live"}):
             airflow.retry("lead_flow", run_id)
         _until(lambda: _finished(airflow, run_id, shown), f"the run {run_id}", timeout=300)
         if airflow.state("lead_flow", run_id) != "success":
@@ -162,7 +165,7 @@ def _begin(known: State | None, port: int, schedule: bool) -> State:
             environment=environment,
         )
     if not state.done:
-        with _phase(f"a sample of {DAYS} days is written"):
+        with _phase(f"a sample of {sum(INTERVALS)} days is written"):
             _clearlane(
                 *("sample", "--out", str(SAMPLE), "--end", state.end.isoformat(), "--seed", str(SEED)),
                 shown=False,

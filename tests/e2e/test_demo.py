@@ -79,7 +79,7 @@ def demo(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={"PATH": "/usr/bin:/bin", "HOME": str(place), "PYTHONPATH": str(place / "include")},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
     )
 
 
