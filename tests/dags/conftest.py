@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.companies import policy_for, write_company
 
+from clearlane import policy
 from clearlane.ledger import server
 from clearlane_airflow.settings import PYTHONPATH, environment
 
@@ -63,3 +65,16 @@ def ledger(airflow_home: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch)
     yield connections._engine(ledger_url)
     connections._engine(ledger_url).dispose()
     connections._engine.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_company(tmp_path_factory.mktemp("company"))
+
+
+@pytest.fixture
+def published(ledger: Any, company: Path) -> Any:
+    """The ledger with the default policy in force, reading the small company."""
+    with ledger.begin() as connection:
+        policy.publish(connection, policy_for(company), by="test", because="test", in_force_from=None)
+    return ledger

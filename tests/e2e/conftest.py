@@ -7,29 +7,20 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.e2e.rivers import DAYS, END, River
+from tests.companies import policy_for, write_company
+from tests.e2e.rivers import River
 
-from clearlane import policy, sample
 from clearlane.ledger import connect, server
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exports of a small default company, three days of them."""
-    folder = tmp_path_factory.mktemp("company")
-    sample.write(folder, end=END, seed=11, days=DAYS, leads=240)
-    return folder
+    return write_company(tmp_path_factory.mktemp("company"))
 
 
 @pytest.fixture
 def texts(company: Path) -> dict[str, str]:
-    """The default policy, reading that company."""
-    files = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "include/policy").glob("*.yaml")}
-    files["sources"] = files["sources"].replace("data/sample", str(company))
-    assert policy.parse(files)
-    return files
+    return policy_for(company)
 
 
 @pytest.fixture

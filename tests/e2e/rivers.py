@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from clearlane import policy, steps
 
-END = datetime(2026, 11, 18, tzinfo=UTC)
-DAYS = 3
-WINDOWS = [(END - timedelta(days=n), END - timedelta(days=n - 1)) for n in range(DAYS, 0, -1)]
 PUBLISHED = datetime(2020, 1, 1, tzinfo=UTC)
 
 

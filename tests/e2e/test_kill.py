@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import sqlalchemy as sa
+from tests.companies import WINDOWS
 from tests.e2e.processes import forked, kill, until, waits_for_a_lock
-from tests.e2e.rivers import WINDOWS, River, no_secrets
+from tests.e2e.rivers import River, no_secrets
 from tests.e2e.snapshot import differences, snapshot
 
 from clearlane import steps

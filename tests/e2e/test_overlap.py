@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from tests.companies import WINDOWS
 from tests.e2e.processes import ended, forked
-from tests.e2e.rivers import WINDOWS, River
+from tests.e2e.rivers import River
 from tests.e2e.snapshot import EVERYTHING, KNOWLEDGE, PROFILES, differences, snapshot
 
 from clearlane.ledger import doctor

@@ -1,0 +1,102 @@
+"""`lead_flow` and `crm_push` run on a real PostgreSQL, in this process, task by task."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from tests.companies import END, policy_for
+
+from clearlane import policy
+from clearlane.ledger import doctor
+
+# `dag.test` keeps the conf of one run as the Params of the next: every run says all of them.
+DRY = {"mode": "auto", "dry_run": True}
+SHADOW = {"mode": "shadow", "dry_run": True}
+PLACES = """
+    select place, count(*) from place p join lead l using (lead_id) where survivor_id = lead_id group by place
+"""
+
+
+def ask(engine: sa.Engine, query: str) -> Any:
+    with engine.connect() as connection:
+        return connection.execute(sa.text(query)).all()
+
+
+def count(engine: sa.Engine, table: str) -> int:
+    return int(ask(engine, f"select count(*) from {table}")[0][0])
+
+
+def healthy(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        assert [f.check.id for f in doctor.examine(connection) if f.count] == []
+
+
+def states(run: Any) -> dict[str, set[str]]:
+    """Task id → the states of its instances."""
+    found: dict[str, set[str]] = {}
+    for instance in run.get_task_instances():
+        found.setdefault(instance.task_id, set()).add(str(instance.state))
+    return found
+
+
+def test_leads_flow_to_their_owners_and_a_second_run_changes_nothing(dagbag, published, airflow_home):
+    lead_flow = dagbag.dags["lead_flow"]
+    first = lead_flow.test(logical_date=END, run_conf=DRY)
+    assert first.state == "success"
+    assert states(first)["watch"] == {"skipped"}
+    places = dict(ask(published, PLACES))
+    assert places["owned"] > 0
+    assert "waiting" not in places
+    assert count(published, "outbox where state = 'owed'") > 0
+    assert count(published, "outbox where state = 'sent'") == 0
+    healthy(published)
+    assert list((airflow_home / "data_docs").glob("*/index.html"))
+
+    decided = count(published, "decision")
+    again = lead_flow.test(logical_date=END + timedelta(minutes=5), run_conf=DRY)
+    assert again.state == "success"
+    assert dict(ask(published, PLACES)) == places
+    assert count(published, "decision") == decided
+    healthy(published)
+
+
+def test_shadow_decides_and_does_nothing(dagbag, published):
+    run = dagbag.dags["lead_flow"].test(logical_date=END + timedelta(hours=1), run_conf=SHADOW)
+    assert run.state == "success"
+    window = ask(published, "select mode, window_end - window_start from batch")
+    assert window == [("shadow", timedelta(minutes=5))]
+    assert [count(published, table) for table in ("turn", "sla_clock", "outbox")] == [0, 0, 0]
+
+
+def test_a_failed_source_does_not_stop_the_others(dagbag, ledger, company, tmp_path, monkeypatch):
+    """The web site's folder is gone: its pull is red, and so is the run; CRM and product went on."""
+    broken = tmp_path / "company"
+    shutil.copytree(company, broken)
+    shutil.rmtree(broken / "product")
+    with ledger.begin() as connection:
+        policy.publish(connection, policy_for(broken), by="test", because="test", in_force_from=None)
+    lead_flow = dagbag.dags["lead_flow"]
+    monkeypatch.setitem(lead_flow.get_task("pull").partial_kwargs, "retries", 0)
+    run = lead_flow.test(logical_date=END + timedelta(hours=2), run_conf=DRY)
+    assert run.state == "failed"
+    assert states(run)["pull"] == {"success", "failed"}
+    assert states(run)["push"] == {"success"}
+    assert states(run)["watch"] == {"failed"}
+    assert {source for (source,) in ask(ledger, "select distinct source from lead")} == {"crm", "web"}
+    healthy(ledger)
+
+
+def test_crm_push_sends_what_is_owed_once(dagbag, published, company):
+    moment = END + timedelta(hours=3)
+    assert dagbag.dags["lead_flow"].test(logical_date=moment, run_conf=DRY).state == "success"
+    owed = count(published, "outbox where state = 'owed'")
+    crm_push = dagbag.dags["crm_push"]
+    assert crm_push.test(logical_date=moment, run_conf={"dry_run": False}).state == "success"
+    assert count(published, "outbox where state = 'sent'") == owed > 0
+    written = sorted(path.name for path in (company / "crm" / "assignments").glob("*.csv"))
+    later = moment + timedelta(minutes=5)
+    assert crm_push.test(logical_date=later, run_conf={"dry_run": False}).state == "success"
+    assert sorted(path.name for path in (company / "crm" / "assignments").glob("*.csv")) == written
