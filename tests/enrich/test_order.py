@@ -108,7 +108,7 @@ def river(river):
 
 
 @given(case=deliveries())
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_order_and_batches_do_not_matter(river, case):
     known, first, second = case
     expected = delivered(river, [known])
@@ -117,7 +117,7 @@ def test_order_and_batches_do_not_matter(river, case):
 
 
 @given(case=deliveries())
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_delivered_again_changes_nothing(river, case):
     _, first, second = case
     expected = delivered(river, first)

@@ -313,6 +313,13 @@ def test_outcomes_find_their_lead(river):
     ]
 
 
+def test_an_outcome_that_names_an_unknown_lead_leaves_the_old_one(river):
+    old = {"id": "o", "lead_id": "1", "kind": "won", "occurred_at": "2026-02-01T00:00:00Z"}
+    river.run(lead("1"), ("outcomes", "crm", old))
+    river.run(("outcomes", "crm", {**old, "lead_id": "2", "updated_at": "2026-02-02T00:00:00Z"}))
+    assert river.all("select lead_external_id, lead_id from outcome") == [("2", None)]
+
+
 def test_the_newest_owner_is_kept(river):
     river.run(
         ("reps", "crm", {"id": "u", "name": "Eve", "active": "true", "updated_at": "2026-01-02T00:00:00Z"})

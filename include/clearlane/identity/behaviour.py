@@ -69,11 +69,14 @@ select distinct unnest(array[home.former_id, home.lead_id]), 'activity' from hom
 """
 
 _OUTCOMES: Final = """
-update outcome o set lead_id = l.lead_id
-from lead l
-where l.source = o.source and l.external_id = o.lead_external_id and o.lead_id is distinct from l.lead_id
-  and (o.outcome_id in (select outcome_id from arrived_outcome)
-       or l.lead_id in (select lead_id from arrived_lead))
+update outcome o set lead_id = home.lead_id
+from (
+    select r.outcome_id, l.lead_id
+    from outcome r left join lead l on l.source = r.source and l.external_id = r.lead_external_id
+    where r.outcome_id in (select outcome_id from arrived_outcome)
+       or l.lead_id in (select lead_id from arrived_lead)
+) home
+where home.outcome_id = o.outcome_id and home.lead_id is distinct from o.lead_id
 """
 
 
