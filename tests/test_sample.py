@@ -52,7 +52,8 @@ def _read(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     if path.suffix == ".jsonl":
-        return pd.DataFrame(list(map(json.loads, path.read_text("utf-8").splitlines())))
+        lines = path.read_text("utf-8").splitlines()
+        return pd.DataFrame([json.loads(line) for line in lines if line.endswith("}")])
     return pd.read_csv(path, dtype=str, on_bad_lines="skip")
 
 

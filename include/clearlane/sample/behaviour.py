@@ -12,14 +12,14 @@ from clearlane.sample.people import INTENTS
 # type: system, and how often it is done by the passive, the curious, those who evaluate, those who asked
 _RATES: dict[str, tuple[str, tuple[float, float, float, float]]] = {
     "page_view": ("web", (0.4, 2.0, 4.0, 3.5)),
-    "pricing_page_view": ("web", (0.0, 0.25, 2.6, 2.4)),
+    "pricing_page_view": ("web", (0.0, 0.3, 2.6, 1.4)),
     "content_download": ("web", (0.03, 0.8, 1.4, 0.6)),
     "careers_page_view": ("web", (0.02, 0.03, 0.0, 0.0)),
-    "webinar_attended": ("crm", (0.02, 0.25, 0.9, 0.4)),
+    "webinar_attended": ("crm", (0.02, 0.3, 0.9, 0.25)),
     "event_attended": ("crm", (0.05, 0.10, 0.35, 0.15)),
     "email_open": ("crm", (1.0, 1.5, 2.0, 1.5)),
     "email_click": ("crm", (0.1, 0.6, 1.5, 1.0)),
-    "email_reply": ("crm", (0.0, 0.04, 0.35, 0.3)),
+    "email_reply": ("crm", (0.0, 0.08, 0.35, 0.15)),
     "social_engagement": ("crm", (0.1, 0.3, 0.3, 0.2)),
     "unsubscribed": ("crm", (0.03, 0.01, 0.0, 0.0)),
 }

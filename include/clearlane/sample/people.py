@@ -17,7 +17,7 @@ from clearlane.sample.drawing import Drawn, Rng
 INTENTS = ("passive", "curious", "evaluating", "asked")
 ORIGINS = {"crm": 0.42, "web": 0.46, "product": 0.12}
 # Logits of each intent (passive is 0): at the origin, and for each unit of fit above the usual.
-_INTENT_AT = {"crm": (-0.9, -1.3, -2.6), "web": (0.15, -0.35, -1.15), "product": (0.2, 0.25, -1.0)}
+_INTENT_AT = {"crm": (-0.9, -1.3, -2.7), "web": (0.15, -0.3, -1.25), "product": (0.2, 0.25, -1.0)}
 _INTENT_BY_FIT = (0.1, 0.85, 1.05)
 WANTS = {
     "sales": 0.907,
