@@ -12,7 +12,15 @@ from clearlane.identity import mail_domains, normalise
 @pytest.mark.parametrize(
     "spellings",
     [
-        ["Acme, Inc.", "ACME GmbH & Co. KG", "The Acme Company", "acme", "Acme S.A.", "Acme S.p.A.", "Acme s.r.o."],
+        [
+            "Acme, Inc.",
+            "ACME GmbH & Co. KG",
+            "The Acme Company",
+            "acme",
+            "Acme S.A.",
+            "Acme S.p.A.",
+            "Acme s.r.o.",
+        ],
         ["Müller & Söhne AG", "Muller and Sohne"],
         ["J.P. Morgan & Co", "J. P. Morgan", "JP Morgan"],
         ["株式会社トヨタ", "トヨタ株式会社"],
@@ -72,12 +80,18 @@ def test_domains(address, domain):
 
 def test_contact_points_and_countries():
     assert normalise.emails(["Jane@ACME.com", "nobody"]) == {"Jane@ACME.com": "jane@acme.com"}
-    assert normalise.phones([("030 901820", "DE"), ("030 901820", None)]) == {("030 901820", "DE"): "+4930901820"}
+    assert normalise.phones([("030 901820", "DE"), ("030 901820", None)]) == {
+        ("030 901820", "DE"): "+4930901820"
+    }
     assert normalise.countries(["Deutschland", "us", "Atlantis"]) == {"Deutschland": "DE", "us": "US"}
 
 
 def test_mail_domains():
-    assert [mail_domains.is_free(name) for name in ("gmail.com", "yahoo.co.jp", "acme.com")] == [True, True, False]
+    assert [mail_domains.is_free(name) for name in ("gmail.com", "yahoo.co.jp", "acme.com")] == [
+        True,
+        True,
+        False,
+    ]
     assert [mail_domains.is_disposable(name) for name in ("mailinator.com", "acme.com")] == [True, False]
     assert [mail_domains.is_desk(name) for name in ("info", "sales+eu", "ada")] == [True, True, False]
 
@@ -91,6 +105,12 @@ def test_the_form_of_a_name_is_its_own_form(texts):
 
 @given(st.text(max_size=60))
 def test_no_text_breaks_a_parser(text):
-    for normal in (normalise.domains, normalise.companies, normalise.people, normalise.countries, normalise.emails):
+    for normal in (
+        normalise.domains,
+        normalise.companies,
+        normalise.people,
+        normalise.countries,
+        normalise.emails,
+    ):
         assert set(normal([text])) <= {text}
     assert set(normalise.phones([(text, None)])) <= {(text, None)}

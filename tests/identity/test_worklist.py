@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 import sqlalchemy as sa
 
 JANUARY = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
@@ -40,14 +41,16 @@ def test_a_scheduled_run_works_on_what_it_consumed(river):
     assert work(river, river.run(changed, run_type="scheduled", window=JANUARY)) == {"new": "revision"}
 
 
-def test_a_sweep_takes_what_a_stalled_run_left(river):
-    stalled = river.run(NEW)
+DEAD = "update batch set opened_at = opened_at - interval '7 hours' where batch_id = :id"
+CLOSED = "update batch set closed_at = opened_at where batch_id = :id"
+
+
+@pytest.mark.parametrize("end", [DEAD, CLOSED], ids=["dead", "closed"])
+def test_a_sweep_takes_what_an_earlier_run_left_waiting(river, end):
+    earlier = river.run(NEW)
     assert work(river, river.run()) == {}
     with river.engine.begin() as connection:
-        connection.execute(
-            sa.text("update batch set opened_at = opened_at - interval '1 hour' where batch_id = :id"),
-            {"id": stalled.batch_id},
-        )
+        connection.execute(sa.text(end), {"id": earlier.batch_id})
     assert work(river, river.run(run_type="backfill")) == {}
     assert work(river, river.run()) == {"new": "waiting"}
 

@@ -1,7 +1,7 @@
 """The leads a batch works on: survivors whose records, events, company or merges the batch touched.
 
 A dated run that is no scheduled live one works on what its window holds, whoever brought that in. Runs that
-sweep also take what a stalled run left waiting.
+sweep also take what an earlier run, closed or dead, left waiting.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clearlane.ledger import Batch
-
-STALLED: Final = "interval '30 minutes'"
-"""A run that was opened so long before this one, and is not closed, is taken for dead."""
+from clearlane.quality.waiting import STALLED_AFTER
 
 _TOUCHED: Final = """
 insert into work (batch_id, lead_id, reason)
@@ -36,13 +34,14 @@ order by l.survivor_id, found.reason desc
 on conflict (batch_id, lead_id) do nothing
 """
 
-_LEFT_WAITING: Final = f"""
+# A closed run leaves those waiting that were not yet known at its `as_of`; a dead one all it had not placed.
+_LEFT_WAITING: Final = """
 insert into work (batch_id, lead_id, reason)
 select :batch_id, l.survivor_id, 'waiting'
-from place p join lead l using (lead_id) join batch stalled on stalled.batch_id = p.batch_id
-cross join (select opened_at from batch where batch_id = :batch_id) this
-where p.place = 'waiting' and l.survivor_id = l.lead_id and stalled.batch_id <> :batch_id
-  and stalled.closed_at is null and stalled.opened_at < this.opened_at - {STALLED}
+from place p join lead l using (lead_id) join batch b on b.batch_id = p.batch_id
+cross join (select opened_at from batch where batch_id = :batch_id) mine
+where p.place = 'waiting' and l.survivor_id = l.lead_id and b.batch_id <> :batch_id
+  and (b.closed_at < mine.opened_at or b.opened_at < mine.opened_at - cast(:stalled_after as interval))
 on conflict (batch_id, lead_id) do nothing
 """
 
@@ -67,7 +66,7 @@ def note(connection: Connection, batch: Batch) -> int:
         window = {"start": batch.window_start, "end": batch.window_end}
         connection.execute(sa.text(_IN_WINDOW), run | window)
     if batch.takes_unclaimed:
-        connection.execute(sa.text(_LEFT_WAITING), run)
+        connection.execute(sa.text(_LEFT_WAITING), run | {"stalled_after": STALLED_AFTER})
     connection.execute(sa.text(_FOLLOW), run)
     return int(connection.execute(sa.text(_COUNT), run).scalar_one())
 
