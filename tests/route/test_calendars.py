@@ -7,7 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.route.firms import ALWAYS_OPEN, OFFICE
 
@@ -97,6 +97,7 @@ MOMENTS = st.datetimes(datetime(2026, 3, 20), datetime(2026, 4, 10)).map(
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
 
 
+@settings(max_examples=20)
 @given(HOURS, ZONES, MOMENTS, st.integers(1, 600))
 def test_business_time_equals_a_clock_that_ticks_while_open(hours, zone, start, minutes):
     calendar = Calendar(zone, hours)

@@ -600,6 +600,9 @@ sla_clock = Table(
     sa.UniqueConstraint("decision_seq", "kind", name="sla_clock_decision_kind_key"),
     Index("sla_clock_open_ix", "due_at", postgresql_where=text("met_at is null and ended_at is null")),
     Index("sla_clock_lead_ix", "lead_id"),
+    Index(
+        "sla_clock_open_lead_ix", "lead_id", postgresql_where=text("met_at is null and ended_at is null")
+    ),
     comment="A promise with a start, a due moment in business time, and an end.",
 )
 

@@ -26,6 +26,9 @@ class Load:
         return Load(self.day + 1, self.week + 1, self.open + 1)
 
 
+NO_LOAD = Load()
+
+
 @dataclass(frozen=True)
 class Presence:
     """A rep at one moment, whatever the lead. `caps` and `share` are those of the ramp."""

@@ -13,7 +13,7 @@ from typing import Literal
 from clearlane.policy.model import Policy, Rep, Span, Tier
 from clearlane.route.calendars import ALWAYS, Calendar, due, rep_calendar, team_calendar
 from clearlane.route.decisions import Decision, Facts
-from clearlane.route.eligibility import Load, Presence, presence
+from clearlane.route.eligibility import NO_LOAD, Load, Presence, presence
 from clearlane.route.fairness import Rotation
 
 CompanyKey = tuple[str, str]
@@ -34,7 +34,7 @@ class Floor:
     _dues: dict[tuple[str, Promise, str | None], datetime | None] = field(default_factory=dict)
 
     def load(self, rep: str) -> Load:
-        return self.loads.get(rep, Load())
+        return self.loads.get(rep, NO_LOAD)
 
     def rotation(self, name: str, band: str) -> Rotation:
         return self.rotations.get((name, band), Rotation())

@@ -29,7 +29,11 @@ select l.lead_id, l.source, l.created_at, l.company_key, p.account_id, p.kind, p
        s.hand_raise, s.as_of, o.assignment_id, o.rep_id as owner_rep, g.given,
        coalesce(pl.place, 'waiting') as place, pl.reason, d.decision_seq as decided_before, d.rule as rule_before,
        d.band as band_before, d.disqualified as disqualified_before,
-       i.inquiry_id, i.arrived_at as asked_at, coalesce(c.clocked, false) as clocked,
+       i.inquiry_id, i.arrived_at as asked_at,
+       l.lead_id in (
+           select lead_id from sla_clock
+           where lead_id = any(cast(:leads as uuid[])) and kind = 'arrival' and met_at is null and ended_at is null
+       ) as clocked,
        nullif(trim(p.attributes ->> 'owner'), '') as source_owner,
        n.rep_id as source_owner_rep, n.name is not null as source_owner_known,
        coalesce(v.keeps, true) as keeps, coalesce(l.created_at < v.live_from, false) as before_live,
@@ -58,10 +62,6 @@ left join lateral (
       and (v.live_from is null or q.arrived_at >= v.live_from)
     order by q.arrived_at, q.inquiry_id limit 1
 ) i on true
-left join lateral (
-    select true as clocked from sla_clock k
-    where k.lead_id = l.lead_id and k.kind = 'arrival' and k.met_at is null and k.ended_at is null limit 1
-) c on true
 where not exists (select from decision x where x.batch_id = :batch and x.lead_id = l.lead_id)
 """
 
@@ -128,11 +128,12 @@ def gather(connection: Connection, policy: Policy, batch: Batch, leads: Sequence
     for name, columns in _TABLES.items():
         connection.execute(sa.text(f"create temporary table {name} ({columns}) on commit drop"))
     copy_rows(connection, "wanted", ["lead_id"], ((lead,) for lead in leads))
-    if batch.live:
-        join_merged(connection, batch)
+    connection.execute(sa.text("analyze wanted"))
     _name_owners(connection, policy, batch)
     arguments = {"as_of": batch.as_of, "scoring": batch.policy["scoring"], "batch": batch.batch_id}
+    arguments["leads"] = list(leads)
     connection.execute(sa.text(_INTAKE), arguments)
+    connection.execute(sa.text("analyze intake"))
     bands = [band.name for band in policy.scoring.bands]
     step, bound = (
         (_LIVE_STEP, {"bands": bands, "urgent": bands[:URGENT]}) if batch.live else (_SHADOW_STEP, {})
@@ -160,6 +161,7 @@ def _users(connection: Connection) -> list[User]:
 def candidates(connection: Connection) -> None:
     """Make `candidate`: the leads to decide, with the reps who own their account, opportunity and contact."""
     connection.execute(sa.text(_CANDIDATE))
+    connection.execute(sa.text("analyze candidate"))
 
 
 # --- places that need no decision ---------------------------------------------------------------
@@ -178,12 +180,12 @@ _ASKED_MEANWHILE = (
     "update intake set step = 'decide' where step = 'own' and inquiry_id is not null and stopped is null"
 )
 _END_CONVERTED = """
-update assignment a set ended_at = greatest(a.started_at, i.as_of), ended_because = 'converted'
-from intake i where i.step = 'convert' and a.assignment_id = i.assignment_id
+update assignment set ended_at = greatest(started_at, cast(:as_of as timestamptz)), ended_because = 'converted'
+where lead_id = any(cast(:leads as uuid[])) and ended_at is null
 """
 _END_CLOCKS = """
-update sla_clock k set ended_at = greatest(k.started_at, i.as_of)
-from intake i where i.step = 'convert' and k.lead_id = i.lead_id and k.met_at is null and k.ended_at is null
+update sla_clock set ended_at = greatest(started_at, cast(:as_of as timestamptz))
+where lead_id = any(cast(:leads as uuid[])) and met_at is null and ended_at is null
 """
 _SETTLED = {
     "own": "'owned', 'owned_in_source', 'owned in source', owner_rep",
@@ -194,71 +196,39 @@ _SETTLED = {
     ),
     "hold": "'held', 'before_live_from', 'created before the source went live: scored, not routed', null",
 }
-_PLACE = """
-insert into place as p (lead_id, place, reason, because, rep_id, since, batch_id)
-select lead_id, {place}, as_of, :batch from intake where step = '{step}'
-on conflict (lead_id) do update set place = excluded.place, reason = excluded.reason, because = excluded.because,
-    team = null, rep_id = excluded.rep_id, since = excluded.since, decision_seq = null, batch_id = excluded.batch_id
-where (p.place, p.reason, p.rep_id) is distinct from (excluded.place, excluded.reason, excluded.rep_id)
-"""
 _HELD = """
-update place p set place = 'held', reason = 'backfill', since = i.as_of, batch_id = :batch,
+update place set place = 'held', reason = 'backfill', since = :as_of, batch_id = :batch,
     because = 'known from a backfill only; a live run releases it'
-from intake i where i.lead_id = p.lead_id and p.place = 'waiting'
+where lead_id in (select lead_id from intake) and place = 'waiting'
 """
 
 
 def settle(connection: Connection, batch: Batch) -> Mapping[str, int]:
     """Place what needs no decision; the numbers of leads by what was done. Shadow runs only hold what waits."""
-    arguments = {"batch": batch.batch_id}
+    bound = {"batch": batch.batch_id, "as_of": batch.as_of}
     if not batch.live:
-        return {"held_for_backfill": connection.execute(sa.text(_HELD), arguments).rowcount}
-    for statement in (_OWN, _END_CONVERTED, _END_CLOCKS):
-        connection.execute(sa.text(statement))
-    counts = {
-        step: connection.execute(sa.text(_PLACE.format(place=place, step=step)), arguments).rowcount
-        for step, place in _SETTLED.items()
-    }
+        return {"held_for_backfill": connection.execute(sa.text(_HELD), bound).rowcount}
+    connection.execute(sa.text(_OWN))
+    _end_converted(connection, batch)
+    counts = {step: connection.execute(sa.text(_settled(step)), bound).rowcount for step in _SETTLED}
     connection.execute(sa.text(_ASKED_MEANWHILE))
     return counts
 
 
-# --- people of whom two records turned out to be one --------------------------------------------
-
-_OPEN_OF_PERSONS = """
-select a.assignment_id, a.lead_id, m.survivor_id,
-       row_number() over (partition by m.survivor_id order by a.started_at, a.assignment_id) as nth
-from wanted w join lead m on m.survivor_id = w.lead_id
-join assignment a on a.lead_id = m.lead_id and a.ended_at is null
-"""
-_END_MERGED = f"""
-with open as ({_OPEN_OF_PERSONS})
-update assignment a set ended_at = greatest(a.started_at, cast(:as_of as timestamptz)), ended_because = 'merged'
-from open o where o.assignment_id = a.assignment_id and (o.nth > 1 or o.lead_id <> o.survivor_id)
-returning a.assignment_id, o.survivor_id, o.nth
-"""
-_KEEP_MERGED = """
-insert into assignment (lead_id, rep_id, owner_external_id, team, decision_seq, by, because, started_at)
-select :survivor, rep_id, owner_external_id, team, decision_seq, by, because, started_at
-from assignment where assignment_id = :assignment
-"""
-_PLACE_MERGED = """
-update place p set place = 'owned', reason = 'merged', because = 'the owner of the merged lead stays',
-    team = a.team, rep_id = a.rep_id, since = a.started_at, decision_seq = a.decision_seq, batch_id = :batch
-from assignment a where a.lead_id = p.lead_id and a.ended_at is null and p.lead_id = :survivor
-"""
-_CLOCKS_MERGED = """
-update sla_clock k set lead_id = m.survivor_id
-from wanted w join lead m on m.survivor_id = w.lead_id and m.lead_id <> w.lead_id
-where k.lead_id = m.lead_id and k.met_at is null and k.ended_at is null
-"""
+def _end_converted(connection: Connection, batch: Batch) -> None:
+    converted = (
+        connection.execute(sa.text("select lead_id from intake where step = 'convert'")).scalars().all()
+    )
+    if converted:
+        for statement in (_END_CONVERTED, _END_CLOCKS):
+            connection.execute(sa.text(statement), {"leads": converted, "as_of": batch.as_of})
 
 
-def join_merged(connection: Connection, batch: Batch) -> None:
-    """Give each merged person one open assignment, the earliest, on the record that survives."""
-    ended = connection.execute(sa.text(_END_MERGED), {"as_of": batch.as_of}).all()
-    for assignment, survivor, nth in ended:
-        if nth == 1:
-            connection.execute(sa.text(_KEEP_MERGED), {"survivor": survivor, "assignment": assignment})
-            connection.execute(sa.text(_PLACE_MERGED), {"survivor": survivor, "batch": batch.batch_id})
-    connection.execute(sa.text(_CLOCKS_MERGED))
+def _settled(step: str) -> str:
+    return f"""
+insert into place as p (lead_id, place, reason, because, rep_id, since, batch_id)
+select lead_id, {_SETTLED[step]}, cast(:as_of as timestamptz), :batch from intake where step = '{step}'
+on conflict (lead_id) do update set place = excluded.place, reason = excluded.reason, because = excluded.because,
+    team = null, rep_id = excluded.rep_id, since = excluded.since, decision_seq = null, batch_id = excluded.batch_id
+where (p.place, p.reason, p.rep_id) is distinct from (excluded.place, excluded.reason, excluded.rep_id)
+"""

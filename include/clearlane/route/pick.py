@@ -20,8 +20,10 @@ def pick(
     """The rep of the team who gets the lead, or None; with the reason why each other could not."""
     free, refused = _free(team, destination, floor)
     unsuited = _unsuited(free, destination, facts)
-    suited = at_work({rep: free[rep] for rep in free.keys() - unsuited.keys()}, destination)
-    present = at_work(free, destination) | suited
+    present = suited = at_work(free, destination)
+    if unsuited:
+        suited = at_work({rep: there for rep, there in free.items() if rep not in unsuited}, destination)
+        present |= suited
     refused |= {rep: unsuited[rep] for rep in present - suited}
     refused |= {rep: _away(there) for rep, there in free.items() if rep not in present}
     if not suited:
@@ -42,6 +44,8 @@ def _free(team: Team, destination: Destination, floor: Floor) -> tuple[dict[str,
 
 
 def _unsuited(free: Mapping[str, Presence], destination: Destination, facts: Facts) -> dict[str, str]:
+    if not destination.language or not facts.language:
+        return {}
     reasons = ((rep, language_refusal(there.rep, destination, facts.language)) for rep, there in free.items())
     return {rep: reason for rep, reason in reasons if reason}
 

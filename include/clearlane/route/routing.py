@@ -18,6 +18,7 @@ from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.eligibility import sells
 from clearlane.route.floor import Floor
+from clearlane.route.merged import join_merged
 from clearlane.route.state import load_floor
 from clearlane.route.store import Decided
 from clearlane.rules import Dialect
@@ -60,6 +61,8 @@ def run_chunk(connection: Connection, policy: Policy, batch: Batch, leads: Seque
     this batch decided before is skipped.
     """
     connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": LOCK})
+    if batch.live:
+        join_merged(connection, batch, leads)
     intake.gather(connection, policy, batch, leads)
     settled = intake.settle(connection, batch)
     intake.candidates(connection)

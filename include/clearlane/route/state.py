@@ -59,30 +59,28 @@ cross join lateral (
 ) d
 """
 
-_COMPANIES = """
-with wanted_key as (
-    select distinct kind, company_key, account_id from candidate where company_key is not null or account_id is not null
-),
-held as (
-    select a.lead_id, a.rep_id, a.started_at, a.assignment_id, l.company_key, l.account_id, p.kind
-    from lead l
-    join assignment a on a.lead_id = l.lead_id and a.ended_at is null and a.rep_id is not null
-    left join lateral (
-        select kind from lead_profile where lead_id = l.lead_id order by profile_id desc limit 1
-    ) p on true
-    where (l.company_key in (select company_key from wanted_key)
-           or l.account_id in (select account_id from wanted_key))
-      and (:live or a.started_at < :as_of)
-),
-shadowed as (
-    select d.lead_id, d.rep_id, d.as_of, d.decision_seq, l.company_key, l.account_id, p.kind
-    from decision d join lead l using (lead_id) join lead_profile p using (profile_id)
-    where not :live and d.batch_id = :batch and d.rep_id is not null
-)
-select distinct h.kind, h.company_key, cast(h.account_id as text) as account_id, h.rep_id, h.started_at, h.assignment_id
-from (select * from held union all select * from shadowed) h
-join wanted_key w on w.kind = h.kind and (w.company_key = h.company_key or w.account_id = h.account_id)
-order by h.started_at, h.assignment_id
+_COLLEAGUES = """
+select l.lead_id from (select distinct company_key from candidate) w join lead l using (company_key)
+union
+select l.lead_id from (select distinct account_id from candidate) w join lead l using (account_id)
+"""
+
+_HELD = """
+select p.kind, l.company_key, cast(l.account_id as text) as account_id, a.rep_id
+from assignment a join lead l using (lead_id)
+left join lateral (
+    select kind from lead_profile where lead_id = l.lead_id order by valid_from desc, profile_id desc limit 1
+) p on true
+where a.lead_id = any(cast(:colleagues as uuid[])) and a.ended_at is null and a.rep_id is not null
+  and a.started_at < :before
+order by a.started_at, a.assignment_id
+"""
+
+_SHADOWED = """
+select p.kind, l.company_key, cast(l.account_id as text) as account_id, d.rep_id
+from decision d join lead l using (lead_id) join lead_profile p using (profile_id)
+where d.batch_id = :batch and d.lead_id = any(cast(:colleagues as uuid[])) and d.rep_id is not null
+order by d.decision_seq
 """
 
 _SHADOWS = """
@@ -158,14 +156,18 @@ def present_at(row: RowMapping) -> frozenset[str]:
 
 
 def _companies(connection: Connection, batch: Batch) -> dict[CompanyKey, list[str]]:
-    bound = {"live": batch.live, "as_of": batch.as_of, "batch": batch.batch_id}
-    found: dict[CompanyKey, list[str]] = {}
-    for row in connection.execute(sa.text(_COMPANIES), bound).mappings():
+    """Who owns open leads of the candidates' companies; a shadow run sees what was given before its moment."""
+    colleagues = connection.execute(sa.text(_COLLEAGUES)).scalars().all()
+    before = datetime.max.replace(tzinfo=UTC) if batch.live else batch.as_of
+    rows = [*connection.execute(sa.text(_HELD), {"colleagues": colleagues, "before": before}).mappings()]
+    if not batch.live:
+        bound = {"colleagues": colleagues, "batch": batch.batch_id}
+        rows += connection.execute(sa.text(_SHADOWED), bound).mappings()
+    found: dict[CompanyKey, dict[str, None]] = {}
+    for row in rows:
         for key in _keys(row):
-            owners = found.setdefault(key, [])
-            if row["rep_id"] not in owners:
-                owners.append(row["rep_id"])
-    return found
+            found.setdefault(key, {})[row["rep_id"]] = None
+    return {key: list(reps) for key, reps in found.items()}
 
 
 def _keys(row: RowMapping) -> Iterator[CompanyKey]:

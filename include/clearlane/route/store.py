@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from clearlane.ledger import Batch, copy_rows, models, stage_rows
 from clearlane.policy.model import Policy, Tier
+from clearlane.route.decide import PROMISED
 from clearlane.route.decisions import Decision
 from clearlane.route.fairness import as_decimal
 from clearlane.route.floor import Floor
@@ -57,19 +58,27 @@ def save(connection: Connection, floor: Floor, batch: Batch, decided: Sequence[D
 
 
 def _save_effects(connection: Connection, floor: Floor, batch: Batch, decided: Sequence[Decided]) -> None:
-    placed = ((d.seq, d.decision) for d in decided if not d.decision.keeps_owner)
-    rows = ((d.lead_id, d.place, d.reason, d.because, d.team, d.rep, seq) for seq, d in placed)
-    stage_rows(connection, "placed", models.place, _PLACED, rows)
-    for statement in (_END_ASSIGNMENTS, _END_CLOCKS, _PLACE):
-        connection.execute(sa.text(statement), {"as_of": batch.as_of, "batch": batch.batch_id})
-    copy_rows(
-        connection, "assignment", _ASSIGNMENT, (row for one in decided for row in _assignment(batch, one))
-    )
+    moved = [one for one in decided if not one.decision.keeps_owner]
+    _end_what_was(connection, batch, moved)
+    stage_rows(connection, "placed", models.place, _PLACED, map(_placed, moved))
+    connection.execute(sa.text(_PLACE), {"as_of": batch.as_of, "batch": batch.batch_id})
+    assignments = (_assignment(batch, one) for one in moved if one.decision.place == "owned")
+    copy_rows(connection, "assignment", _ASSIGNMENT, assignments)
     copy_rows(connection, "turn", _TURN, (row for one in decided for row in _turns(one)))
     copy_rows(connection, "sla_clock", _CLOCK, (row for one in decided for row in _clocks(floor, one)))
-    answered = ((one.decision.lead_id, one.seq) for one in decided)
+    answered = ((one.decision.lead_id, one.seq) for one in decided if one.lead["inquiry_id"])
     stage_rows(connection, "answered", models.decision, ["lead_id", "decision_seq"], answered)
     connection.execute(sa.text(_ANSWER), {"as_of": batch.as_of})
+
+
+def _end_what_was(connection: Connection, batch: Batch, moved: Sequence[Decided]) -> None:
+    known = [one for one in moved if one.lead["decided_before"] is not None or one.lead["assignment_id"]]
+    if not known:
+        return
+    unpromised = [one.decision.lead_id for one in known if one.decision.place not in PROMISED]
+    bound = {"as_of": batch.as_of, "leads": [one.decision.lead_id for one in known]}
+    connection.execute(sa.text(_END_ASSIGNMENTS), bound)
+    connection.execute(sa.text(_END_CLOCKS), {**bound, "unpromised": unpromised})
 
 
 _DECISION = (
@@ -83,15 +92,14 @@ _TURN = ("decision_seq", "rep_id", "rotation", "band", "kind", "weight", "credit
 _CLOCK = ("lead_id", "inquiry_id", "decision_seq", "kind", "tier", "rep_id", "started_at", "due_at")
 
 _END_ASSIGNMENTS = """
-update assignment a set ended_at = greatest(a.started_at, cast(:as_of as timestamptz)), ended_because = 'routed anew'
-from placed n where n.lead_id = a.lead_id and a.ended_at is null
+update assignment set ended_at = greatest(started_at, cast(:as_of as timestamptz)), ended_because = 'routed anew'
+where lead_id = any(cast(:leads as uuid[])) and ended_at is null
 """
 # The lead's own clock runs on while somebody still owes it a first touch.
 _END_CLOCKS = """
-update sla_clock k set ended_at = greatest(k.started_at, cast(:as_of as timestamptz))
-from placed n
-where n.lead_id = k.lead_id and k.met_at is null and k.ended_at is null
-  and (k.kind <> 'arrival' or n.place not in ('owned', 'pool', 'exceptions', 'held'))
+update sla_clock set ended_at = greatest(started_at, cast(:as_of as timestamptz))
+where lead_id = any(cast(:leads as uuid[])) and met_at is null and ended_at is null
+  and (kind <> 'arrival' or lead_id = any(cast(:unpromised as uuid[])))
 """
 _PLACE = """
 insert into place as p (lead_id, place, reason, because, team, rep_id, decision_seq, since, batch_id)
@@ -116,10 +124,14 @@ def _decision(batch: Batch, policy: Policy, roster: str, one: Decided) -> tuple[
     )  # fmt: skip
 
 
-def _assignment(batch: Batch, one: Decided) -> Iterator[tuple[Any, ...]]:
+def _placed(one: Decided) -> tuple[Any, ...]:
     d = one.decision
-    if d.place == "owned" and not d.keeps_owner:
-        yield d.lead_id, d.rep, d.team, one.seq, "clearlane", d.because, batch.as_of
+    return d.lead_id, d.place, d.reason, d.because, d.team, d.rep, one.seq
+
+
+def _assignment(batch: Batch, one: Decided) -> tuple[Any, ...]:
+    d = one.decision
+    return d.lead_id, d.rep, d.team, one.seq, "clearlane", d.because, batch.as_of
 
 
 def _turns(one: Decided) -> Iterator[tuple[Any, ...]]:

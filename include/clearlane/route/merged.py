@@ -1,0 +1,57 @@
+"""People of whom several records turned out to be one: one open assignment, the earliest, and all promises stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from clearlane.ledger import Batch
+
+_RECORDS = "select lead_id, survivor_id from lead where survivor_id = any(cast(:leads as uuid[]))"
+# nth 1 stays: also when its record does not survive, then on the record that does.
+_END = """
+with open as (
+    select a.assignment_id, a.lead_id, m.survivor_id,
+           row_number() over (partition by m.survivor_id order by a.started_at, a.assignment_id) as nth
+    from assignment a join lead m on m.lead_id = a.lead_id
+    where a.lead_id = any(cast(:records as uuid[])) and a.ended_at is null
+)
+update assignment a set ended_at = greatest(a.started_at, cast(:as_of as timestamptz)), ended_because = 'merged'
+from open o where o.assignment_id = a.assignment_id and (o.nth > 1 or o.lead_id <> o.survivor_id)
+returning a.assignment_id, o.survivor_id, o.nth
+"""
+_MOVE = """
+insert into assignment (lead_id, rep_id, owner_external_id, team, decision_seq, by, because, started_at)
+select :survivor, rep_id, owner_external_id, team, decision_seq, by, because, started_at
+from assignment where assignment_id = :assignment
+"""
+_PLACE = """
+update place p set place = 'owned', reason = 'merged', because = 'the owner of the merged lead stays',
+    team = a.team, rep_id = a.rep_id, since = a.started_at, decision_seq = a.decision_seq, batch_id = :batch
+from assignment a where a.lead_id = p.lead_id and a.ended_at is null and p.lead_id = :survivor
+"""
+_CLOCKS = """
+update sla_clock k set lead_id = m.survivor_id from lead m
+where m.lead_id = k.lead_id and k.lead_id = any(cast(:losers as uuid[])) and k.met_at is null and k.ended_at is null
+"""
+
+
+def join_merged(connection: Connection, batch: Batch, leads: Sequence[UUID]) -> None:
+    """Bring open assignments and clocks of merged records to the record that survives."""
+    records = connection.execute(sa.text(_RECORDS), {"leads": list(leads)}).all()
+    losers = [record for record, survivor in records if record != survivor]
+    if losers:
+        everyone = [record for record, _ in records]
+        _join_assignments(connection, batch, everyone)
+        connection.execute(sa.text(_CLOCKS), {"losers": losers})
+
+
+def _join_assignments(connection: Connection, batch: Batch, records: Sequence[UUID]) -> None:
+    ended = connection.execute(sa.text(_END), {"records": records, "as_of": batch.as_of}).all()
+    for assignment, survivor, nth in ended:
+        if nth == 1:
+            connection.execute(sa.text(_MOVE), {"survivor": survivor, "assignment": assignment})
+            connection.execute(sa.text(_PLACE), {"survivor": survivor, "batch": batch.batch_id})
