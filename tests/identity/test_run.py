@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 
 def lead(id, email=None, source="crm", **fields):
@@ -118,6 +119,14 @@ def test_an_older_record_that_comes_late_is_the_survivor(river):
     assert persons(river) == {"1": "2", "2": "2"}
     assert places(river) == {"1": "closed merged", "2": "waiting new"}
     assert work(river, batch) == {"2": "revision"}
+
+
+def test_an_owner_of_a_merged_lead_does_not_keep_a_loser_open(river):
+    river.run(lead("1", "ada@acme.com", created_at="2026-01-02T00:00:00Z"))
+    with river.engine.begin() as connection:
+        connection.execute(sa.text("update place set place = 'owned', reason = 'merged'"))
+    river.run(lead("2", "ada@acme.com", created_at="2026-01-01T00:00:00Z"))
+    assert places(river) == {"1": "closed merged", "2": "waiting new"}
 
 
 def test_keys_chain_people_together_and_apart_again(river):

@@ -157,7 +157,8 @@ update place set place = 'closed', reason = 'merged', because = 'merged into ano
                  || translate(p.rule, '_', ' ') || ')',
                  team = null, rep_id = null, since = :as_of, decision_seq = null, batch_id = :batch_id
 from person p
-where p.lead_id = place.lead_id and p.survivor_id <> p.lead_id and place.reason <> 'merged'
+where p.lead_id = place.lead_id and p.survivor_id <> p.lead_id
+  and (place.place, place.reason) <> ('closed', 'merged')
 """
 
 _REOPEN: Final = """
