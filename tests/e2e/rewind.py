@@ -21,14 +21,15 @@ where d.lead_id = :lead and d.batch_id = :batch
 """
 _ENDED = "select count(*) from assignment where ended_at is not null"
 _FORGET = (
+    "set local session_replication_role = replica",  # deletes need no look at who refers to what
     "delete from sla_clock where decision_seq >= :seq",
     "delete from outbox where decision_seq >= :seq",
     "delete from turn where decision_seq >= :seq",
     "delete from assignment where decision_seq >= :seq",
     "update inquiry set decision_seq = null where decision_seq >= :seq",
     """
-    update place p set decision_seq = f.decision_seq, place = coalesce(f.place, 'waiting'), reason = coalesce(f.rule, 'new'),
-        because = '', team = f.team, rep_id = f.rep_id
+    update place p set decision_seq = f.decision_seq, place = coalesce(f.place, 'waiting'),
+        reason = coalesce(f.rule, 'new'), because = '', team = f.team, rep_id = f.rep_id
     from decision d left join lateral (
         select * from decision where lead_id = d.lead_id and decision_seq < :seq order by decision_seq desc limit 1
     ) f on true
@@ -46,7 +47,8 @@ def only_adding(connection: sa.Connection) -> bool:
 def rewind(connection: sa.Connection, seq: int) -> None:
     """Bring routing back to its state before decision `seq`."""
     for statement in _FORGET:
-        connection.execute(sa.text(statement), {"seq": seq})
+        connection.execute(sa.text(statement), {"seq": seq} if ":seq" in statement else {})
+    connection.execute(sa.text("set local session_replication_role = origin"))
 
 
 def decision_of(connection: sa.Connection, lead: UUID, batch: UUID) -> Mapping[str, Any]:

@@ -62,6 +62,12 @@ def test_shadow_and_sources_that_may_not_be_written_owe_nothing(desk):
     assert owe(desk, batch) == push.Owed(0, 0)
 
 
+def test_an_owner_whom_we_do_not_know_is_left_alone(desk):
+    batch = desk.batch("one")
+    desk.decide(batch, "crm", "7", None, place="owned")
+    assert owe(desk, batch) == push.Owed(0, 0)
+
+
 def test_only_the_newest_write_of_a_record_is_sent(desk, tmp_path):
     for run, rep in (("one", "ada"), ("two", "bob")):
         batch = desk.batch(run)

@@ -62,6 +62,7 @@ _OWE: Final = sa.text(
         on (o.source, o.rep_id) = (m.source, d.rep_id)
     left join jsonb_to_recordset(:queues) q(team text, queue text) on q.team = d.team and d.rep_id is null
     where d.batch_id = :batch_id and d.mode = 'live' and m.source = any(:pushable)
+      and (d.place <> 'owned' or d.rep_id is not null)
     order by d.decision_seq, m.source, m.external_id
     on conflict (idempotency_key) do nothing
     """
@@ -78,7 +79,10 @@ _SUPERSEDE: Final = sa.text(
 
 
 def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
-    """Put what the batch's live decisions owe into the outbox; an older owed write of a record gives way."""
+    """Put what the batch's live decisions owe into the outbox; an older owed write of a record gives way.
+
+    An owner whom teams.yaml does not know is the source's own affair: nothing is owed for such a decision.
+    """
     pushable = [source.name for source in policy.sources.sources.values() if source.push]
     owed = connection.execute(
         _OWE,
