@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 policy_app = typer.Typer(help="Check, publish and compare the policy files.", no_args_is_help=True)
@@ -138,13 +139,13 @@ def explain(
     if as_json:
         typer.echo(json.dumps(stories.as_json(told), ensure_ascii=False, indent=1))
         return
-    out.print(f"[bold]{lead}[/bold]  {told.lead_id}\n{told.headline}", highlight=False)
+    out.print(Text(f"{lead}  {told.lead_id}", style="bold"), told.headline, sep="\n", markup=False)
     for section in told.sections:
         table = Table(title=section.title, title_justify="left", show_header=False, box=None, pad_edge=False)
         table.add_column(no_wrap=True, style="cyan")
         table.add_column(overflow="fold")
         for line in section.lines:
-            table.add_row(line.label, line.text)
+            table.add_row(Text(line.label), Text(line.text))
         out.print(table)
 
 

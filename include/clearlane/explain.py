@@ -5,7 +5,7 @@ A story is sections of lines, each line a moment or a label and a sentence; the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping
 
 from clearlane import policy
 from clearlane.route import trace
+from clearlane.score import RuleStory
 from clearlane.score import explain as explain_score
 
 
@@ -155,11 +156,22 @@ def _known(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
         lead_id,
     )
     return tuple(
-        Line(str(name), f"{value} (from {row['provenance'].get(name, '?')})")
+        Line(str(name), f"{_shown(value)} (from {origin})")
         for row in rows
-        for name, value in sorted({**row["attributes"], "kind": row["kind"]}.items())
+        for name, value, origin in _facts(row)
         if value not in (None, "")
     )
+
+
+def _facts(profile: RowMapping) -> Iterator[tuple[str, Any, str]]:
+    """Name, value and origin of all that is known, the kind of the inquiry first."""
+    yield "kind", profile["kind"], profile["kind_rule"] or "no rule of another kind"
+    for name, value in sorted(profile["attributes"].items()):
+        yield name, value, profile["provenance"].get(name, "the record")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,g}" if isinstance(value, float) else str(value)
 
 
 def _did(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
@@ -192,17 +204,23 @@ def _score_lines(connection: Connection, row: RowMapping) -> Sequence[Line]:
     return (total, *(Line(f"{rule.points:+g}", f"{rule.id}: {rule.because}{_seen(rule)}") for rule in rules))
 
 
-def _seen(rule: Any) -> str:
-    return f" [{', '.join(f'{k} = {v}' for k, v in rule.seen.items())}]" if rule.seen else ""
+def _seen(rule: RuleStory) -> str:
+    return (
+        f" ({', '.join(f'{name}: {_shown(value)}' for name, value in rule.seen.items())})"
+        if rule.seen
+        else ""
+    )
 
 
 def _routed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
     rows = _rows(connection, "select * from decision where lead_id = :id order by decision_seq", lead_id)
-    return tuple(
-        Line(f"#{row['decision_seq']} {row['as_of']:%Y-%m-%d %H:%M}", text)
-        for row in rows
-        for text in (f"{row['mode']}: {row['because']}", *trace(connection, row))
-    )
+    return tuple(line for row in rows for line in _decision_lines(connection, row))
+
+
+def _decision_lines(connection: Connection, row: RowMapping) -> Iterator[Line]:
+    yield Line(f"{row['as_of']:%Y-%m-%d %H:%M} #{row['decision_seq']}", f"{row['mode']}: {row['because']}")
+    for text in trace(connection, dict(row)):
+        yield Line("", text)
 
 
 def _pushed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy import Connection
 
 
@@ -105,7 +106,7 @@ def _shares_table(title: str, shares: Sequence[Share], caption: str | None = Non
     table.add_column(justify="right")
     table.add_column(justify="right", style="dim")
     for share in shares:
-        table.add_row(share.name, f"{share.count:,}", f"{share.share:.1%}")
+        table.add_row(Text(share.name), f"{share.count:,}", f"{share.share:.1%}")
     return table
 
 
@@ -114,7 +115,7 @@ def _hottest_table(hottest: Sequence[Hot]) -> Table:
     for heading, justify in (("score", "right"), ("lead", "left"), ("owner", "left"), ("why", "left")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for hot in hottest:
-        table.add_row(str(hot.score), hot.lead, hot.owner, hot.why)
+        table.add_row(str(hot.score), *(Text(cell) for cell in (hot.lead, hot.owner, hot.why)))
     table.show_header = True
     return table
 

@@ -1,6 +1,6 @@
 """The batch row is written once; its mode follows the run unless the run says otherwise."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from clearlane.ledger import batch_of, close_batch, mode_of, open_batch
 
-NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RUN = {
     "dag_id": "lead_flow",
     "run_id": "manual__1",
@@ -43,13 +43,16 @@ def test_a_second_opening_changes_nothing(ledger_engine):
         first = open_batch(connection, **RUN)
         later = {**RUN, "as_of": NOON.replace(hour=13), "mode": "shadow", "policy": {}}
         assert open_batch(connection, **later) == first
-    assert first.live and first.takes_unclaimed and first.as_of == NOON
+    assert first.live
+    assert first.takes_unclaimed
+    assert first.as_of == NOON
 
 
 def test_a_live_backfill_takes_nothing_unclaimed(ledger_engine):
     with ledger_engine.begin() as connection:
         run = open_batch(connection, **{**RUN, "run_type": "backfill", "mode": "live"})
-    assert run.live and not run.takes_unclaimed
+    assert run.live
+    assert not run.takes_unclaimed
 
 
 def test_the_first_end_stands(ledger_engine):
