@@ -201,7 +201,7 @@ def _score_lines(connection: Connection, row: RowMapping) -> Sequence[Line]:
         + (f"; disqualified by {row['disqualified']}" if row["disqualified"] else ""),
     )
     rules = explain_score(connection, scoring, row["lead_id"], row["as_of"])
-    return (total, *(Line(f"{rule.points:+g}", f"{rule.id}: {rule.because}{_seen(rule)}") for rule in rules))
+    return (total, *(Line(f"{rule.points:+.2f}", f"{rule.id}: {rule.because}{_seen(rule)}") for rule in rules))
 
 
 def _seen(rule: RuleStory) -> str:
