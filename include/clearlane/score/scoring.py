@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -54,6 +54,12 @@ HISTORY = """
 """
 """What all members of those persons did before :as_of."""
 
+_PROFILES = (
+    "lead_id uuid, profile_id bigint, as_of timestamptz, kind text, source text, attributes jsonb,"
+    " created_at timestamptz, band_before text, band_since timestamptz, stage_before text"
+)
+_ACTIVITIES = "lead_id uuid, type text, occurred_at timestamptz, attributes jsonb"
+_OWN = "select lead_id from work where batch_id = :batch_id and lead_id between :first and :last"
 _VALUES = (
     "profile_id", "model", "score", "total", *GROUPS, "band", "grade", "stage", "disqualified", "hand_raise",
     "contributions",
@@ -84,9 +90,12 @@ def run(connection: Connection, policy: Policy, batch: Batch) -> Counts:
 
 def given(scoring: Scoring, where: str) -> str:
     """The relations `profiles` and `activities` of the picked persons, as common table expressions."""
+    return f"profiles as materialized ({_persons(scoring, where)}), activities as ({HISTORY})"
+
+
+def _persons(scoring: Scoring, where: str) -> str:
     rungs = [(f"stage = {_text(name)}", str(rung)) for name, rung in standing.rungs(scoring).items()]
-    person = PERSON.replace("{rung}", first_true(rungs, "-1"))
-    return f"profiles as materialized ({person} where {where}), activities as ({HISTORY})"
+    return f"{PERSON.replace('{rung}', first_true(rungs, '-1'))} where {where}"
 
 
 def _chunks(connection: Connection, batch: Batch) -> Iterator[tuple[UUID, UUID]]:
@@ -105,16 +114,27 @@ def _score(connection: Connection, policy: Policy, batch: Batch, first: UUID, la
         "batch_id": batch.batch_id, "first": first, "last": last, "as_of": batch.as_of,
         "policy_hash": policy.hashes["scoring"], "model": policy.scoring.model,
     }  # fmt: skip
+    _gather(connection, policy.scoring, parameters)
     return Counts(**connection.execute(sa.text(_saving(policy.scoring)), parameters).one()._mapping)
 
 
+def _gather(connection: Connection, scoring: Scoring, parameters: Mapping[str, Any]) -> None:
+    """The chunk in temporary tables that the planner knows: guesses about a ledger just filled are quadratic."""
+    for table, columns, select in (
+        ("profiles", _PROFILES, _persons(scoring, f"l.lead_id in ({_OWN})")),
+        ("activities", _ACTIVITIES, HISTORY),
+    ):
+        connection.execute(sa.text(f"drop table if exists pg_temp.{table}"))
+        connection.execute(sa.text(f"create temporary table {table} ({columns}) on commit drop"))
+        connection.execute(sa.text(f"insert into pg_temp.{table} {select}"), parameters)
+        connection.execute(sa.text(f"analyze pg_temp.{table} (lead_id)"))
+
+
 def _saving(scoring: Scoring) -> str:
-    """The whole of a chunk in one statement: read, score, write what changed, count."""
-    own = "select lead_id from work where batch_id = :batch_id and lead_id between :first and :last"
+    """The chunk in one statement: score, write what changed, count."""
     special = {"contributions": "cast(contributions as jsonb)", "model": ":model"}
     return f"""
-     with {given(scoring, f"l.lead_id in ({own})")},
-     scores as materialized ({statement(scoring, Dialect.POSTGRES)}),
+     with scores as materialized ({statement(scoring, Dialect.POSTGRES)}),
      written as (
        insert into score (lead_id, as_of, policy_hash, batch_id, {", ".join(_VALUES)})
        select scores.lead_id, :as_of, :policy_hash, :batch_id, {", ".join(special.get(v, v) for v in _VALUES)}
@@ -131,7 +151,7 @@ def _saving(scoring: Scoring) -> str:
        on conflict do nothing returning 1
      )
      select (select count(*) from scores) as scored, (select count(*) from written) as written,
-       (select count(*) from ({own}) as own) - (select count(*) from scores) as unknown,
+       (select count(*) from ({_OWN}) as own) - (select count(*) from scores) as unknown,
        (select count(*) from entered) as stages_entered
     """
 
