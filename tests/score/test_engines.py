@@ -55,22 +55,22 @@ def _number(value: object) -> bool:
 
 @st.composite
 def plain_rules(draw: st.DrawFn) -> list[PlainRule]:
-    return [draw(_rules(f"rule {i}")) for i in range(draw(st.integers(0, 8)))]
+    return [draw(_rules(f"rule {i}")) for i in range(draw(st.integers(4, 9)))]
 
 
 def _rules(id: str) -> st.SearchStrategy[PlainRule]:
     shared = {
         "id": st.just(id), "group": st.sampled_from(sorted(BOUNDS)), "points": POINTS,
-        "cap": st.sampled_from([None, 0.5, 7, 20]),
+        "cap": st.sampled_from([None, None, 7, 40]),
     }  # fmt: skip
     of_lead = st.builds(PlainRule, condition=st.sampled_from(LEAD_CONDITIONS), **shared)
     of_activities = st.builds(
         PlainRule,
-        condition=st.one_of(st.none(), st.sampled_from(LEAD_CONDITIONS)),
+        condition=st.sampled_from([None, None, None, *LEAD_CONDITIONS[4:]]),
         types=st.lists(st.sampled_from(TYPES), min_size=1, unique=True).map(tuple),
-        activity_condition=st.one_of(st.none(), st.sampled_from(ACTIVITY_CONDITIONS)),
-        half_life_days=st.sampled_from([None, 0.01, 7, 21, 30.5]),
-        counting=st.sampled_from(["every", "first", "per_day"]),
+        activity_condition=st.sampled_from([None, None, *ACTIVITY_CONDITIONS]),
+        half_life_days=st.sampled_from([None, 0.5, 7, 21, 30.5]),
+        counting=st.sampled_from(["every", "every", "first", "per_day"]),
         at_most=st.sampled_from([None, 1, 3]),
         window_days=st.sampled_from([None, 1, 7]),
         **shared,
@@ -91,7 +91,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
                 "created_at": draw(st.one_of(st.none(), MOMENTS)),
             },
         }
-        for i in range(draw(st.integers(1, 6)))
+        for i in range(draw(st.integers(1, 3)))
     ]  # fmt: skip
     known = st.sampled_from([lead["lead_id"] for lead in leads])
     attributes = st.fixed_dictionaries(
@@ -103,7 +103,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
     activity = st.fixed_dictionaries(
         {"lead_id": known, "type": st.sampled_from(TYPES), "occurred_at": MOMENTS, "attributes": attributes}
     )
-    return leads, draw(st.lists(activity, max_size=40))
+    return leads, draw(st.lists(activity, min_size=15, max_size=40))
 
 
 def scoring_of(rules: list[PlainRule]) -> Scoring:
