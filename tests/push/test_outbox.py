@@ -78,6 +78,19 @@ def test_only_the_newest_write_of_a_record_is_sent(desk, tmp_path):
     assert [row["owner"] for row in written(tmp_path)] == ["bob@vendor.example"]
 
 
+@pytest.mark.parametrize("drained_between", [False, True])
+def test_a_push_that_comes_late_does_not_undo_a_newer_decision(desk, tmp_path, drained_between):
+    one, two = desk.batch("one"), desk.batch("two")
+    desk.decide(one, "crm", "7", "ada")
+    desk.decide(two, "crm", "7", "bob")
+    owe(desk, two)
+    if drained_between:
+        drain(desk)
+    assert owe(desk, one) == push.Owed(1, 1)
+    drain(desk)
+    assert [row["owner"] for row in written(tmp_path)] == ["bob@vendor.example"]
+
+
 def written(folder: Any) -> list[dict[str, str]]:
     files = sorted((folder / "assignments").glob("*.csv"))
     return [row for file in files for row in csv.DictReader(file.open(encoding="utf-8"))]

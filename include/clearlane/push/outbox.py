@@ -67,13 +67,15 @@ _OWE: Final = sa.text(
     on conflict (idempotency_key) do nothing
     """
 )
+_LOCK: Final = sa.text("select pg_advisory_xact_lock(hashtext('clearlane.push'))")
+# By decision, not by arrival: a push task that is cleared late owes what an older decision said.
 _SUPERSEDE: Final = sa.text(
     """
     update outbox old set state = 'superseded'
     from outbox newer
-    where old.state = 'owed' and newer.batch_id = :batch_id
+    where old.state = 'owed' and :batch_id in (old.batch_id, newer.batch_id)
       and (newer.source, newer.object, newer.external_id) = (old.source, old.object, old.external_id)
-      and newer.outbox_id > old.outbox_id
+      and newer.decision_seq > old.decision_seq
     """
 )
 
@@ -84,6 +86,7 @@ def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
     An owner whom teams.yaml does not know is the source's own affair: nothing is owed for such a decision.
     """
     pushable = [source.name for source in policy.sources.sources.values() if source.push]
+    connection.execute(_LOCK)
     owed = connection.execute(
         _OWE,
         {
