@@ -162,6 +162,37 @@ def test_a_line_without_end_costs_the_file_not_the_memory(read: Any, monkeypatch
     assert "after the record of line 2" in broken[0][1]
 
 
+def test_a_page_in_one_long_line_is_no_header_and_costs_the_file(read: Any) -> None:
+    records, broken = read(b"<" * 200_000 + b"\nid,name\n1,Ada\n")
+    assert records == []
+    assert "not readable from its beginning" in broken[0][1]
+
+
+def test_a_moment_beyond_all_calendars_costs_the_rest_of_its_file(tmp_path: Path, read: Any) -> None:
+    pq.write_table(pa.table({"at": pa.array([2**62], pa.timestamp("us"))}), tmp_path / "far")
+    records, broken = read((tmp_path / "far").read_bytes(), "leads.parquet")
+    assert records == []
+    assert "not readable from its beginning" in broken[0][1]
+
+
+@pytest.mark.parametrize(
+    "error", [TimeoutError("ftp://user:s3cret@lake"), OSError(5, "ftp://user:s3cret@lake")]
+)
+def test_a_file_system_that_fails_is_no_broken_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    (tmp_path / "leads.csv").write_text("id,name\n1,Ada\n")
+    files = Files(source(tmp_path), no_secret)
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(type(files._system), "open", fails)
+    with pytest.raises(SourceFailed, match=r"leads\.csv cannot be read now") as failure:
+        list(files.read(mapping("leads.csv"), Interval()))
+    assert "s3cret" not in str(failure.value)
+
+
 def test_a_pattern_names_files_in_order_and_hidden_ones_are_not_ours(tmp_path: Path) -> None:
     for name in ("b.csv", "a.csv", ".hidden.csv"):
         (tmp_path / name).write_text("id\n1\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from datetime import timedelta
@@ -97,6 +98,16 @@ def test_look_ups_join_files_of_the_source(connection: sa.Connection, tmp_path: 
     ]
 
 
+def test_what_the_ledger_cannot_hold_is_not_looked_up(connection: sa.Connection, tmp_path: Path) -> None:
+    (tmp_path / "leads.csv").write_bytes(b"LEADID,Last\n1\x00,Ada\n\xff,Bob\n3,Cy\n")
+    (tmp_path / "touches.csv").write_text("Who\nAda\nBob\nCy\n")
+    lookup = Lookup(read="leads.csv", match="Last", by="Who", take="LEADID")
+    touches = mapping("touches.csv", "activities", fields={"name": "Who"}, lookups={"lead_id": lookup})
+    run(connection, source(tmp_path, touches), "r", "2026-01-01", "2026-02-01")
+    found = rows(connection, "select record ->> 'lead_id' from inbox order by seq")
+    assert found == [(None,), (None,), ("3",)]
+
+
 # --- intervals and watermarks ---------------------------------------------------------------------
 
 
@@ -136,6 +147,31 @@ def test_a_mapping_that_is_added_later_reads_from_the_beginning(
     (tmp_path / "more.csv").write_text("id,created_at\n7,2026-01-02\n")
     both = source(tmp_path, *crm.objects.values(), mapping("more.csv", **CREATED))
     assert run(connection, both, "r2", "2026-03-01", "2026-03-02") == Pulled(2, 1, 1, 0)
+
+
+def test_a_file_that_broke_is_read_from_where_it_was_once_it_is_whole(
+    connection: sa.Connection, tmp_path: Path
+) -> None:
+    whole = gzip.compress(LEADS.encode())
+    crm = source(tmp_path, mapping("leads.csv.gz", **CREATED))
+    (tmp_path / "leads.csv.gz").write_bytes(whole[:20])
+    run(connection, crm, "r1", "2026-01-01", "2026-03-01")
+    (tmp_path / "leads.csv.gz").write_bytes(whole)
+    run(connection, crm, "r2", "2026-03-01", "2026-04-01")
+    assert sorted(filter(None, ids(connection))) == ["1", "2", "3", "4"]
+    assert rows(connection, "select watermark from source_state") == [(moment("2026-04-01"),)]
+
+
+def test_a_broken_file_that_a_person_dismissed_holds_nothing_up(
+    connection: sa.Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "leads.csv.gz").write_bytes(gzip.compress(LEADS.encode())[:20])
+    crm = source(tmp_path, mapping("leads.csv.gz", **CREATED))
+    run(connection, crm, "r1", "2026-01-01", "2026-03-01")
+    assert rows(connection, "select watermark from source_state") == []
+    connection.execute(sa.text("update quarantine set state = 'dismissed'"))
+    run(connection, crm, "r2", "2026-03-01", "2026-04-01")
+    assert rows(connection, "select watermark from source_state") == [(moment("2026-04-01"),)]
 
 
 def test_a_record_written_late_is_found_by_looking_back() -> None:

@@ -1,6 +1,7 @@
 """Files in a local folder or at any fsspec address: CSV, JSON Lines and Parquet, each optionally gzipped.
 
 A broken row costs that row, a file that cannot be read on costs its rest; both are named with file and line.
+A disk or network that fails is neither: it fails the source, which is read again.
 Assignments go back as one CSV per call, named by its content.
 """
 
@@ -34,7 +35,7 @@ from clearlane.connectors.protocol import (
     SourceFailed,
     Write,
 )
-from clearlane.connectors.text import Lines, LineTooLong, csv_records, json_records
+from clearlane.connectors.text import Lines, csv_records, json_records
 from clearlane.connectors.values import plain
 from clearlane.policy.model import ObjectMapping, Source
 
@@ -42,8 +43,8 @@ _JSON_LINES: Final = (".jsonl", ".ndjson", ".json")
 _PARQUET: Final = (".parquet", ".pq")
 _GZIP: Final = b"\x1f\x8b"
 _MARKS: Final = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_ENDS: Final = (OSError, EOFError, zlib.error, UnicodeError, LineTooLong, pa.ArrowException)
-"""what ends the reading of one file: truncated or broken gzip, bytes of no text, a broken Parquet file"""
+_ENDS: Final = (OSError, EOFError, zlib.error, csv.Error, ValueError, OverflowError, pa.ArrowException)
+"""what ends the reading of one file: broken gzip or Parquet, bytes of no text, endless lines, impossible dates"""
 
 
 class Files:
@@ -57,7 +58,12 @@ class Files:
         """All records of all files that `object.read` names; the time of a file is not trusted."""
         mapper = Mapper(object)
         for path in self._paths(object.read):
-            yield from self._chunks(path, mapper)
+            try:
+                yield from self._chunks(path, mapper)
+            except OSError as error:
+                raise self._failed(
+                    f"{self._named(path)} cannot be read now ({type(error).__name__})"
+                ) from None
 
     def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """All writes in one CSV file that is there whole or not at all; a retry writes the same file."""
@@ -80,7 +86,7 @@ class Files:
         return paths
 
     def _chunks(self, path: str, mapper: Mapper) -> Iterator[Chunk]:
-        file = path.removeprefix(self._root).lstrip("/")
+        file = self._named(path)
         records = _until_it_breaks(self._records(path, mapper))
         while batch := list(islice(records, CHUNK)):
             yield Chunk(
@@ -88,6 +94,9 @@ class Files:
                 [item for item in batch if isinstance(item, Broken)],
                 file,
             )
+
+    def _named(self, path: str) -> str:
+        return path.removeprefix(self._root).lstrip("/")
 
     def _records(self, path: str, mapper: Mapper) -> Iterator[Raw | Broken]:
         with self._system.open(path, "rb") as stored, _unpacked(stored) as content:
@@ -146,9 +155,17 @@ def _until_it_breaks(records: Iterable[Raw | Broken]) -> Iterator[Raw | Broken]:
             line = record.line
             yield record
     except _ENDS as error:
+        if _is_of_the_system(error):
+            raise
         where = "from its beginning" if line is None else f"after the record of line {line}"
         found = f"not readable {where} ({type(error).__name__}: {error})"
         yield Broken("", line, found, "a whole file", whole=True)
+
+
+def _is_of_the_system(error: Exception) -> bool:
+    """A failed disk or network, not a broken file: what was not read now is there at the next try."""
+    content = (OSError, gzip.BadGzipFile)  # Arrow speaks of a broken file by an OSError without a number
+    return isinstance(error, OSError) and (type(error) not in content or error.errno is not None)
 
 
 def _unpacked(stored: IO[bytes]) -> IO[bytes]:

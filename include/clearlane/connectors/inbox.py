@@ -64,7 +64,10 @@ class Staged(NamedTuple):
 
 
 def pull_from(connector: Connector, connection: Connection, source: Source, batch: Batch) -> Pulled:
-    """Append what the source holds for the batch's interval; again in the same batch: the same counts."""
+    """Append what the source holds for the batch's interval; again in the same batch: the same counts.
+
+    While a file of the source is broken, and not dismissed, the next runs read again from the same watermark.
+    """
     staging(connection, "pulled", inbox, [name for name in Staged._fields if name != "reasons"])
     connection.exec_driver_sql("alter table pulled add reasons jsonb")
     for name, mapping in source.objects.items():
@@ -224,9 +227,15 @@ def _unkeepable(error: ValueError, mapping: ObjectMapping) -> str:
 
 def _found(connector: Connector, mapping: ObjectMapping) -> dict[str, dict[str, str]]:
     return {
-        field: unambiguous(lookup, _payloads(connector, replace(mapping, read=lookup.read, fields={})))
+        field: _all_keepable(
+            unambiguous(lookup, _payloads(connector, replace(mapping, read=lookup.read, fields={})))
+        )
         for field, lookup in mapping.lookups.items()
     }
+
+
+def _all_keepable(found: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in found.items() if value == _keepable(value)}
 
 
 def _payloads(connector: Connector, mapping: ObjectMapping) -> Iterator[dict[str, Any]]:
@@ -279,6 +288,14 @@ on conflict (batch_id, source, object) do update set
     delivered_at = clock_timestamp()
 """)
 
+# The rest of a file that broke is older than the run by the time the file is whole again.
+_BROKEN_FILES = sa.text("""
+select exists (
+    select from pulled join inbox using (source, object, record_key) join quarantine using (seq)
+    where pulled.object = 'file' and quarantine.state = 'open'
+)
+""")
+
 _ADVANCE = sa.text("""
 insert into source_state (source, object, watermark) values (:source, :name, :watermark)
 on conflict (source, object) do update set watermark = greatest(source_state.watermark, excluded.watermark)
@@ -300,7 +317,7 @@ def _delivered(connection: Connection, source: Source, batch: Batch) -> Pulled:
         counted = {"duplicate": duplicate.get(object, 0), "new": new.get(object, 0)}
         key = {"batch_id": batch.batch_id, "source": source.name, "object": object}
         connection.execute(_DELIVERY, key | counted)
-    if batch.live:
+    if batch.live and not connection.execute(_BROKEN_FILES).scalar_one():
         _advance(connection, source, batch.window_end or batch.as_of)
     return _pulled(connection, source.name, batch, unreadable)
 
