@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import pytest
 import sqlalchemy as sa
 from tests.route.conftest import banded, simple
 from tests.route.firms import MONDAY_NOON, capped, policy, rep, routing, rule, team, teams, territory, to
@@ -220,6 +221,24 @@ def test_the_suppressed_and_the_disqualified(world):
     assert world.place(student)[0] == "owned"
 
 
+def test_a_converted_lead_that_asks_again_is_routed(world):
+    of = simple()
+    lead, silent = world.leads(2)
+    world.asks(lead, MONDAY_NOON - HOUR / 2)
+    for one in (lead, silent):
+        world.known(one, at=MONDAY_NOON - HOUR / 2, converted=True)
+    world.run(of, [lead, silent])
+    world.run(of, [lead, silent], as_of=MONDAY_NOON + HOUR)
+    assert world.place(lead) == world.place(silent) == ("closed", "converted", None)
+    world.asks(lead, MONDAY_NOON + 2 * HOUR)
+    for hours in (3, 4):
+        world.run(of, [lead, silent], as_of=MONDAY_NOON + hours * HOUR, hand_raise=True)
+        assert world.place(lead)[0] == "owned"
+    assert world.place(silent) == ("closed", "converted", None)
+    assert world.count("decision") == 1
+    assert healthy(world)
+
+
 # --- coming back ----------------------------------------------------------------------------
 
 
@@ -321,27 +340,29 @@ def test_a_company_keeps_its_owner_over_runs(world):
     assert world.count("turn where kind = 'turn'") == 2
 
 
-def test_of_two_owned_leads_that_merge_the_earliest_owner_stays(world):
+def merge(world, loser, survivor, *, close=True):
+    """What identity leaves of a merge."""
+    statements = [
+        "update lead set survivor_id = :s where lead_id = :l",
+        "insert into merge (loser_id, survivor_id, rule, merged_at) values (:l, :s, 'email', now())",
+        "update place set place = 'closed', reason = 'merged', rep_id = null where lead_id = :l and :close",
+    ]
+    with world.engine.begin() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement), {"l": loser, "s": survivor, "close": close})
+
+
+@pytest.mark.parametrize("close", [True, False], ids=["closed by identity", "placed at the same time"])
+def test_of_two_owned_leads_that_merge_the_earliest_owner_stays(world, close):
     of = simple()
     older, newer = world.leads(2)
     world.run(of, [newer])
     world.run(of, [older], as_of=MONDAY_NOON + HOUR)
     owner = world.place(newer)[2]
-    with world.engine.begin() as connection:
-        connection.execute(
-            sa.text("update lead set survivor_id = :s where lead_id = :l"), {"s": older, "l": newer}
-        )
-        connection.execute(
-            sa.text("update place set place = 'closed', rep_id = null where lead_id = :l"), {"l": newer}
-        )
-        connection.execute(
-            sa.text(
-                "insert into merge (loser_id, survivor_id, rule, merged_at) values (:l, :s, 'email', now())"
-            ),
-            {"s": older, "l": newer},
-        )
+    merge(world, newer, older, close=close)
     world.run(of, [older], as_of=MONDAY_NOON + 2 * HOUR)
     assert world.place(older) == ("owned", "merged", owner)
+    assert world.place(newer) == ("closed", "merged", None)
     assert world.count("assignment where ended_at is null") == 1
     assert healthy(world)
 
@@ -365,6 +386,18 @@ def test_a_shadow_run_leaves_decisions_and_holds_what_waits(world):
     assert healthy(world)
     world.run(of, [held], as_of=MONDAY_NOON + 2 * HOUR)
     assert world.place(held)[0] == "owned"
+
+
+def test_an_older_record_from_a_backfill_takes_no_owner_away(world):
+    of = simple()
+    known, older = world.leads(2)
+    world.run(of, [known])
+    owner = world.place(known)[2]
+    merge(world, known, older)
+    world.run(of, [older], mode="shadow", as_of=MONDAY_NOON - HOUR / 2)
+    assert world.place(older) == ("owned", "merged", owner)
+    assert world.count("turn where kind = 'turn'") == 1
+    assert healthy(world)
 
 
 def test_a_shadow_run_remembers_its_own_picks(world, monkeypatch):

@@ -28,7 +28,7 @@ select l.lead_id, l.source, l.created_at, l.company_key, p.account_id, p.kind, p
        s.score_id, s.score, s.fit, s.engagement, s.negative, s.band, s.grade, s.stage, s.disqualified,
        s.hand_raise, s.as_of, o.assignment_id, o.rep_id as owner_rep, g.given,
        coalesce(pl.place, 'waiting') as place, pl.reason, d.decision_seq as decided_before, d.rule as rule_before,
-       d.band as band_before, d.disqualified as disqualified_before,
+       d.band as band_before, d.disqualified as disqualified_before, d.converted as converted_before,
        i.inquiry_id, i.arrived_at as asked_at,
        l.lead_id in (
            select lead_id from sla_clock
@@ -53,13 +53,16 @@ left join lateral (
     select bool_or(a.decision_seq is not null) as given from assignment a where a.lead_id = l.lead_id
 ) g on true
 left join lateral (
-    select x.decision_seq, x.rule, x.band, y.disqualified from decision x join score y using (score_id)
+    select x.decision_seq, x.rule, x.band, y.disqualified,
+           coalesce(z.attributes ->> 'converted' = 'true', false) as converted
+    from decision x join score y using (score_id) join lead_profile z on z.profile_id = x.profile_id
     where x.lead_id = l.lead_id and x.mode = 'live' order by x.decision_seq desc limit 1
 ) d on true
 left join lateral (
     select q.inquiry_id, q.arrived_at from inquiry q join lead m on m.lead_id = q.lead_id
     where m.survivor_id = l.lead_id and q.decision_seq is null and q.arrived_at < s.as_of
       and (v.live_from is null or q.arrived_at >= v.live_from)
+      and (pl.reason is distinct from 'converted' or q.arrived_at >= pl.since)
     order by q.arrived_at, q.inquiry_id limit 1
 ) i on true
 where not exists (select from decision x where x.batch_id = :batch and x.lead_id = l.lead_id)
@@ -71,8 +74,8 @@ _OWNED_IN_SOURCE = """keeps and source_owner is not null
 # given: null, never assigned; false, by people only; true, by a decision of ours.
 _LIVE_STEP = f"""
 update intake set step = case
-    when place = 'closed' then 'keep'
-    when converted then 'convert'
+    when place = 'closed' then case when reason = 'converted' and inquiry_id is not null then 'decide' else 'keep' end
+    when converted and converted_before is not true then 'convert'
     when assignment_id is not null then
         case when inquiry_id is not null and stopped is null then 'decide' else 'keep' end
     when given is null and place in ('waiting', 'held') and {_OWNED_IN_SOURCE} then 'own'

@@ -1,4 +1,7 @@
-"""People of whom several records turned out to be one: one open assignment, the earliest, and all promises stay."""
+"""People of whom several records turned out to be one: one open assignment, the earliest, and all promises stay.
+
+A merge is a fact about the records, so this is done in shadow too: it gives nobody anything new.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,12 @@ update place p set place = 'owned', reason = 'merged', because = 'the owner of t
     team = a.team, rep_id = a.rep_id, since = a.started_at, decision_seq = a.decision_seq, batch_id = :batch
 from assignment a where a.lead_id = p.lead_id and a.ended_at is null and p.lead_id = :survivor
 """
+# Identity closed these records, but a run that routed at the same time may have placed one since.
+_CLOSED = """
+update place set place = 'closed', reason = 'merged', because = 'merged into another record of this person',
+    team = null, rep_id = null, decision_seq = null, since = :as_of, batch_id = :batch
+where lead_id = any(cast(:losers as uuid[])) and (place, reason) <> ('closed', 'merged')
+"""
 _CLOCKS = """
 update sla_clock k set lead_id = m.survivor_id from lead m
 where m.lead_id = k.lead_id and k.lead_id = any(cast(:losers as uuid[])) and k.met_at is null and k.ended_at is null
@@ -47,6 +56,8 @@ def join_merged(connection: Connection, batch: Batch, leads: Sequence[UUID]) -> 
         everyone = [record for record, _ in records]
         _join_assignments(connection, batch, everyone)
         connection.execute(sa.text(_CLOCKS), {"losers": losers})
+        bound = {"losers": losers, "as_of": batch.as_of, "batch": batch.batch_id}
+        connection.execute(sa.text(_CLOSED), bound)
 
 
 def _join_assignments(connection: Connection, batch: Batch, records: Sequence[UUID]) -> None:
