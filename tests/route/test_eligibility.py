@@ -31,7 +31,7 @@ LEAVE = TimeOff(date(2026, 3, 1), date(2026, 3, 8), "parental leave")
         (rep("ana", sells=False), "does not sell"),
         (rep("ana", active_until=date(2026, 2, 28)), "left on 2026-02-28"),
         (rep("ana", active_from=date(2026, 4, 1)), "starts on 2026-04-01"),
-        (rep("ana", time_off=(LEAVE,)), "off until 2026-03-08: parental leave"),
+        (rep("ana", time_off=(LEAVE,)), "off until 2026-03-08"),
         (rep("ana", hours={}), "no working hours"),
     ],
 )

@@ -13,11 +13,15 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def connect(url: str) -> Engine:
-    """An engine on the ledger: psycopg 3, sessions in UTC, dead connections found before use."""
+    """An engine on the ledger: psycopg 3, sessions in UTC, dead connections found before use.
+
+    Its errors keep the values of a statement to themselves: they end in task logs.
+    """
     address = sa.make_url(url).set(drivername="postgresql+psycopg")
     return sa.create_engine(
         address,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={"options": "-c timezone=UTC -c application_name=clearlane", "connect_timeout": 10},
     )
 

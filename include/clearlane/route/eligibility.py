@@ -54,8 +54,9 @@ def presence(rep: Rep, at: datetime) -> Presence:
 
 
 def _off(calendar: Calendar, at: datetime) -> str | None:
+    """Without the reason: refusals reach traces and the CRM, and why somebody is ill concerns nobody there."""
     off = absence(calendar, at)
-    return f"off until {off.last}: {off.because}" if off else None
+    return f"off until {off.last}" if off else None
 
 
 def _not_selling(rep: Rep, today: date) -> str | None:

@@ -10,12 +10,12 @@ from typing import Any
 
 from clearlane.policy.model import Teams
 
-_PERSONAL = frozenset({"name", "email", "aliases"})
+_PERSONAL = frozenset({"name", "email", "aliases", "because"})
 """no decision depends on these"""
 
 
 def snapshot(teams: Teams) -> dict[str, Any]:
-    """The roster as JSON: what picks depend on, without names and addresses."""
+    """The roster as JSON: what picks depend on, without names, addresses and reasons of absence."""
     return {"reps": _plain(teams.reps), "teams": _plain(teams.teams)}
 
 
