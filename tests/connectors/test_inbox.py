@@ -137,7 +137,7 @@ def test_a_late_window_reads_itself_again_and_never_moves_the_watermark_back(
     run(connection, crm, "r2", "2026-02-01", "2026-03-01")
     late = run(connection, crm, "r1", "2026-01-01", "2026-02-01")
     assert late == Pulled(received=3, duplicate=3, new=0, unreadable=0)
-    assert rows(connection, "select watermark from source_state") == [(moment("2026-03-01"),)]
+    assert rows(connection, "select distinct watermark from source_state") == [(moment("2026-03-01"),)]
 
 
 def test_a_mapping_that_is_added_later_reads_from_the_beginning(
@@ -159,19 +159,37 @@ def test_a_file_that_broke_is_read_from_where_it_was_once_it_is_whole(
     (tmp_path / "leads.csv.gz").write_bytes(whole)
     run(connection, crm, "r2", "2026-03-01", "2026-04-01")
     assert sorted(filter(None, ids(connection))) == ["1", "2", "3", "4"]
-    assert rows(connection, "select watermark from source_state") == [(moment("2026-04-01"),)]
 
 
-def test_a_broken_file_that_a_person_dismissed_holds_nothing_up(
+def test_a_broken_file_holds_its_own_watermark_until_a_person_dismisses_it(
     connection: sa.Connection, tmp_path: Path
 ) -> None:
-    (tmp_path / "leads.csv.gz").write_bytes(gzip.compress(LEADS.encode())[:20])
-    crm = source(tmp_path, mapping("leads.csv.gz", **CREATED))
+    (tmp_path / "broken.csv.gz").write_bytes(gzip.compress(LEADS.encode())[:20])
+    (tmp_path / "whole.csv").write_text(LEADS)
+    crm = source(tmp_path, mapping("*.csv*", **CREATED))
+    of_files = (
+        "select split_part(object, ': ', 2), watermark from source_state where object like '%: %' order by 1"
+    )
     run(connection, crm, "r1", "2026-01-01", "2026-03-01")
-    assert rows(connection, "select watermark from source_state") == []
+    assert rows(connection, of_files) == [("whole.csv", moment("2026-03-01"))]
     connection.execute(sa.text("update quarantine set state = 'dismissed'"))
     run(connection, crm, "r2", "2026-03-01", "2026-04-01")
-    assert rows(connection, "select watermark from source_state") == [(moment("2026-04-01"),)]
+    assert rows(connection, of_files) == [
+        ("broken.csv.gz", moment("2026-04-01")),
+        ("whole.csv", moment("2026-04-01")),
+    ]
+
+
+def test_a_file_that_comes_later_than_its_records_is_read_from_the_beginning(
+    connection: sa.Connection, tmp_path: Path
+) -> None:
+    crm = source(tmp_path, mapping("leads-*.csv", **CREATED))
+    (tmp_path / "leads-1.csv").write_text("id,created_at\n1,2026-01-05\n")
+    run(connection, crm, "r1", "2026-01-01", "2026-02-01")
+    (tmp_path / "leads-2.csv").write_text("id,created_at\n2,2026-01-06\n3,2026-01-25\n")
+    run(connection, crm, "r0", "2026-01-01", "2026-01-20")  # an earlier window, cleared late, sees it first
+    run(connection, crm, "r2", "2026-02-01", "2026-03-01")
+    assert ids(connection) == ["1", "2", "3"]
 
 
 def test_a_record_written_late_is_found_by_looking_back() -> None:

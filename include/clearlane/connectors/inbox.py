@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -47,6 +47,20 @@ class Pulled:
     unreadable: int
 
 
+@dataclass(frozen=True)
+class _Progress:
+    """How far live runs had read each place of the source, and the places that this run reads."""
+
+    batch: Batch
+    watermarks: Mapping[str, datetime]
+    read: set[str]
+
+    def interval(self, place: str, lookback: timedelta) -> Interval:
+        """What this run reads of the place."""
+        self.read.add(place)
+        return interval_of(self.batch, self.watermarks.get(place), lookback)
+
+
 class Staged(NamedTuple):
     """A row on its way to the inbox; `reasons` (JSON) put it into quarantine."""
 
@@ -66,15 +80,17 @@ class Staged(NamedTuple):
 def pull_from(connector: Connector, connection: Connection, source: Source, batch: Batch) -> Pulled:
     """Append what the source holds for the batch's interval; again in the same batch: the same counts.
 
-    While a file of the source is broken, and not dismissed, the next runs read again from the same watermark.
+    A file has a watermark of its own: one that comes later than its records is read from the beginning. While
+    it is broken, and not dismissed, the next runs read it again from where they were.
     """
     staging(connection, "pulled", inbox, [name for name in Staged._fields if name != "reasons"])
     connection.exec_driver_sql("alter table pulled add reasons jsonb")
+    progress = _Progress(batch, _watermarks(connection, source.name), set())
     for name, mapping in source.objects.items():
-        interval = interval_of(batch, _watermark(connection, source.name, name), mapping.lookback)
-        rows = _rows(connector, source.name, mapping, interval)
-        copy_rows(connection, "pulled", Staged._fields, rows)
-    return _delivered(connection, source, batch)
+        copy_rows(
+            connection, "pulled", Staged._fields, _rows(connector, source.name, name, mapping, progress)
+        )
+    return _delivered(connection, source, progress)
 
 
 def interval_of(batch: Batch, watermark: datetime | None, lookback: timedelta) -> Interval:
@@ -107,9 +123,17 @@ def canonical(payload: Any) -> str:
 # --- records --------------------------------------------------------------------------------------
 
 
-def _rows(connector: Connector, source: str, mapping: ObjectMapping, interval: Interval) -> Iterator[Staged]:
+def _place(name: str, file: str) -> str:
+    return f"{name}: {file}"
+
+
+def _rows(
+    connector: Connector, source: str, name: str, mapping: ObjectMapping, progress: _Progress
+) -> Iterator[Staged]:
     mapper = Mapper(mapping, _found(connector, mapping))
-    for file, chunks in _by_file(connector.read(mapping, interval)):
+    whole = progress.interval(name, mapping.lookback)
+    for file, chunks in _by_file(connector.read(mapping, whole)):
+        interval = progress.interval(_place(name, file), mapping.lookback) if file else whole
         seen: Counter[str] = Counter()
         for chunk in chunks:
             for raw in chunk.records:
@@ -245,8 +269,8 @@ def _payloads(connector: Connector, mapping: ObjectMapping) -> Iterator[dict[str
 
 # --- into the ledger ------------------------------------------------------------------------------
 
-# Kept by the name of the mapping: one that is added later reads from the beginning.
-_WATERMARK = sa.text("select watermark from source_state where source = :source and object = :name")
+# Kept by the name of the mapping, and of each file: what is added later is read from the beginning.
+_WATERMARKS = sa.text("select object, watermark from source_state where source = :source")
 
 # The lock makes two pulls of one source append one after the other: no deadlock over equal keys.
 _LOCK = sa.text("select pg_advisory_xact_lock(hashtextextended('clearlane.pull:' || :source, 0))")
@@ -290,10 +314,9 @@ on conflict (batch_id, source, object) do update set
 
 # The rest of a file that broke is older than the run by the time the file is whole again.
 _BROKEN_FILES = sa.text("""
-select exists (
-    select from pulled join inbox using (source, object, record_key) join quarantine using (seq)
-    where pulled.object = 'file' and quarantine.state = 'open'
-)
+select distinct pulled.file
+from pulled join inbox using (source, object, record_key) join quarantine using (seq)
+where pulled.object = 'file' and quarantine.state = 'open'
 """)
 
 _ADVANCE = sa.text("""
@@ -302,11 +325,12 @@ on conflict (source, object) do update set watermark = greatest(source_state.wat
 """)
 
 
-def _watermark(connection: Connection, source: str, name: str) -> datetime | None:
-    return connection.execute(_WATERMARK, {"source": source, "name": name}).scalar()
+def _watermarks(connection: Connection, source: str) -> dict[str, datetime]:
+    return {row.object: row.watermark for row in connection.execute(_WATERMARKS, {"source": source})}
 
 
-def _delivered(connection: Connection, source: Source, batch: Batch) -> Pulled:
+def _delivered(connection: Connection, source: Source, progress: _Progress) -> Pulled:
+    batch = progress.batch
     connection.exec_driver_sql("analyze pulled")
     connection.execute(_LOCK, {"source": source.name})
     new = _counts(connection, _APPEND, batch)
@@ -317,13 +341,16 @@ def _delivered(connection: Connection, source: Source, batch: Batch) -> Pulled:
         counted = {"duplicate": duplicate.get(object, 0), "new": new.get(object, 0)}
         key = {"batch_id": batch.batch_id, "source": source.name, "object": object}
         connection.execute(_DELIVERY, key | counted)
-    if batch.live and not connection.execute(_BROKEN_FILES).scalar_one():
-        _advance(connection, source, batch.window_end or batch.as_of)
+    if batch.live:
+        _advance(connection, source, progress)
     return _pulled(connection, source.name, batch, unreadable)
 
 
-def _advance(connection: Connection, source: Source, end: datetime) -> None:
-    rows = [{"source": source.name, "name": name, "watermark": end} for name in source.objects]
+def _advance(connection: Connection, source: Source, progress: _Progress) -> None:
+    broken = connection.execute(_BROKEN_FILES).scalars().all()
+    held = {_place(name, file) for name in source.objects for file in broken}
+    end = progress.batch.window_end or progress.batch.as_of
+    rows = [{"source": source.name, "name": n, "watermark": end} for n in sorted(progress.read - held)]
     if rows:
         connection.execute(_ADVANCE, rows)
 
