@@ -179,7 +179,7 @@ def _print_findings(findings: Any) -> None:
     table = Table(box=None, show_header=False)
     for finding in findings:
         mark = f"[red]{finding.count} broken[/red]" if finding.count else "[green]kept[/green]"
-        table.add_row(mark, finding.check.promise, ", ".join(finding.offenders))
+        table.add_row(mark, Text(finding.check.promise), Text(", ".join(finding.offenders)))
     out.print(table)
 
 
@@ -243,7 +243,8 @@ def quarantine_list(as_json: Json = False) -> None:
         return
     table = Table("record", "from", "since", "why", box=None)
     for entry in entries:
-        table.add_row(str(entry.seq), entry.origin, f"{entry.since:%Y-%m-%d %H:%M}", entry.why)
+        cells = (str(entry.seq), entry.origin, f"{entry.since:%Y-%m-%d %H:%M}", entry.why)
+        table.add_row(*map(Text, cells))
     out.print(table)
 
 
@@ -252,7 +253,7 @@ def quarantine_show(record: int) -> None:
     """One record, whole."""
     from clearlane.quality import quarantine
 
-    with _ledger() as connection:
+    with _possible(), _ledger() as connection:
         typer.echo(
             json.dumps(quarantine.as_json(quarantine.shown(connection, record)), ensure_ascii=False, indent=1)
         )
@@ -264,7 +265,7 @@ def quarantine_replay(records: list[int], by: By, because: Because) -> None:
     from clearlane import policy
     from clearlane.quality import quarantine
 
-    with _ledger() as connection:
+    with _possible(), _ledger() as connection:
         sources = policy.stored(connection, policy.in_force(connection, _now())).sources
         count = quarantine.replay(connection, records, by=by, because=because, sources=sources)
     out.print(f"{count} records wait for the next run")
@@ -275,7 +276,7 @@ def quarantine_dismiss(records: list[int], by: By, because: Because) -> None:
     """Close the records: nobody will use them. They are kept."""
     from clearlane.quality import quarantine
 
-    with _ledger() as connection:
+    with _possible(), _ledger() as connection:
         out.print(f"{quarantine.dismiss(connection, records, by=by, because=because)} records dismissed")
 
 
@@ -325,6 +326,17 @@ def _readable() -> Iterator[None]:
         _stop("\n".join(map(str, errors.errors)))
     except (Unreadable, FileNotFoundError) as unreadable:
         _stop(str(unreadable))
+
+
+@contextmanager
+def _possible() -> Iterator[None]:
+    """Records that are not there, or not open any more, end with their own sentence and exit code 1."""
+    from clearlane.quality.quarantine import NotPossible
+
+    try:
+        yield
+    except (LookupError, NotPossible) as problem:
+        _stop(str(problem), code=1)
 
 
 def _stop(sentence: str, code: int = 2) -> NoReturn:

@@ -19,6 +19,10 @@ from clearlane.score import RuleStory
 from clearlane.score import explain as explain_score
 
 
+_MEMBERS = "select lead_id from lead where survivor_id = :id"
+"""all records of the person: what happened to one before it was merged belongs to the story"""
+
+
 class Unknown(LookupError):
     """No lead goes by that name; the text says what may be given."""
 
@@ -213,7 +217,7 @@ def _seen(rule: RuleStory) -> str:
 
 
 def _routed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
-    rows = _rows(connection, "select * from decision where lead_id = :id order by decision_seq", lead_id)
+    rows = _rows(connection, f"select * from decision where lead_id in ({_MEMBERS}) order by decision_seq", lead_id)
     return tuple(line for row in rows for line in _decision_lines(connection, row))
 
 
@@ -224,7 +228,7 @@ def _decision_lines(connection: Connection, row: RowMapping) -> Iterator[Line]:
 
 
 def _pushed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
-    rows = _rows(connection, "select * from outbox where lead_id = :id order by outbox_id", lead_id)
+    rows = _rows(connection, f"select * from outbox where lead_id in ({_MEMBERS}) order by outbox_id", lead_id)
     return tuple(
         Line(
             row["state"],
