@@ -2,8 +2,8 @@
 
 **When**: every 5 minutes, and whenever a run has put something into the outbox.
 **Reads → writes**: the outbox → the systems that `sources.yaml` says may be written to.
-**Triage**: a write that failed stays owed and is tried again with backoff, eight times in all; then it is dead and waits
-for a person. `clearlane report` counts the dead, `clearlane explain LEAD` tells what the source said.
+**Triage**: a write that failed stays owed and is tried again with backoff, eight times in all; then it is dead
+and waits for a person. `clearlane report` counts the dead, `clearlane explain LEAD` tells what the source said.
 """
 
 from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable, dag

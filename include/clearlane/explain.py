@@ -18,7 +18,6 @@ from clearlane.route import trace
 from clearlane.score import RuleStory
 from clearlane.score import explain as explain_score
 
-
 _MEMBERS = "select lead_id from lead where survivor_id = :id"
 """all records of the person: what happened to one before it was merged belongs to the story"""
 
@@ -205,7 +204,10 @@ def _score_lines(connection: Connection, row: RowMapping) -> Sequence[Line]:
         + (f"; disqualified by {row['disqualified']}" if row["disqualified"] else ""),
     )
     rules = explain_score(connection, scoring, row["lead_id"], row["as_of"])
-    return (total, *(Line(f"{rule.points:+.2f}", f"{rule.id}: {rule.because}{_seen(rule)}") for rule in rules))
+    return (
+        total,
+        *(Line(f"{rule.points:+.2f}", f"{rule.id}: {rule.because}{_seen(rule)}") for rule in rules),
+    )
 
 
 def _seen(rule: RuleStory) -> str:
@@ -217,7 +219,9 @@ def _seen(rule: RuleStory) -> str:
 
 
 def _routed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
-    rows = _rows(connection, f"select * from decision where lead_id in ({_MEMBERS}) order by decision_seq", lead_id)
+    rows = _rows(
+        connection, f"select * from decision where lead_id in ({_MEMBERS}) order by decision_seq", lead_id
+    )
     return tuple(line for row in rows for line in _decision_lines(connection, row))
 
 
@@ -228,7 +232,9 @@ def _decision_lines(connection: Connection, row: RowMapping) -> Iterator[Line]:
 
 
 def _pushed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
-    rows = _rows(connection, f"select * from outbox where lead_id in ({_MEMBERS}) order by outbox_id", lead_id)
+    rows = _rows(
+        connection, f"select * from outbox where lead_id in ({_MEMBERS}) order by outbox_id", lead_id
+    )
     return tuple(
         Line(
             row["state"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -170,6 +171,28 @@ def test_a_write_that_never_succeeds_is_dead_in_the_end(desk, answering):
         assert desk.outbox()[0]["state"] == "owed"
         drain(desk, NOON + timedelta(hours=2 * hour))
     assert [(row["state"], row["error"]) for row in desk.outbox()] == [("dead", "crm: connection refused")]
+
+
+def test_a_source_that_cannot_be_opened_does_not_hold_up_the_others(desk, monkeypatch):
+    sources = desk.policy.sources.sources
+    shop = replace(sources["crm"], name="shop")
+    both = replace(desk.policy, sources=replace(desk.policy.sources, sources={"shop": shop, **sources}))
+    batch = desk.batch("one")
+    for source in ("shop", "crm"):
+        desk.decide(batch, source, "7", "ada")
+    with desk.engine.begin() as connection:
+        push.owe(connection, both, batch)
+    crm = Crm(["sent"])
+
+    def opened(source: Any, secrets: Any) -> Crm:
+        if source.name == "shop":
+            raise SourceFailed("shop: its address cannot be opened")
+        return crm
+
+    monkeypatch.setattr(connectors, "CONNECTORS", {"files": opened})
+    with pytest.raises(SourceFailed, match="shop"):
+        push.drain(desk.engine, both.sources, NOON, no_secrets, dry_run=False, limit=10)
+    assert {row["source"]: row["state"] for row in desk.outbox()} == {"shop": "owed", "crm": "sent"}
 
 
 def test_a_crash_after_the_write_repeats_it_under_the_same_key(desk, answering):

@@ -131,11 +131,20 @@ _FAILED: Final = (
 def drain(
     engine: Engine, sources: Sources, at: datetime, secrets: Secrets, *, dry_run: bool, limit: int
 ) -> dict[str, int]:
-    """Send at most `limit` owed writes per source, as of `at` (UTC); a dry run sends none and counts them."""
+    """Send at most `limit` owed writes per source, as of `at` (UTC); a dry run sends none and counts them.
+
+    What goes wrong with one source is raised when the others have had their turn.
+    """
     counts = Drained()
+    wrong: list[Exception] = []
     for source in sources.sources.values():
         if source.push and not dry_run:
-            counts = _added(counts, _drain_source(engine, source, at, secrets, limit))
+            try:
+                counts = _added(counts, _drain_source(engine, source, at, secrets, limit))
+            except Exception as error:
+                wrong.append(error)
+    if wrong:
+        raise wrong[0]
     with engine.connect() as connection:
         left = connection.execute(sa.text("select count(*) from outbox where state = 'owed'")).scalar_one()
     return {**asdict(counts), "left": left}
