@@ -125,6 +125,20 @@ def test_the_end_belongs_to_the_next_run(connection: sa.Connection, crm: Source)
     assert ids(connection)[-1] == "3"
 
 
+def test_without_a_cursor_records_later_than_the_run_are_left_to_a_later_one(
+    connection: sa.Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "leads.csv").write_text(LEADS + "5,Eve,2999-01-01\n")
+    crm = source(tmp_path, mapping("leads.csv"))
+    backfill = batch(connection, "r", "2026-01-01", "2026-02-01", "shadow")
+    pull(connection, crm, backfill, no_secret)
+    claimed = rows(
+        connection, "select external_id, batch_id from inbox where batch_id is not null order by seq"
+    )
+    assert claimed == [(number, backfill.batch_id) for number in ("1", "2", "4", "5")]  # no lead is of 2999
+    assert pull(connection, crm, backfill, no_secret) == Pulled(5, 0, 5, 0)
+
+
 def test_a_shadow_run_reads_its_window_and_moves_no_watermark(connection: sa.Connection, crm: Source) -> None:
     run(connection, crm, "r1", "2026-01-10", "2026-02-01", mode="shadow")
     assert ids(connection) == ["2", "4"]
