@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 import sqlalchemy as sa
 
@@ -104,6 +106,9 @@ def test_the_same_batch_again_changes_nothing(river):
         ({"email": "info@acme.com"}, {"email": "info@acme.com"}, None),
         ({"phone": "+14155552671", "name": "Ada Bell"}, {"phone": "+14155552671", "name": "Bob"}, None),
         ({"phone": "+14155552671"}, {"phone": "+14155552671"}, None),
+        ({"phone": "+14155552671", "name": "N/A"}, {"phone": "+14155552671", "name": "n/a"}, None),
+        ({"phone": "+14155552671", "last_name": "[not provided]"}, {"phone": "+14155552671",
+          "last_name": "[not provided]"}, None),
     ],
 )  # fmt: skip
 def test_equal_keys_are_one_person(river, first, second, rule):
@@ -337,6 +342,20 @@ def test_the_newest_owner_is_kept(river):
         ("reps", "crm", {"id": "u", "name": "Eva", "active": False, "updated_at": "2026-01-01T00:00:00Z"})
     )
     assert river.all("select name, active from owner") == [("Eve", True)]
+
+
+def test_a_reference_too_long_to_be_an_id_is_none(river):
+    endless = "".join(hashlib.sha256(bytes([number])).hexdigest() for number in range(200))
+    references = {"lead_id": endless, "contact_id": endless, "account_id": endless}
+    river.run(
+        lead("1", "ada@acme.com"),
+        activity(email="ada@acme.com", **references),
+        contact("c", "ada@acme.com", account_id=endless),
+        ("opportunities", "crm", {"id": "o", "stage": "open", **references}),
+        ("outcomes", "crm", {"lead_id": endless, "kind": "won", "occurred_at": "2026-02-01T00:00:00Z"}),
+    )
+    assert river.all("select external_id from activity join lead using (lead_id)") == [("1",)]
+    assert river.all("select distinct state from inbox") == [("consumed",)]
 
 
 def test_a_record_without_id_and_times_is_still_a_lead(river):

@@ -52,6 +52,11 @@ _NO_COMPANY: Final = _each(
     "not applicable",
     ", ",
 )
+_NO_PERSON: Final = _each(
+    "na, n a, none, null, nil, unknown, unknown unknown, unbekannt, inconnu, desconocido, tbd, test, test test, xxx, "
+    "not provided, not available, not applicable, anonymous, name, first name last name, no name, lead, customer",
+    ", ",
+)
 _HOST: Final = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _USER: Final = re.compile(r"^[^/?#]*@")
 _PROFILES: Final = _each(
@@ -83,7 +88,7 @@ def domains(values: Iterable[str]) -> dict[str, str]:
 
 
 def people(values: Iterable[str]) -> dict[str, str]:
-    """Name of a person → folded: no case, accents, punctuation; `Doe, Jane` is `jane doe`."""
+    """Name of a person → folded: no case, accents, punctuation; `Doe, Jane` is `jane doe`, `N/A` is none."""
     return _found(_person, values)
 
 
@@ -109,7 +114,8 @@ def _words(text: str) -> list[str]:
 def _person(name: str) -> str:
     last, comma, first = folded(name).partition(",")
     inverted = comma and "," not in first
-    return " ".join(_words(_APOSTROPHE.sub("", f"{first} {last}" if inverted else folded(name))))
+    words = " ".join(_words(_APOSTROPHE.sub("", f"{first} {last}" if inverted else folded(name))))
+    return "" if words in _NO_PERSON else words
 
 
 def _company(name: str) -> str:

@@ -15,6 +15,8 @@ from sqlalchemy import Connection
 ALWAYS: Final = "timestamptz '1970-01-01 00:00:00+00'"
 """valid_from of a record that carries no time: known since ever"""
 
+LONGEST_ID: Final = 500  # characters, as of the records' own
+
 
 def moment(field: str) -> str:
     """A time of `i.record` as timestamptz; null where it is none (and never a word such as `today`)."""
@@ -34,6 +36,11 @@ def number(field: str) -> str:
 
 def _text(field: str) -> str:
     return f"nullif(btrim(i.record ->> '{field}'), '')"
+
+
+def _reference(field: str) -> str:
+    """The id of another record; what is too long to be one would not fit into an index."""
+    return f"case when length({_text(field)}) <= {LONGEST_ID} then {_text(field)} end"
 
 
 _VALID_FROM: Final = f"coalesce({moment('updated_at')}, {moment('created_at')}, {ALWAYS})"
@@ -100,7 +107,7 @@ _CONTACTS: Final = f"""
 insert into contact_revision (contact_id, source, external_id, valid_from, content_hash, email, phone,
                               account_external_id, owner_external_id, attributes, seq)
 select a.contact_id, i.source, a.external_id, {_VALID_FROM}, {_HASH}, a.email, a.phone,
-       {_text("account_id")}, {_text("owner")}, {_rest("id", "email", "phone", "account_id", "owner")}, a.seq
+       {_reference("account_id")}, {_text("owner")}, {_rest("id", "email", "phone", "account_id", "owner")}, a.seq
 from arrived_contact a join inbox i using (seq)
 on conflict (contact_id, valid_from, content_hash) do nothing
 """
@@ -119,8 +126,8 @@ insert into opportunity_revision (opportunity_id, source, external_id, valid_fro
                                   lead_external_id, contact_external_id, account_external_id,
                                   owner_external_id, stage, amount, closed_at, attributes, seq)
 select a.opportunity_id, i.source, a.external_id, {_VALID_FROM}, {_HASH},
-       {_text("lead_id")}, {_text("contact_id")}, {_text("account_id")}, {_text("owner")}, {_text("stage")},
-       {number("amount")}, {moment("closed_at")},
+       {_reference("lead_id")}, {_reference("contact_id")}, {_reference("account_id")}, {_text("owner")},
+       {_text("stage")}, {number("amount")}, {moment("closed_at")},
        {_rest("id", "lead_id", "contact_id", "account_id", "owner", "stage", "amount", "closed_at")}, a.seq
 from arrived_opportunity a join inbox i using (seq)
 on conflict (opportunity_id, valid_from, content_hash) do nothing
@@ -143,7 +150,7 @@ def _replaced(*columns: str) -> str:
 _ACTIVITIES: Final = f"""
 insert into activity (activity_id, source, lead_external_id, contact_external_id, email, type, occurred_at,
                       attributes, seq)
-select distinct on (1) a.activity_id, i.source, {_text("lead_id")}, {_text("contact_id")}, a.email,
+select distinct on (1) a.activity_id, i.source, {_reference("lead_id")}, {_reference("contact_id")}, a.email,
        coalesce({_text("type")}, 'unknown'), {_HAPPENED},
        {_rest("id", "lead_id", "contact_id", "email", "type", "occurred_at")}, a.seq
 from arrived_activity a join inbox i using (seq)
@@ -156,7 +163,7 @@ where {_newer("activity")}
 
 _OUTCOMES: Final = f"""
 insert into outcome (outcome_id, source, lead_external_id, kind, occurred_at, reason, rep_id, amount, seq)
-select distinct on (1) a.outcome_id, i.source, {_text("lead_id")}, coalesce({_text("kind")}, 'unknown'),
+select distinct on (1) a.outcome_id, i.source, {_reference("lead_id")}, coalesce({_text("kind")}, 'unknown'),
        {_HAPPENED}, {_text("reason")}, {_text("rep")}, {number("amount")}, a.seq
 from arrived_outcome a join inbox i using (seq)
 {_NEWEST}
