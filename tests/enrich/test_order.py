@@ -73,9 +73,9 @@ RECORDS = st.one_of(
 
 
 @st.composite
-def deliveries(draw):
+def deliveries(draw, most=8):
     """The same records in two orders, each cut into batches."""
-    known = draw(st.lists(RECORDS, min_size=2, max_size=8))
+    known = draw(st.lists(RECORDS, min_size=2, max_size=most))
     return known, _cut(draw, draw(st.permutations(known))), _cut(draw, draw(st.permutations(known)))
 
 
@@ -107,13 +107,24 @@ def river(river):
     return river
 
 
-@given(case=deliveries())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_order_and_batches_do_not_matter(river, case):
+def order_does_not_matter(river, case):
     known, first, second = case
     expected = delivered(river, [known])
     assert delivered(river, first) == expected
     assert delivered(river, second) == expected
+
+
+@given(case=deliveries())
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_order_and_batches_do_not_matter(river, case):
+    order_does_not_matter(river, case)
+
+
+@pytest.mark.full
+@given(case=deliveries(14))
+@settings(max_examples=400, derandomize=False, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_order_and_batches_do_not_matter_at_length(river, case):
+    order_does_not_matter(river, case)
 
 
 @given(case=deliveries())
