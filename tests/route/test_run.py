@@ -239,6 +239,23 @@ def test_a_converted_lead_that_asks_again_is_routed(world):
     assert healthy(world)
 
 
+def test_nobody_is_kept_waiting_for_a_lead_that_may_not_be_contacted_any_more(world):
+    of = simple(existing_owner="keep")
+    ours = world.lead("ours")
+    theirs = world.lead("theirs", owner="ben")
+    world.run(of, [ours, theirs])
+    assert world.count("sla_clock where ended_at is null") > 0
+    for lead in (ours, theirs):
+        world.known(lead, at=MONDAY_NOON, do_not_contact=True, owner="ben" if lead == theirs else None)
+    world.run(of, [ours, theirs], as_of=MONDAY_NOON + HOUR)
+    assert world.place(ours)[:2] == ("disqualified", "do_not_contact")
+    assert world.place(theirs) == ("owned", "owned_in_source", "ben")
+    assert world.count("sla_clock where ended_at is null") == 0
+    world.run(of, [ours, theirs], as_of=MONDAY_NOON + 2 * HOUR)
+    assert world.count("decision") == 2
+    assert healthy(world)
+
+
 # --- coming back ----------------------------------------------------------------------------
 
 

@@ -111,6 +111,10 @@ CHECKS = (
           and (select count(*) from turn t
                where t.decision_seq = d.decision_seq and t.kind = 'turn' and t.rep_id = d.rep_id) <> 1
         union all
+        select d.decision_seq::text from decision d
+        where d.mode = 'live' and d.rep_id is not null and not exists (
+            select from assignment a where (a.lead_id, a.rep_id) = (d.lead_id, d.rep_id))
+        union all
         select a.assignment_id::text from assignment a
         where a.by = 'clearlane' and a.decision_seq is null
         """,
