@@ -22,6 +22,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 from clearlane.ledger import server
@@ -79,7 +80,7 @@ def up(
     """Start the demo, run the river for a week of leads, show what came of it."""
     with _plain_errors():
         state = State.load()
-        if state is None or processes.alive(LOGS) < set(COMPONENTS):
+        if state is None or not _runs():
             state = _begin(state, port, schedule)
         if not state.done:
             run_intervals(_airflow(state), state.end)
@@ -119,6 +120,10 @@ def status() -> None:
     if state is None or database is None or alive < set(COMPONENTS):
         raise typer.Exit(1)
     _say_where(state)
+
+
+def _runs() -> bool:
+    return server.running(HOME / "postgres") is not None and processes.alive(LOGS) >= set(COMPONENTS)
 
 
 def run_intervals(airflow: Airflow, end: datetime) -> None:
@@ -293,7 +298,7 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except (Stopped, server.ServerFailed) as problem:
-        console.print(f"[red]✗[/] {problem}", soft_wrap=True, markup=True)
+        console.print(f"[red]✗[/] {escape(str(problem))}", soft_wrap=True)
         raise typer.Exit(1) from None
 
 

@@ -77,7 +77,8 @@ update intake set step = case
     when place = 'closed' then case when reason = 'converted' and inquiry_id is not null then 'decide' else 'keep' end
     when converted and converted_before is not true then 'convert'
     when assignment_id is not null then
-        case when inquiry_id is not null and stopped is null or stopped is not null and given then 'decide' else 'keep' end
+        case when (stopped is null and inquiry_id is not null) or (stopped is not null and given) then 'decide'
+        else 'keep' end
     when given is null and place in ('waiting', 'held') and {_OWNED_IN_SOURCE} then 'own'
     when before_live and inquiry_id is null and decided_before is null and given is null then
         case when stopped is not null or disqualified is not null then 'disqualify' else 'hold' end
