@@ -123,6 +123,19 @@ def test_a_contact_and_its_deals_are_known_from_their_moment_on(river):
     ]
 
 
+@pytest.mark.parametrize(
+    ("type", "customer"),
+    [("customer", True), ("Former Customer", False), ("former", False), ("prospect", True), (None, True)],
+)
+def test_who_bought_once_is_a_customer_until_the_account_is_a_former_one(river, type, customer):
+    river.run(
+        lead("1", email="ada@acme.com"),
+        account("a", website="acme.com", **({"type": type} if type else {})),
+        opportunity("o", account_id="a", stage="won"),
+    )
+    assert river.profile("1")["is_customer"] is customer
+
+
 @pytest.mark.parametrize("link", [{"lead_id": "1"}, {"account_id": "a"}])
 def test_deals_are_found_by_lead_and_by_account(river, link):
     river.run(

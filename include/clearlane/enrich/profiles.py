@@ -147,8 +147,9 @@ select s.person_id, s.at, jsonb_strip_nulls(jsonb_build_object(
            'contact_owner', c.owner_external_id,
            'has_open_opportunity', coalesce(d.open, false),
            'opportunity_owner', d.owner,
-           'is_customer', coalesce(d.won, false)
-               or coalesce(lower(a.attributes ->> 'type') ~ '^(customer|client|kunde|cliente)', false),
+           'is_customer', coalesce(lower(a.attributes ->> 'type') !~ '^(former|ex|churned|lost)\\M', true)
+               and (coalesce(d.won, false)
+                    or coalesce(lower(a.attributes ->> 'type') ~ '^(customer|client|kunde|cliente)', false)),
            'account_name', a.name,
            'account_type', a.attributes ->> 'type',
            'account_owner', a.owner_external_id,
