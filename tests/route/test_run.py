@@ -405,6 +405,15 @@ def test_a_shadow_run_leaves_decisions_and_holds_what_waits(world):
     assert world.place(held)[0] == "owned"
 
 
+def test_a_shadow_run_leaves_what_waits_for_a_live_run(world):
+    """A lead that a live run brought in, and that died before routing, is found again by its place alone."""
+    died, lead = world.batch(), world.leads(1)[0]
+    with world.engine.begin() as connection:
+        connection.execute(sa.text("update place set batch_id = :batch"), {"batch": died.batch_id})
+    world.run(simple(), [lead], mode="shadow")
+    assert world.place(lead)[0] == "waiting"
+
+
 def test_an_older_record_from_a_backfill_takes_no_owner_away(world):
     of = simple()
     known, older = world.leads(2)

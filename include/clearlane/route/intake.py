@@ -200,10 +200,12 @@ _SETTLED = {
     ),
     "hold": "'held', 'before_live_from', 'created before the source went live: scored, not routed', null",
 }
+# What a live run brought in waits for that run, or for the one that sweeps up after it.
 _HELD = """
 update place set place = 'held', reason = 'backfill', since = :as_of, batch_id = :batch,
     because = 'known from a backfill only; a live run releases it'
 where lead_id in (select lead_id from intake) and place = 'waiting'
+  and not exists (select from batch b where b.batch_id = place.batch_id and b.mode = 'live')
 """
 
 
