@@ -41,8 +41,9 @@ PROFILES: Mapping[str, str] = {
     " kind_rule, account_id from lead_profile order by lead_id, valid_from, profile_id desc",
 }
 SCORES: Mapping[str, str] = {
-    "score": "select lead_id, as_of, policy_hash, model, score, total, fit, engagement, negative, band, grade,"
-    " stage, disqualified, hand_raise, contributions from score",
+    "score": "select distinct on (lead_id, as_of, policy_hash) lead_id, as_of, policy_hash, model, score, total,"
+    " fit, engagement, negative, band, grade, stage, disqualified, hand_raise, contributions"
+    " from score order by lead_id, as_of, policy_hash, score_id desc",
     "stage_entry": "select lead_id, stage, cycle, entered_at, because from stage_entry",
 }
 ROUTING: Mapping[str, str] = {

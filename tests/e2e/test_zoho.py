@@ -56,11 +56,11 @@ from (select attributes from lead_revision union all select attributes from lead
 cross join lateral jsonb_each_text(attributes) as known(name, value)
 """
 _SCORES = """
-select l.external_id, s.as_of, s.score, s.total, s.fit, s.engagement, s.negative, s.contributions
-from score s join lead l using (lead_id)
+select distinct on (s.lead_id, s.as_of) l.external_id, s.as_of, s.score, s.total, s.fit, s.engagement, s.negative, s.contributions
+from score s join lead l using (lead_id) order by s.lead_id, s.as_of, s.score_id desc
 """
 _TOTALS = """
-select lead_id, score, total, fit, engagement, negative, grade, disqualified, hand_raise, contributions from score
+select distinct on (lead_id) lead_id, score, total, fit, engagement, negative, grade, disqualified, hand_raise, contributions from score
 """
 
 
@@ -128,7 +128,7 @@ def rescore(river: River, months: Sequence[Window]) -> None:
 
 def totals(months: Sequence[Window]) -> Mapping[str, str]:
     """What a snapshot shows of the scores as of the end: without band and stage, which remember the way there."""
-    return {"score": f"{_TOTALS} where as_of = '{months[-1][1].isoformat()}'"}
+    return {"score": f"{_TOTALS} where as_of = '{months[-1][1].isoformat()}' order by lead_id, score_id desc"}
 
 
 def rows(river: River, query: str, **bound: object) -> Sequence[sa.Row[Any]]:

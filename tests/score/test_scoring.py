@@ -107,7 +107,7 @@ def test_a_late_activity_corrects_the_score_of_its_moment(ledger: Connection) ->
     scored_at(ledger, NOW, ada)
     rows.activity(ledger, ada, "visit", ago(days=7), minutes=1)
     assert scored_at(ledger, NOW).written == 1
-    assert table(ledger, "select score from score") == [(5,)]
+    assert table(ledger, "select score from score order by score_id") == [(1,), (5,)]
 
 
 def test_each_policy_has_its_own_score_of_a_moment(ledger: Connection) -> None:

@@ -456,8 +456,8 @@ score = Table(
     _text("disqualified", nullable=True, comment="the disqualifier that fired"),
     Column("hand_raise", sa.Boolean, nullable=False, server_default=sa.false()),
     _json("contributions", comment="rule -> points, fired rules only"),
-    sa.UniqueConstraint("lead_id", "as_of", "policy_hash"),
-    comment="What a lead scored as of a moment under a policy.",
+    Index("score_lead_ix", "lead_id", "as_of", "policy_hash", "score_id"),
+    comment="What a lead scored as of a moment under a policy. The newest score_id of a moment counts.",
 )
 
 stage_entry = Table(
@@ -600,9 +600,7 @@ sla_clock = Table(
     sa.UniqueConstraint("decision_seq", "kind", name="sla_clock_decision_kind_key"),
     Index("sla_clock_open_ix", "due_at", postgresql_where=text("met_at is null and ended_at is null")),
     Index("sla_clock_lead_ix", "lead_id"),
-    Index(
-        "sla_clock_open_lead_ix", "lead_id", postgresql_where=text("met_at is null and ended_at is null")
-    ),
+    Index("sla_clock_open_lead_ix", "lead_id", postgresql_where=text("met_at is null and ended_at is null")),
     comment="A promise with a start, a due moment in business time, and an end.",
 )
 

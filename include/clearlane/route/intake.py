@@ -43,7 +43,10 @@ select l.lead_id, l.source, l.created_at, l.company_key, p.account_id, p.kind, p
        cast('keep' as text) as step
 from wanted w
 join lead l on l.lead_id = w.lead_id and l.survivor_id = l.lead_id
-join score s on s.lead_id = l.lead_id and s.as_of = :as_of and s.policy_hash = :scoring
+join lateral (
+    select * from score
+    where lead_id = l.lead_id and as_of = :as_of and policy_hash = :scoring order by score_id desc limit 1
+) s on true
 join lead_profile p on p.profile_id = s.profile_id
 left join place pl on pl.lead_id = l.lead_id
 left join live_source v on v.source = l.source

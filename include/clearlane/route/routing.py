@@ -31,7 +31,10 @@ Counts = Mapping[str, int]
 
 _UNDECIDED = """
 select w.lead_id from work w
-join score s on s.lead_id = w.lead_id and s.as_of = :as_of and s.policy_hash = :scoring
+join lateral (
+    select * from score
+    where lead_id = w.lead_id and as_of = :as_of and policy_hash = :scoring order by score_id desc limit 1
+) s on true
 join lead l on l.lead_id = w.lead_id
 where w.batch_id = :batch
   and not exists (select from decision d where d.batch_id = w.batch_id and d.lead_id = w.lead_id)

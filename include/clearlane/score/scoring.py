@@ -131,18 +131,27 @@ def _gather(connection: Connection, scoring: Scoring, parameters: Mapping[str, A
 
 
 def _saving(scoring: Scoring) -> str:
-    """The chunk in one statement: score, write what changed, count."""
+    """The chunk in one statement: score, write what changed, count.
+
+    What changed is written beside what was there: a decision goes on naming the score it was made on.
+    """
     special = {"contributions": "cast(contributions as jsonb)", "model": ":model"}
     return f"""
      with scores as materialized ({statement(scoring, Dialect.POSTGRES)}),
      written as (
        insert into score (lead_id, as_of, policy_hash, batch_id, {", ".join(_VALUES)})
-       select scores.lead_id, :as_of, :policy_hash, :batch_id, {", ".join(special.get(v, v) for v in _VALUES)}
-       from scores join profiles using (lead_id)
-       on conflict (lead_id, as_of, policy_hash) do update
-       set batch_id = excluded.batch_id, {", ".join(f"{v} = excluded.{v}" for v in _VALUES)}
-       where ({", ".join(f"score.{v}" for v in _VALUES)})
-         is distinct from ({", ".join(f"excluded.{v}" for v in _VALUES)})
+       select found.lead_id, :as_of, :policy_hash, :batch_id, {", ".join(f"found.{v}" for v in _VALUES)}
+       from (
+         select scores.lead_id, {", ".join(f"{special.get(v, v)} as {v}" for v in _VALUES)}
+         from scores join profiles using (lead_id)
+       ) as found
+       left join lateral (
+         select {", ".join(_VALUES)} from score
+         where lead_id = found.lead_id and as_of = :as_of and policy_hash = :policy_hash
+         order by score_id desc limit 1
+       ) as newest on true
+       where ({", ".join(f"newest.{v}" for v in _VALUES)})
+         is distinct from ({", ".join(f"found.{v}" for v in _VALUES)})
        returning 1
      ),
      entered as (

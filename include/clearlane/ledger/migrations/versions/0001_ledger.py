@@ -666,11 +666,9 @@ def upgrade() -> None:
             ["profile_id"], ["lead_profile.profile_id"], name=op.f("score_profile_id_fk")
         ),
         sa.PrimaryKeyConstraint("score_id", name=op.f("score_pk")),
-        sa.UniqueConstraint(
-            "lead_id", "as_of", "policy_hash", name=op.f("score_lead_id_as_of_policy_hash_key")
-        ),
-        comment="What a lead scored as of a moment under a policy.",
+        comment="What a lead scored as of a moment under a policy. The newest score_id of a moment counts.",
     )
+    op.create_index("score_lead_ix", "score", ["lead_id", "as_of", "policy_hash", "score_id"], unique=False)
     op.create_table(
         "decision",
         sa.Column("decision_seq", sa.BigInteger(), nullable=False),
@@ -937,6 +935,7 @@ def downgrade() -> None:
     op.drop_index("decision_rotation_ix", table_name="decision")
     op.drop_index("decision_lead_ix", table_name="decision")
     op.drop_table("decision")
+    op.drop_index("score_lead_ix", table_name="score")
     op.drop_table("score")
     op.drop_index("lead_profile_lead_ix", table_name="lead_profile")
     op.drop_table("lead_profile")
