@@ -275,20 +275,24 @@ _WATERMARKS = sa.text("select object, watermark from source_state where source =
 # The lock makes two pulls of one source append one after the other: no deadlock over equal keys.
 _LOCK = sa.text("select pg_advisory_xact_lock(hashtextextended('clearlane.pull:' || :source, 0))")
 
-# What is later than the run is left to a later one, as quality claims it: a time its arrival belies is no such time.
 _APPEND = sa.text("""
 with appended as (
     insert into inbox (source, object, record_key, external_id, source_time, first_batch, batch_id,
                        file, line, payload, record, state)
-    select source, object, record_key, external_id, source_time, :batch_id,
-           case when source_time >= :end and source_time <= now() + interval '1 day' then null
-                else cast(:batch_id as uuid) end,
+    select source, object, record_key, external_id, source_time, :batch_id, :batch_id,
            file, line, payload, record, state
     from pulled
     on conflict (source, object, record_key) do nothing
     returning object
 )
 select object, count(*) from appended group by object
+""")
+
+# What is later than the run is left to a later one, as quality claims it: a time its arrival belies is no such time.
+_LEAVE = sa.text("""
+update inbox set batch_id = null
+where batch_id = :batch_id and source = :source and state = 'waiting'
+  and source_time >= :end and source_time <= received_at + interval '1 day'
 """)
 
 _QUARANTINE = sa.text("""
@@ -337,6 +341,8 @@ def _delivered(connection: Connection, source: Source, progress: _Progress) -> P
     connection.exec_driver_sql("analyze pulled")
     connection.execute(_LOCK, {"source": source.name})
     new = _counts(connection, _APPEND, batch)
+    end = batch.window_end or batch.as_of
+    connection.execute(_LEAVE, {"batch_id": batch.batch_id, "source": source.name, "end": end})
     unreadable = connection.execute(_QUARANTINE, {"since": batch.as_of}).rowcount
     duplicate = _counts(connection, _COUNT, batch)
     objects = sorted({*new, *duplicate, *(mapping.object for mapping in source.objects.values())})
@@ -359,8 +365,7 @@ def _advance(connection: Connection, source: Source, progress: _Progress) -> Non
 
 
 def _counts(connection: Connection, statement: sa.TextClause, batch: Batch) -> dict[str, int]:
-    asked = {"batch_id": batch.batch_id, "end": batch.window_end or batch.as_of}
-    counted = connection.execute(statement, {name: asked[name] for name in statement.compile().params})
+    counted = connection.execute(statement, {"batch_id": batch.batch_id})
     return {object: int(count) for object, count in counted}
 
 
