@@ -59,7 +59,7 @@ def find(connection: Connection, name: str) -> UUID:
             """
             select survivor_id from lead where lead_id::text = :name or source || ':' || external_id = :name
             union select l.survivor_id from lead_key k join lead l using (lead_id)
-            where k.kind = 'email' and k.value = lower(:name)
+            where k.kind in ('email', 'role_email') and k.value = lower(:name)
             """
         ),
         {"name": name},

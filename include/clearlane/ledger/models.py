@@ -110,7 +110,7 @@ source_state = Table(
     Column("source", sa.Text, primary_key=True),
     Column("object", sa.Text, primary_key=True),
     _time("watermark", nullable=True, comment="the end of the last window pulled without a gap"),
-    comment="How far each source has been read by live runs.",
+    comment="How far live runs have read each source: a row per mapping, and per file where files are read.",
 )
 
 delivery = Table(

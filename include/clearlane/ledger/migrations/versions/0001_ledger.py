@@ -132,7 +132,7 @@ def upgrade() -> None:
             comment="the end of the last window pulled without a gap",
         ),
         sa.PrimaryKeyConstraint("source", "object", name=op.f("source_state_pk")),
-        comment="How far each source has been read by live runs.",
+        comment="How far live runs have read each source: a row per mapping, and per file where files are read.",
     )
     op.create_table(
         "suppression",
