@@ -56,11 +56,14 @@ from (select attributes from lead_revision union all select attributes from lead
 cross join lateral jsonb_each_text(attributes) as known(name, value)
 """
 _SCORES = """
-select distinct on (s.lead_id, s.as_of) l.external_id, s.as_of, s.score, s.total, s.fit, s.engagement, s.negative, s.contributions
+select distinct on (s.lead_id, s.as_of)
+  l.external_id, s.as_of, s.score, s.total, s.fit, s.engagement, s.negative, s.contributions
 from score s join lead l using (lead_id) order by s.lead_id, s.as_of, s.score_id desc
 """
 _TOTALS = """
-select distinct on (lead_id) lead_id, score, total, fit, engagement, negative, grade, disqualified, hand_raise, contributions from score
+select distinct on (lead_id)
+  lead_id, score, total, fit, engagement, negative, grade, disqualified, hand_raise, contributions
+from score
 """
 
 
