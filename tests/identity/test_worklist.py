@@ -55,6 +55,14 @@ def test_a_sweep_takes_what_an_earlier_run_left_waiting(river, end):
     assert work(river, river.run()) == {"new": "waiting"}
 
 
+def test_a_sweep_leaves_a_dead_backfill_to_whoever_clears_it(river):
+    """What a backfill was to decide in shadow must not be routed live by the next run that comes by."""
+    earlier = river.run(NEW, run_type="backfill", mode="shadow", window=JANUARY)
+    with river.engine.begin() as connection:
+        connection.execute(sa.text(DEAD), {"id": earlier.batch_id})
+    assert work(river, river.run()) == {}
+
+
 def test_work_follows_a_merge_by_another_run(river):
     batch = river.run(NEW)
     river.run(

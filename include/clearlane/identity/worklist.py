@@ -34,14 +34,16 @@ order by l.survivor_id, found.reason desc
 on conflict (batch_id, lead_id) do nothing
 """
 
-# A closed run leaves those waiting that were not yet known at its `as_of`; a dead one all it had not placed.
+# A closed run leaves those waiting that were not yet known at its `as_of`; a dead one all it had not placed. What
+# a dead backfill left is a person's to clear: it was to be decided in shadow.
 _LEFT_WAITING: Final = """
 insert into work (batch_id, lead_id, reason)
 select :batch_id, l.survivor_id, 'waiting'
 from place p join lead l using (lead_id) join batch b on b.batch_id = p.batch_id
 cross join (select opened_at from batch where batch_id = :batch_id) mine
 where p.place = 'waiting' and l.survivor_id = l.lead_id and b.batch_id <> :batch_id
-  and (b.closed_at < mine.opened_at or b.opened_at < mine.opened_at - cast(:stalled_after as interval))
+  and (b.closed_at < mine.opened_at
+       or b.mode = 'live' and b.opened_at < mine.opened_at - cast(:stalled_after as interval))
 on conflict (batch_id, lead_id) do nothing
 """
 
