@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def airflow_home(ledger_server: server.Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def airflow_home(ledger_server: server.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An initialised Airflow. It must not have been imported before: its settings are read at import."""
     assert "airflow" not in sys.modules, "a test imported airflow before its environment was set"
     home = tmp_path_factory.mktemp("airflow")
@@ -45,7 +45,10 @@ def airflow_home(ledger_server: server.Server, tmp_path_factory: pytest.TempPath
     from airflow.utils.db import initdb
 
     initdb()
-    return home
+    yield home
+    from airflow.settings import dispose_orm
+
+    dispose_orm()
 
 
 @pytest.fixture(scope="session")
