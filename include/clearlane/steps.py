@@ -40,7 +40,6 @@ _KNOWN = (
     "place",
 )
 _PROFILED = ("enrichment", "lead_profile", "inquiry")
-STAGES = ("pull", "quality", "identity", "enrich", "score", "route", "push")
 
 
 def open_batch(engine: Engine, *, sources: Sequence[str] = (), as_of: datetime, **run: Any) -> Batch:

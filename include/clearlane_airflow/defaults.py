@@ -14,7 +14,6 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=5),
     "execution_timeout": timedelta(minutes=30),
 }
-START = "2024-01-01"
 
 MODE = Param(
     "auto",
