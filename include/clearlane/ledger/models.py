@@ -86,6 +86,9 @@ batch = Table(
     _json("sources", comment="names of the sources this run pulls"),
     _json("policy", comment="policy file name -> content hash, pinned for all tasks"),
     _text("code_version"),
+    Column(
+        "known_seq", sa.BigInteger, index=True, comment="the activities known when its identity had ended"
+    ),
     _recorded("opened_at"),
     _time("closed_at", nullable=True),
     sa.UniqueConstraint("dag_id", "run_id"),
@@ -334,6 +337,8 @@ owner = Table(
     comment="Users of the source systems; teams.yaml says which rep each one is.",
 )
 
+known_seq = sa.Sequence("known_seq", metadata=metadata)
+
 activity = Table(
     "activity",
     metadata,
@@ -347,6 +352,13 @@ activity = Table(
     _time("occurred_at"),
     _json("attributes", info=PERSONAL),
     Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), nullable=False, unique=True),
+    Column(
+        "known_seq",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="number of the identity run that wrote it: in the order in which runs committed",
+    ),
     Index("activity_lead_ix", "lead_id", "occurred_at"),
     Index("activity_email_ix", "email", postgresql_where=text("lead_external_id is null")),
     Index(
@@ -435,6 +447,77 @@ inquiry = Table(
     comment="One request for sales, with its own clock; two within 30 minutes are one.",
 )
 
+counting = Table(
+    "counting",
+    metadata,
+    Column("counting_id", sa.Integer, sa.Identity(always=True), primary_key=True),
+    _text(
+        "fingerprint", unique=True, comment="of types, condition, half-life and bucket: not of points or caps"
+    ),
+    Column("types", ARRAY(sa.Text), nullable=False, comment="activity types that count"),
+    _text(
+        "condition",
+        nullable=True,
+        comment="SQL over an activity's columns; null: every activity of the types",
+    ),
+    _text("bucket", comment="span (of 32 half-lives), day or each (moment)"),
+    Column("half_life_days", sa.Double, comment="null: does not fade"),
+    _one_of("bucket", "span", "day", "each"),
+    comment="What a signal counts: one row per way of counting that some version of the model asks for.",
+)
+
+signal = Table(
+    "signal",
+    metadata,
+    Column(
+        "lead_id", UUID, primary_key=True, comment="the lead record; a person has those of all its records"
+    ),
+    Column(
+        "counting_id", sa.Integer, ForeignKey("counting.counting_id", ondelete="cascade"), primary_key=True
+    ),
+    Column(
+        "bucket",
+        sa.BigInteger,
+        primary_key=True,
+        comment="number of the span, the UTC day or the microsecond",
+    ),
+    Column("n", sa.Integer, nullable=False, comment="activities"),
+    Column(
+        "value",
+        sa.Double,
+        nullable=False,
+        comment="their weights, each 2^((moment - start of span) / half-life)",
+    ),
+    _time("first_at"),
+    _time("last_at"),
+    comment="What each lead record has done, counted: sums that only what is new is added to.",
+)
+
+signal_due = Table(
+    "signal_due",
+    metadata,
+    Column("due_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    Column("lead_id", UUID, nullable=False, index=True),
+    Column("activity_id", UUID, comment="null: count this record's activities anew"),
+    comment="Activities that no signal holds yet.",
+)
+
+score_override = Table(
+    "score_override",
+    metadata,
+    Column("override_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _lead(index=True),
+    Column("score", sa.Integer, comment="shown in place of the computed one"),
+    _text("band", nullable=True, comment="in place of the one that the score would give"),
+    _text("by", info=PERSONAL),
+    _text("because"),
+    _time("since"),
+    _time("until", nullable=True),
+    _time("ended_at", nullable=True, comment="taken back before `until`"),
+    sa.CheckConstraint("score is not null or band is not null", name="says"),
+    comment="What a person said a lead is worth, with the reason and until when.",
+)
+
 score = Table(
     "score",
     metadata,
@@ -456,8 +539,42 @@ score = Table(
     _text("disqualified", nullable=True, comment="the disqualifier that fired"),
     Column("hand_raise", sa.Boolean, nullable=False, server_default=sa.false()),
     _json("contributions", comment="rule -> points, fired rules only"),
+    _text("band_before", nullable=True, comment="of the score before this one; an input of the band"),
+    _time("band_before_since", nullable=True),
+    _text("stage_before", nullable=True, comment="the furthest stage entered before; an input of the stage"),
+    Column("cycle", sa.Integer, nullable=False, server_default="1"),
+    _time("cycle_since", nullable=True, comment="null: the first cycle"),
+    Column("known_seq", sa.BigInteger, nullable=False, server_default="0", comment="activities known then"),
+    Column("activities", sa.Integer, nullable=False, server_default="0", comment="counted until as_of"),
+    Column("members", ARRAY(UUID), comment="the records the person was made of; null: one"),
+    Column("override_id", sa.BigInteger, ForeignKey("score_override.override_id")),
+    Column("account", JSONB, comment="what the other people of the account came to; null: no rule asks"),
     Index("score_lead_ix", "lead_id", "as_of", "policy_hash", "score_id"),
-    comment="What a lead scored as of a moment under a policy. The newest score_id of a moment counts.",
+    comment="What a lead scored, and from what: a row for each change. The newest score_id of a moment counts.",
+)
+
+standing = Table(
+    "standing",
+    metadata,
+    _lead(primary_key=True),
+    _time("as_of", comment="up to when decay is counted"),
+    Column(
+        "score_id",
+        sa.BigInteger,
+        ForeignKey("score.score_id"),
+        nullable=False,
+        comment="the newest history row",
+    ),
+    Column("score", sa.Integer, nullable=False),
+    Column("total", sa.Double, nullable=False),
+    Column("fit", sa.Double, nullable=False),
+    Column("engagement", sa.Double, nullable=False),
+    Column("negative", sa.Double, nullable=False),
+    _text("band"),
+    _time("band_since"),
+    _text("grade"),
+    _text("stage"),
+    comment="Where each person stands now, decay included: the one row that score_refresh keeps up to date.",
 )
 
 stage_entry = Table(

@@ -38,11 +38,61 @@ class ActivityTerm:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """A number about what a lead did, which conditions may name: events, UTC days with events, or days since.
+
+    `within_days`: the UTC day in which `as_of` ends and the days before it, this many in all; None: ever.
+    """
+
+    name: str
+    because: str
+    types: tuple[str, ...]
+    when: Predicate | None = None
+    count: Literal["events", "days", "days_since"] = "events"
+    within_days: int | None = None
+
+
+@dataclass(frozen=True)
+class Recycling:
+    """When a lead starts over: an outcome of this kind, by its reason, after so many days of rest.
+
+    Engagement from before counts × `engagement`; after `cycles` the lead is closed.
+    """
+
+    outcomes: tuple[str, ...] = ()
+    cooldown: Mapping[str, timedelta] = field(default_factory=dict)
+    """reason -> rest before it can be an MQL again; `*` is any other reason"""
+    engagement: float = 0.0
+    cycles: int = 3
+
+
+@dataclass(frozen=True)
+class Rollup:
+    """How the people of an account add up: `engaged_at` points of engagement make one engaged.
+
+    Conditions may name account_best, account_sum, account_decayed and account_engaged.
+    """
+
+    engaged_at: float = 10.0
+    half_life_days: float = 30.0
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model of its own for the leads that its `when` picks; the first that holds is in force."""
+
+    id: str
+    because: str
+    when: Predicate
+    scoring: Scoring
+
+
+@dataclass(frozen=True)
 class Rule:
     """One scoring rule: a predicate over the lead, or a count of its activities, worth points.
 
-    `cap` bounds the magnitude of the rule's contribution. `when` of an activity rule is an extra
-    condition on the lead.
+    `cap` bounds the magnitude of the rule's contribution, `bounds` its lowest and highest. `when` of an
+    activity rule is an extra condition on the lead.
     """
 
     id: str
@@ -52,6 +102,7 @@ class Rule:
     when: Predicate | None = None
     activity: ActivityTerm | None = None
     cap: float | None = None
+    bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +176,12 @@ class Scoring:
     inquiry_gap: timedelta = timedelta(minutes=30)
     expect: tuple[Expectation, ...] = ()
     model: str = "default"
+    measures: tuple[Measure, ...] = ()
+    recycling: Recycling = Recycling()
+    rollup: Rollup = Rollup()
+    changeable: frozenset[str] = frozenset()
+    """attributes that a person can find out or correct: explain says what they would lift"""
+    variants: tuple[Variant, ...] = ()
 
 
 # --- teams.yaml -------------------------------------------------------------------------------
