@@ -203,8 +203,7 @@ def downgrade() -> None:
     op.create_table_comment(
         "score",
         "What a lead scored as of a moment under a policy. The newest score_id of a moment counts.",
-        "What a lead scored, and from what: a row for each change."
-        " The newest score_id of a moment counts.",
+        "What a lead scored, and from what: a row for each change. The newest score_id of a moment counts.",
     )
     op.drop_constraint(op.f("score_override_id_fk"), "score", type_="foreignkey")
     op.drop_column("score", "account")
