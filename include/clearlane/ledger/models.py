@@ -514,6 +514,8 @@ score_override = Table(
     _time("since"),
     _time("until", nullable=True),
     _time("ended_at", nullable=True, comment="taken back before `until`"),
+    _text("ended_by", nullable=True, info=PERSONAL),
+    _text("ended_because", nullable=True),
     sa.CheckConstraint("score is not null or band is not null", name="says"),
     comment="What a person said a lead is worth, with the reason and until when.",
 )

@@ -59,6 +59,8 @@ def upgrade() -> None:
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True, comment="taken back before `until`"),
+        sa.Column("ended_by", sa.Text(), nullable=True),
+        sa.Column("ended_because", sa.Text(), nullable=True),
         sa.CheckConstraint("score is not null or band is not null", name=op.f("score_override_says_check")),
         sa.ForeignKeyConstraint(["lead_id"], ["lead.lead_id"], name=op.f("score_override_lead_id_fk")),
         sa.PrimaryKeyConstraint("override_id", name=op.f("score_override_pk")),
@@ -203,7 +205,7 @@ def downgrade() -> None:
     op.create_table_comment(
         "score",
         "What a lead scored as of a moment under a policy. The newest score_id of a moment counts.",
-        "What a lead scored, and from what: a row for each change. The newest score_id of a moment counts.",
+        existing_comment="What a lead scored, and from what: a row for each change. The newest score_id of a moment counts.",
     )
     op.drop_constraint(op.f("score_override_id_fk"), "score", type_="foreignkey")
     op.drop_column("score", "account")
