@@ -601,6 +601,8 @@ roster = Table(
 )
 
 decision_seq = sa.Sequence("decision_seq", metadata=metadata)
+LAST_DECISION: Final = text("coalesce(pg_sequence_last_value('decision_seq'), 0)")
+"""the last decision number given out: under the routing lock nobody gives out another"""
 
 decision = Table(
     "decision",
@@ -664,6 +666,16 @@ assignment = Table(
     _time("started_at"),
     _time("ended_at", nullable=True),
     _text("ended_because", nullable=True),
+    Column(
+        "begun_seq",
+        sa.BigInteger,
+        nullable=False,
+        server_default=LAST_DECISION,
+        comment="the last decision number given out when this was written",
+    ),
+    Column(
+        "ended_seq", sa.BigInteger, comment="the last decision number given out when this ended: open until then"
+    ),
     Index("assignment_open_ix", "lead_id", unique=True, postgresql_where=text("ended_at is null")),
     Index("assignment_rep_ix", "rep_id", "started_at"),
     Index("assignment_open_rep_ix", "rep_id", postgresql_where=text("ended_at is null")),

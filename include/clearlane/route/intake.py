@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clearlane.ledger import Batch, copy_rows
+from clearlane.ledger.models import LAST_DECISION
 from clearlane.policy.model import Policy
 from clearlane.route.owners import ANY_SOURCE, User, owner_names
 
@@ -186,8 +187,9 @@ from taken where taken.lead_id = intake.lead_id
 _ASKED_MEANWHILE = (
     "update intake set step = 'decide' where step = 'own' and inquiry_id is not null and stopped is null"
 )
-_END_CONVERTED = """
-update assignment set ended_at = greatest(started_at, cast(:as_of as timestamptz)), ended_because = 'converted'
+_END_CONVERTED = f"""
+update assignment set ended_at = greatest(started_at, cast(:as_of as timestamptz)), ended_because = 'converted',
+    ended_seq = {LAST_DECISION}
 where lead_id = any(cast(:leads as uuid[])) and ended_at is null
 """
 _END_CLOCKS = """

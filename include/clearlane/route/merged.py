@@ -12,17 +12,19 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clearlane.ledger import Batch
+from clearlane.ledger.models import LAST_DECISION
 
 _RECORDS = "select lead_id, survivor_id from lead where survivor_id = any(cast(:leads as uuid[]))"
 # nth 1 stays: also when its record does not survive, then on the record that does.
-_END = """
+_END = f"""
 with open as (
     select a.assignment_id, a.lead_id, m.survivor_id,
            row_number() over (partition by m.survivor_id order by a.started_at, a.assignment_id) as nth
     from assignment a join lead m on m.lead_id = a.lead_id
     where a.lead_id = any(cast(:records as uuid[])) and a.ended_at is null
 )
-update assignment a set ended_at = greatest(a.started_at, cast(:as_of as timestamptz)), ended_because = 'merged'
+update assignment a set ended_at = greatest(a.started_at, cast(:as_of as timestamptz)), ended_because = 'merged',
+    ended_seq = {LAST_DECISION}
 from open o where o.assignment_id = a.assignment_id and (o.nth > 1 or o.lead_id <> o.survivor_id)
 returning a.assignment_id, o.survivor_id, o.nth
 """

@@ -91,8 +91,9 @@ _ASSIGNMENT = ("lead_id", "rep_id", "team", "decision_seq", "by", "because", "st
 _TURN = ("decision_seq", "rep_id", "rotation", "band", "kind", "weight", "credit")
 _CLOCK = ("lead_id", "inquiry_id", "decision_seq", "kind", "tier", "rep_id", "started_at", "due_at")
 
-_END_ASSIGNMENTS = """
-update assignment set ended_at = greatest(started_at, cast(:as_of as timestamptz)), ended_because = 'routed anew'
+_END_ASSIGNMENTS = f"""
+update assignment set ended_at = greatest(started_at, cast(:as_of as timestamptz)), ended_because = 'routed anew',
+    ended_seq = {models.LAST_DECISION}
 where lead_id = any(cast(:leads as uuid[])) and ended_at is null
 """
 # The lead's own clock runs on while somebody still owes it a first touch.

@@ -194,6 +194,25 @@ def upgrade() -> None:
     op.create_foreign_key(
         op.f("score_override_id_fk"), "score", "score_override", ["override_id"], ["override_id"]
     )
+    op.add_column(
+        "assignment",
+        sa.Column(
+            "begun_seq",
+            sa.BigInteger(),
+            server_default=sa.text("coalesce(pg_sequence_last_value('decision_seq'), 0)"),
+            nullable=False,
+            comment="the last decision number given out when this was written",
+        ),
+    )
+    op.add_column(
+        "assignment",
+        sa.Column(
+            "ended_seq",
+            sa.BigInteger(),
+            nullable=True,
+            comment="the last decision number given out when this ended: open until then",
+        ),
+    )
     op.create_table_comment(
         "score",
         "What a lead scored, and from what: a row for each change. The newest score_id of a moment counts.",
@@ -207,6 +226,8 @@ def downgrade() -> None:
         "What a lead scored as of a moment under a policy. The newest score_id of a moment counts.",
         existing_comment="What a lead scored, and from what: a row for each change. The newest score_id of a moment counts.",
     )
+    op.drop_column("assignment", "ended_seq")
+    op.drop_column("assignment", "begun_seq")
     op.drop_constraint(op.f("score_override_id_fk"), "score", type_="foreignkey")
     op.drop_column("score", "account")
     op.drop_column("score", "override_id")
