@@ -312,6 +312,47 @@ def test_a_changed_event_replaces_itself_whatever_comes_first(river):
     assert owners_of_events(river) == {"meeting": "2"}
 
 
+def told(river):
+    """(record, type of the activity that is new to it, or None: count it anew), as scoring is told."""
+    return river.all("""
+        select l.external_id, a.type
+        from signal_due join lead l using (lead_id) left join activity a using (activity_id)
+        order by a.type nulls last, 1""")
+
+
+def test_scoring_is_told_what_is_new_to_a_record_once(river):
+    event = activity(id="e", lead_id="1")
+    river.run(event)
+    assert told(river) == []
+    river.run(lead("1"), activity(id="f", lead_id="1", type="call"))
+    assert told(river) == [("1", "call"), ("1", "page_view")]
+    river.run(event)
+    assert len(told(river)) == 2
+
+
+def test_a_record_is_counted_anew_where_an_event_left_or_changed(river):
+    old = activity(id="e", lead_id="1", updated_at="2026-02-01T00:00:00Z")
+    river.run(lead("1"), lead("2"), old)
+    known = [("1", "page_view")]
+    assert told(river) == known
+    river.run(activity(id="e", lead_id="2", updated_at="2026-02-02T00:00:00Z"))
+    assert told(river) == [*known, ("1", None), ("2", None)]
+    river.run(old)
+    assert len(told(river)) == 3
+
+
+def test_what_a_run_wrote_has_its_number(river):
+    first = river.run(lead("1"), activity(id="e", lead_id="1"), activity(id="f", lead_id="2"))
+    second = river.run(lead("2"), activity(id="g", lead_id="1"))
+    numbers = dict(river.all("select batch_id, known_seq from batch"))
+    assert numbers[first.batch_id] < numbers[second.batch_id]
+    assert dict(river.all("select i.external_id, a.known_seq from activity a join inbox i using (seq)")) == {
+        "e": numbers[first.batch_id],
+        "f": numbers[second.batch_id],
+        "g": numbers[second.batch_id],
+    }
+
+
 def test_outcomes_find_their_lead(river):
     outcome = {
         "id": "o",

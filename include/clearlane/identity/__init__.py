@@ -1,8 +1,8 @@
 """Identity: who is this, which records are one person, which company is it, and what has the run to work on.
 
 Reads the batch's waiting inbox rows; writes leads, revisions, contacts, accounts, opportunities, owners,
-activities, outcomes, keys, merges, places and the batch's work. The same records in any order, in any number
-of batches, leave the same rows.
+activities (and which of them no signal holds yet), outcomes, keys, merges, places and the batch's work. The same
+records in any order, in any number of batches, leave the same rows.
 """
 
 from __future__ import annotations
@@ -39,12 +39,14 @@ def run(connection: Connection, policy: Policy, batch: Batch) -> Identified:
     """
     arrivals.bring(connection, batch.batch_id)
     connection.execute(sa.text("select pg_advisory_xact_lock(hashtext('clearlane.identity'))"))
+    connection.exec_driver_sql("select nextval('known_seq')")
     _start_touched(connection)
     behaviour.note_former(connection)
     written = records.write(connection, batch.batch_id)
     merges = people.regroup(connection, batch.batch_id, batch.as_of)
     behaviour.attach(connection)
     companies.note_concerned(connection)
+    connection.execute(sa.text(_NOTE_KNOWN), {"batch_id": batch.batch_id})
     return Identified(
         affiliated=companies.affiliate(connection),
         consumed=records.consume(connection, batch.batch_id),
@@ -53,6 +55,10 @@ def run(connection: Connection, policy: Policy, batch: Batch) -> Identified:
         merges=merges,
         work=worklist.note(connection, batch),
     )
+
+
+_NOTE_KNOWN = "update batch set known_seq = currval('known_seq') where batch_id = :batch_id"
+"""Runs have the lock in the order of these numbers, so what has one up to a number was known at that number."""
 
 
 def _start_touched(connection: Connection) -> None:

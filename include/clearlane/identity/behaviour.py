@@ -1,7 +1,7 @@
 """To which lead record an activity or an outcome belongs: the one it names, else who has its e-mail address.
 
 An event that names a lead waits for that record. One that names a contact or an address belongs to the oldest
-record that has the address now, and moves when addresses do.
+record that has the address now, and moves when addresses do. Scoring is told through `signal_due`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ join contact c on c.source = a.source and c.external_id = a.contact_external_id
 where a.lead_external_id is null
 """
 
+# What is new to a record is added to its signals; a record that an event left, or has changed in, is counted anew.
 _ATTACH: Final = """
 with home as (
     select a.activity_id, a.lead_id as former_id,
@@ -58,11 +59,23 @@ with home as (
         order by l.created_at, l.source collate "C", l.external_id collate "C" limit 1
     ) found on true
 ), moved as (
-    update activity a set lead_id = home.lead_id
+    update activity a set lead_id = home.lead_id, known_seq = currval('known_seq')
     from home where home.activity_id = a.activity_id and home.lead_id is distinct from home.former_id
     returning a.activity_id
 ), here as (
     select activity_id from moved union select activity_id from arrived_activity
+), written as (
+    select activity_id from moved
+    union select activity_id from arrived_activity join activity using (activity_id)
+    where known_seq = currval('known_seq')
+), due as (
+    insert into signal_due (lead_id, activity_id)
+    select lead_id, activity_id from home join written using (activity_id)
+    where former_id is null and lead_id is not null
+    union
+    select record, null from home join written using (activity_id)
+    cross join lateral unnest(array[former_id, lead_id]) as record
+    where former_id is not null and record is not null
 )
 insert into touched (lead_id, reason)
 select distinct unnest(array[home.former_id, home.lead_id]), 'activity' from home join here using (activity_id)

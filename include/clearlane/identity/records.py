@@ -147,17 +147,18 @@ def _replaced(*columns: str) -> str:
     return ", ".join(f"{column} = excluded.{column}" for column in columns)
 
 
+_ACTIVITY_COLUMNS: Final = (
+    "lead_external_id", "contact_external_id", "email", "type", "occurred_at", "attributes", "seq", "known_seq",
+)  # fmt: skip
 _ACTIVITIES: Final = f"""
 insert into activity (activity_id, source, lead_external_id, contact_external_id, email, type, occurred_at,
-                      attributes, seq)
+                      attributes, seq, known_seq)
 select distinct on (1) a.activity_id, i.source, {_reference("lead_id")}, {_reference("contact_id")}, a.email,
        coalesce({_text("type")}, 'unknown'), {_HAPPENED},
-       {_rest("id", "lead_id", "contact_id", "email", "type", "occurred_at")}, a.seq
+       {_rest("id", "lead_id", "contact_id", "email", "type", "occurred_at")}, a.seq, currval('known_seq')
 from arrived_activity a join inbox i using (seq)
 {_NEWEST}
-on conflict (activity_id) do update set {
-    _replaced("lead_external_id", "contact_external_id", "email", "type", "occurred_at", "attributes", "seq")
-}
+on conflict (activity_id) do update set {_replaced(*_ACTIVITY_COLUMNS)}
 where {_newer("activity")}
 """
 
