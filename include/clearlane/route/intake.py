@@ -23,11 +23,16 @@ _TABLES = {
     "live_source": "source text primary key, live_from timestamptz, keeps boolean",
 }
 
-_INTAKE = """
-create temporary table intake on commit drop as
-select l.lead_id, l.source, l.created_at, l.company_key, p.account_id, p.kind, p.attributes, p.profile_id,
+DECIDING = """l.lead_id, l.source, l.created_at, l.company_key, p.account_id, p.kind, p.attributes, p.profile_id,
        s.score_id, s.score, s.fit, s.engagement, s.negative, s.band, s.grade, s.stage, s.disqualified,
-       s.hand_raise, s.as_of, o.assignment_id, o.rep_id as owner_rep, g.given,
+       s.hand_raise, o.assignment_id, o.rep_id as owner_rep,
+       case when p.attributes ->> 'suppressed' = 'true' then 'suppressed'
+            when p.attributes ->> 'do_not_contact' = 'true' then 'do_not_contact' end as stopped"""
+"""What is decided by: of the lead l, its profile p, its score s and its open assignment o."""
+
+_INTAKE = f"""
+create temporary table intake on commit drop as
+select {DECIDING}, s.as_of, g.given,
        coalesce(pl.place, 'waiting') as place, pl.reason, d.decision_seq as decided_before, d.rule as rule_before,
        d.band as band_before, d.disqualified as disqualified_before, d.converted as converted_before,
        i.inquiry_id, i.arrived_at as asked_at,
@@ -39,8 +44,6 @@ select l.lead_id, l.source, l.created_at, l.company_key, p.account_id, p.kind, p
        n.rep_id as source_owner_rep, n.name is not null as source_owner_known,
        coalesce(v.keeps, true) as keeps, coalesce(l.created_at < v.live_from, false) as before_live,
        coalesce(p.attributes ->> 'converted' = 'true', false) as converted,
-       case when p.attributes ->> 'suppressed' = 'true' then 'suppressed'
-            when p.attributes ->> 'do_not_contact' = 'true' then 'do_not_contact' end as stopped,
        cast('keep' as text) as step
 from wanted w
 join lead l on l.lead_id = w.lead_id and l.survivor_id = l.lead_id
@@ -70,6 +73,19 @@ left join lateral (
     order by q.arrived_at, q.inquiry_id limit 1
 ) i on true
 where not exists (select from decision x where x.batch_id = :batch and x.lead_id = l.lead_id)
+"""
+
+_RECALLED = f"""
+create temporary table intake on commit drop as
+select {DECIDING}, x.as_of, x.decision_seq, cast('decide' as text) as step
+from decision x join lead l using (lead_id) join score s using (score_id)
+join lead_profile p on p.profile_id = x.profile_id
+left join lateral (
+    select assignment_id, rep_id from assignment
+    where lead_id = x.lead_id and begun_seq < x.decision_seq and (ended_at is null or ended_seq >= x.decision_seq)
+    order by assignment_id desc limit 1
+) o on true
+where x.batch_id = :batch and x.decision_seq = any(:decisions)
 """
 
 _OWNED_IN_SOURCE = """keeps and source_owner is not null
@@ -131,10 +147,7 @@ URGENT = 2
 
 def gather(connection: Connection, policy: Policy, batch: Batch, leads: Sequence[UUID]) -> None:
     """Make `intake` for those of the leads that the batch has not decided yet, each with its step."""
-    for name in (*_TABLES, "intake", "candidate"):
-        connection.execute(sa.text(f"drop table if exists pg_temp.{name}"))
-    for name, columns in _TABLES.items():
-        connection.execute(sa.text(f"create temporary table {name} ({columns}) on commit drop"))
+    _clear(connection)
     copy_rows(connection, "wanted", ["lead_id"], ((lead,) for lead in leads))
     connection.execute(sa.text("analyze wanted"))
     _name_owners(connection, policy, batch)
@@ -147,6 +160,24 @@ def gather(connection: Connection, policy: Policy, batch: Batch, leads: Sequence
         (_LIVE_STEP, {"bands": bands, "urgent": bands[:URGENT]}) if batch.live else (_SHADOW_STEP, {})
     )
     connection.execute(sa.text(step), bound)
+
+
+def recall(connection: Connection, policy: Policy, batch: Batch, decisions: Sequence[int]) -> None:
+    """Make `intake` for decisions of the batch: what they were made of, and who owned the lead then.
+
+    Reads the ledger as it was before each number, whatever came later; has decision_seq as well.
+    """
+    _clear(connection)
+    _name_owners(connection, policy, batch)
+    bound = {"batch": batch.batch_id, "decisions": list(decisions)}
+    connection.execute(sa.text(_RECALLED), bound)
+
+
+def _clear(connection: Connection) -> None:
+    for name in (*_TABLES, "intake", "candidate"):
+        connection.execute(sa.text(f"drop table if exists pg_temp.{name}"))
+    for name, columns in _TABLES.items():
+        connection.execute(sa.text(f"create temporary table {name} ({columns}) on commit drop"))
 
 
 def _name_owners(connection: Connection, policy: Policy, batch: Batch) -> None:

@@ -68,7 +68,7 @@ def run_chunk(connection: Connection, policy: Policy, batch: Batch, leads: Seque
     intake.gather(connection, policy, batch, leads)
     settled = intake.settle(connection, batch)
     intake.candidates(connection)
-    rows = _candidates(connection, policy)
+    rows = candidate_rows(connection, policy)
     floor = load_floor(connection, policy, batch, (row["band"] for row in rows))
     seqs = store.numbers(connection, len(rows))
     decided = [Decided(seq, row, _decided(floor, row)) for seq, row in zip(seqs, rows, strict=True)]
@@ -85,7 +85,8 @@ def _decided(floor: Floor, row: RowMapping) -> Decision:
     return decision
 
 
-def _candidates(connection: Connection, policy: Policy) -> Sequence[RowMapping]:
+def candidate_rows(connection: Connection, policy: Policy) -> Sequence[RowMapping]:
+    """The rows of `candidate`, hottest first, with territory and the rules that held (`matched`)."""
     statement = (
         "select c.*, c.attributes ->> 'language' as language, m.territory, m.matched"
         f" from candidate c join ({matching.statement(policy.routing, Dialect.POSTGRES)}) m using (lead_id)"

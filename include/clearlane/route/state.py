@@ -1,13 +1,16 @@
 """The floor as the ledger knows it: loads, rotations, and who works which company.
 
 Live runs read what live decisions left; a shadow run adds its own earlier decisions, which leave no other trace.
+With `Known` it is the floor as it was before a decision: rows are only added, and name the numbers of their time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -27,12 +30,12 @@ cross join lateral (
     select count(distinct a.decision_seq) filter (where a.started_at >= w.day and a.started_at < w.day_end) as day,
            count(distinct a.decision_seq) as week
     from assignment a
-    where a.rep_id = w.rep_id and a.decision_seq is not null
+    where a.rep_id = w.rep_id and a.decision_seq < :before
       and a.started_at >= w.week and a.started_at < w.week_end
 ) x
 cross join lateral (
-    select count(*) as open from assignment a
-    where a.rep_id = w.rep_id and a.decision_seq is not null and a.ended_at is null
+    select count(distinct a.decision_seq) as open from assignment a
+    where a.rep_id = w.rep_id and a.decision_seq < :before and {open}
 ) y
 """
 
@@ -41,11 +44,12 @@ select k.rotation, k.band, k.rep_id, t.credit, t.weight, u.decision_seq as last_
 from unnest(cast(:rotations as text[]), cast(:bands as text[]), cast(:reps as text[])) as k(rotation, band, rep_id)
 cross join lateral (
     select credit, weight from turn
-    where (rotation, band, rep_id) = (k.rotation, k.band, k.rep_id) order by decision_seq desc limit 1
+    where (rotation, band, rep_id) = (k.rotation, k.band, k.rep_id) and decision_seq < :before
+    order by decision_seq desc limit 1
 ) t
 left join lateral (
     select decision_seq from turn
-    where (rotation, band, rep_id) = (k.rotation, k.band, k.rep_id) and kind = 'turn'
+    where (rotation, band, rep_id) = (k.rotation, k.band, k.rep_id) and kind = 'turn' and decision_seq < :before
     order by decision_seq desc limit 1
 ) u on true
 """
@@ -55,7 +59,8 @@ select k.rotation, k.band, d.rep_id, d.eligible, d.refused
 from unnest(cast(:rotations as text[]), cast(:bands as text[])) as k(rotation, band)
 cross join lateral (
     select rep_id, eligible, refused from decision
-    where rotation = k.rotation and band = k.band and mode = 'live' order by decision_seq desc limit 1
+    where rotation = k.rotation and band = k.band and mode = 'live' and decision_seq < :before
+    order by decision_seq desc limit 1
 ) d
 """
 
@@ -65,48 +70,76 @@ union
 select l.lead_id from (select distinct account_id from candidate) w join lead l using (account_id)
 """
 
+# What the same chunk of leads gave came after all that was there, and is written after its last number.
 _HELD = """
 select p.kind, l.company_key, cast(l.account_id as text) as account_id, a.rep_id
 from assignment a join lead l using (lead_id)
 left join lateral (
-    select kind from lead_profile where lead_id = l.lead_id order by valid_from desc, profile_id desc limit 1
+    select kind from lead_profile where lead_id = l.lead_id and profile_id <= :profile
+    order by valid_from desc, profile_id desc limit 1
 ) p on true
-where a.lead_id = any(cast(:colleagues as uuid[])) and a.ended_at is null and a.rep_id is not null
-  and a.started_at < :before
-order by a.started_at, a.assignment_id
+where a.lead_id = any(cast(:colleagues as uuid[])) and {open} and a.rep_id is not null
+  and a.started_at < :until and coalesce(a.decision_seq, 0) < :before
+  and (a.begun_seq < :before or exists (
+      select from decision d where d.decision_seq = a.decision_seq and d.lead_id = a.lead_id))
+order by a.begun_seq >= :before, a.started_at, a.assignment_id
 """
 
 _SHADOWED = """
 select p.kind, l.company_key, cast(l.account_id as text) as account_id, d.rep_id
 from decision d join lead l using (lead_id) join lead_profile p using (profile_id)
-where d.batch_id = :batch and d.lead_id = any(cast(:colleagues as uuid[])) and d.rep_id is not null
+where d.batch_id = :batch and d.lead_id = any(cast(:colleagues as uuid[])) and cardinality(d.eligible) > 0
+  and d.rep_id is not null and d.decision_seq < :before
 order by d.decision_seq
 """
 
 _SHADOWS = """
 select decision_seq, rotation, band, rep_id, eligible, refused from decision
-where batch_id = :batch and mode = 'shadow' and rep_id is not null order by decision_seq
+where batch_id = :batch and mode = 'shadow' and rep_id is not null and cardinality(eligible) > 0
+  and decision_seq < :before
+order by decision_seq
 """
 
 
-def load_floor(connection: Connection, policy: Policy, batch: Batch, bands: Iterable[str]) -> Floor:
+LATEST: Final = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Known:
+    """Up to where the ledger is read: decisions before this number, profiles up to this one."""
+
+    before: int = LATEST
+    profile: int = LATEST
+
+    @property
+    def open(self) -> str:
+        """Condition on an assignment `a`: nobody had ended it."""
+        now = self.before == LATEST
+        return "a.ended_at is null" if now else "(a.ended_at is null or a.ended_seq >= :before)"
+
+
+ALL: Final = Known()
+
+
+def load_floor(
+    connection: Connection, policy: Policy, batch: Batch, bands: Iterable[str], known: Known = ALL
+) -> Floor:
     """The floor at the batch's moment, with what leads of these bands and of `candidate` may need."""
     floor = open_floor(policy, batch.as_of)
-    floor.loads.update(_loads(connection, policy.teams.reps.values(), batch.as_of))
-    floor.rotations.update(_rotations(connection, policy, sorted(set(bands))))
-    floor.companies.update(_companies(connection, batch))
+    floor.loads.update(_loads(connection, policy.teams.reps.values(), batch.as_of, known))
+    floor.rotations.update(_rotations(connection, policy, sorted(set(bands)), known))
+    floor.companies.update(_companies(connection, batch, known))
     if not batch.live:
-        _add_shadows(connection, floor, batch)
+        _add_shadows(connection, floor, batch, known)
     return floor
 
 
-def _loads(connection: Connection, reps: Iterable[Rep], at: datetime) -> dict[str, Load]:
+def _loads(connection: Connection, reps: Iterable[Rep], at: datetime, known: Known) -> dict[str, Load]:
     spans = {rep.id: day_and_week(rep, at) for rep in reps}
     columns = [list(column) for column in zip(*spans.values(), strict=True)] or [[], [], [], []]
     names = ("days", "day_ends", "weeks", "week_ends")
-    rows = connection.execute(
-        sa.text(_LOADS), {"reps": list(spans), **dict(zip(names, columns, strict=True))}
-    )
+    bound = {"reps": list(spans), "before": known.before, **dict(zip(names, columns, strict=True))}
+    rows = connection.execute(sa.text(_LOADS.format(open=known.open)), bound)
     return {row.rep_id: Load(row.day, row.week, row.open) for row in rows}
 
 
@@ -121,7 +154,7 @@ def day_and_week(rep: Rep, at: datetime) -> tuple[datetime, datetime, datetime, 
 
 
 def _rotations(
-    connection: Connection, policy: Policy, bands: Sequence[str]
+    connection: Connection, policy: Policy, bands: Sequence[str], known: Known
 ) -> dict[tuple[str, str], Rotation]:
     keys = [
         (team.id, band, rep)
@@ -130,11 +163,12 @@ def _rotations(
         for rep, _ in team.members
     ]
     standings: dict[tuple[str, str], dict[str, Standing]] = {}
-    bound = dict(zip(("rotations", "bands", "reps"), _columns(keys, 3), strict=True))
+    before = {"before": known.before}
+    bound = before | dict(zip(("rotations", "bands", "reps"), _columns(keys, 3), strict=True))
     for row in connection.execute(sa.text(_STANDINGS), bound).mappings():
         own = standings.setdefault((row["rotation"], row["band"]), {})
         own[row["rep_id"]] = _standing(row)
-    bound = dict(zip(("rotations", "bands"), _columns(list(standings), 2), strict=True))
+    bound = before | dict(zip(("rotations", "bands"), _columns(list(standings), 2), strict=True))
     picks = connection.execute(sa.text(_LAST_PICKS), bound).mappings()
     last = {(row["rotation"], row["band"]): row for row in picks}
     return {key: restored(own, present_at(last[key]), last[key]["rep_id"]) for key, own in standings.items()}
@@ -155,13 +189,15 @@ def present_at(row: RowMapping) -> frozenset[str]:
     return frozenset(row["eligible"]) | frozenset(lacking)
 
 
-def _companies(connection: Connection, batch: Batch) -> dict[CompanyKey, list[str]]:
+def _companies(connection: Connection, batch: Batch, known: Known) -> dict[CompanyKey, list[str]]:
     """Who owns open leads of the candidates' companies; a shadow run sees what was given before its moment."""
     colleagues = connection.execute(sa.text(_COLLEAGUES)).scalars().all()
-    before = datetime.max.replace(tzinfo=UTC) if batch.live else batch.as_of
-    rows = [*connection.execute(sa.text(_HELD), {"colleagues": colleagues, "before": before}).mappings()]
+    until = datetime.max.replace(tzinfo=UTC) if batch.live else batch.as_of
+    bound: dict[str, Any] = {"colleagues": colleagues, "before": known.before}
+    held = sa.text(_HELD.format(open=known.open))
+    rows = [*connection.execute(held, {**bound, "until": until, "profile": known.profile}).mappings()]
     if not batch.live:
-        bound = {"colleagues": colleagues, "batch": batch.batch_id}
+        bound["batch"] = batch.batch_id
         rows += connection.execute(sa.text(_SHADOWED), bound).mappings()
     found: dict[CompanyKey, dict[str, None]] = {}
     for row in rows:
@@ -177,9 +213,10 @@ def _keys(row: RowMapping) -> Iterator[CompanyKey]:
         yield row["kind"], f"account:{row['account_id']}"
 
 
-def _add_shadows(connection: Connection, floor: Floor, batch: Batch) -> None:
+def _add_shadows(connection: Connection, floor: Floor, batch: Batch, known: Known) -> None:
     """Book what this run decided before, in order, as `Floor.take` did."""
-    for row in connection.execute(sa.text(_SHADOWS), {"batch": batch.batch_id}).mappings():
+    bound = {"batch": batch.batch_id, "before": known.before}
+    for row in connection.execute(sa.text(_SHADOWS), bound).mappings():
         floor.loads[row["rep_id"]] = floor.load(row["rep_id"]).plus_one()
         if row["rotation"]:
             key = (row["rotation"], row["band"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
@@ -51,8 +51,8 @@ def numbers(connection: Connection, count: int) -> Sequence[int]:
 def save(connection: Connection, floor: Floor, batch: Batch, decided: Sequence[Decided]) -> None:
     """Write the decisions and, in a live run, what follows from them."""
     roster = save_roster(connection, floor.policy)
-    rows = (_decision(batch, floor.policy, roster, one) for one in decided)
-    copy_rows(connection, "decision", _DECISION, rows)
+    rows = (decision_row(batch, floor.policy, roster, one) for one in decided)
+    copy_rows(connection, "decision", DECISION, rows)
     if batch.live:
         _save_effects(connection, floor, batch, decided)
 
@@ -64,7 +64,7 @@ def _save_effects(connection: Connection, floor: Floor, batch: Batch, decided: S
     connection.execute(sa.text(_PLACE), {"as_of": batch.as_of, "batch": batch.batch_id})
     assignments = (_assignment(batch, one) for one in moved if one.decision.place == "owned")
     copy_rows(connection, "assignment", _ASSIGNMENT, assignments)
-    copy_rows(connection, "turn", _TURN, (row for one in decided for row in _turns(one)))
+    copy_rows(connection, "turn", TURN, (row for one in decided for row in turn_rows(one)))
     copy_rows(connection, "sla_clock", _CLOCK, (row for one in decided for row in _clocks(floor, one)))
     answered = ((one.decision.lead_id, one.seq) for one in decided if one.lead["inquiry_id"])
     stage_rows(connection, "answered", models.decision, ["lead_id", "decision_seq"], answered)
@@ -81,14 +81,14 @@ def _end_what_was(connection: Connection, batch: Batch, moved: Sequence[Decided]
     connection.execute(sa.text(_END_CLOCKS), {**bound, "unpromised": unpromised})
 
 
-_DECISION = (
+DECISION: Final = (
     "decision_seq", "lead_id", "batch_id", "mode", "as_of", "profile_id", "score_id", "roster_id", "policy",
     "code_version", "rule", "terms", "place", "team", "rotation", "band", "rep_id", "runner_up", "eligible",
     "refused", "because", "tier", "sla_due",
 )  # fmt: skip
 _PLACED = ("lead_id", "place", "reason", "because", "team", "rep_id", "decision_seq")
 _ASSIGNMENT = ("lead_id", "rep_id", "team", "decision_seq", "by", "because", "started_at")
-_TURN = ("decision_seq", "rep_id", "rotation", "band", "kind", "weight", "credit")
+TURN: Final = ("decision_seq", "rep_id", "rotation", "band", "kind", "weight", "credit")
 _CLOCK = ("lead_id", "inquiry_id", "decision_seq", "kind", "tier", "rep_id", "started_at", "due_at")
 
 _END_ASSIGNMENTS = f"""
@@ -116,7 +116,8 @@ where q.lead_id = m.lead_id and q.decision_seq is null and q.arrived_at < :as_of
 """
 
 
-def _decision(batch: Batch, policy: Policy, roster: str, one: Decided) -> tuple[Any, ...]:
+def decision_row(batch: Batch, policy: Policy, roster: str, one: Decided) -> tuple[Any, ...]:
+    """The values of DECISION."""
     d = one.decision
     return (
         one.seq, d.lead_id, batch.batch_id, batch.mode, batch.as_of, one.lead["profile_id"], one.lead["score_id"],
@@ -135,8 +136,8 @@ def _assignment(batch: Batch, one: Decided) -> tuple[Any, ...]:
     return d.lead_id, d.rep, d.team, one.seq, "clearlane", d.because, batch.as_of
 
 
-def _turns(one: Decided) -> Iterator[tuple[Any, ...]]:
-    """The charged turn, and each credit or weight that entering the rotation changed."""
+def turn_rows(one: Decided) -> Iterator[tuple[Any, ...]]:
+    """The values of TURN: the charged turn, and each credit or weight that entering the rotation changed."""
     pick, band = one.decision.pick, one.lead["band"]
     if pick is None:
         return

@@ -1,0 +1,36 @@
+"""Decisions made again as they were made: from what they name, and from the ledger as it was before their numbers.
+
+Only reads, whatever came later: leads' scores and profiles are those that the decision names, turns, loads and
+owners those before its number. What is not kept by number is read as it is now: users of the sources, and the
+companies of leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from clearlane.ledger import Batch
+from clearlane.policy.model import Policy
+from clearlane.route import intake
+from clearlane.route.decide import decide
+from clearlane.route.routing import candidate_rows, facts_of
+from clearlane.route.state import Known, load_floor
+from clearlane.route.store import Decided
+
+_LAST_PROFILE = "select max(profile_id) from decision where batch_id = :batch"
+
+
+def decided_again(
+    connection: Connection, policy: Policy, batch: Batch, decisions: Sequence[int]
+) -> Iterator[Decided]:
+    """What routing decides under this policy where it made these decisions of the batch."""
+    intake.recall(connection, policy, batch, decisions)
+    intake.candidates(connection)
+    profile = connection.execute(sa.text(_LAST_PROFILE), {"batch": batch.batch_id}).scalar_one()
+    for row in candidate_rows(connection, policy):
+        known = Known(row["decision_seq"], profile)
+        floor = load_floor(connection, policy, batch, [row["band"]], known)
+        yield Decided(row["decision_seq"], row, decide(policy, floor, facts_of(floor, row)))
