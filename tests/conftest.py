@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -89,6 +90,25 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+# -- Spark -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """A Spark session in this process; skips where pyspark or Java is missing. `make test-spark` has both."""
+    sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed: make test-spark")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java 17 or newer")
+    settings = {
+        "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1",
+        "spark.sql.session.timeZone": "UTC", "spark.sql.shuffle.partitions": "1", "spark.ui.enabled": "false",
+    }  # fmt: skip
+    session = sql.SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
 
 
 # -- data and network ------------------------------------------------------------------------------
