@@ -14,12 +14,11 @@ import sqlalchemy as sa
 from clearlane.policy.model import Scoring
 from clearlane.rules import Dialect
 from clearlane.score import statement
-from clearlane.score.statement import RESULT
+from clearlane.score.statement import MEMORY, RESULT
 
 Row = dict[str, Any]
 PROFILE = {
-    "lead_id": "text", "as_of": "timestamptz", "kind": "text", "source": "text", "band_before": "text",
-    "band_since": "timestamptz", "stage_before": "text",
+    "lead_id": "text", "as_of": "timestamptz", "kind": "text", "source": "text", "account_id": "text", **MEMORY,
 }  # fmt: skip
 ACTIVITY = {"lead_id": "text", "type": "text", "occurred_at": "timestamptz"}
 _MOMENTS = ("entered_at", "raised_at")
@@ -30,6 +29,7 @@ def profile(lead_id: str, as_of: datetime, attributes: Row | None = None, **know
         **dict.fromkeys(PROFILE),
         "lead_id": lead_id,
         "as_of": as_of,
+        "own": True,
         "attributes": attributes or {},
         **known,
     }

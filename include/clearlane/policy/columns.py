@@ -14,6 +14,17 @@ PROFILE: Final[Columns] = {"source": Type.TEXT}
 
 SCORING: Final[Columns] = {**PROFILE, "as_of": Type.TIME, "kind": Type.TEXT}
 
+ROLLUP: Final[Columns] = dict.fromkeys(
+    ("account_best", "account_sum", "account_decayed", "account_engaged"), Type.NUMBER
+)
+"""what the other people of the account come to, without rules that ask for it: rules, disqualifiers, stages"""
+
+RESERVED: Final = frozenset(
+    {"lead_id", "own", "band_before", "band_since", "stage_before", "cycle_since", "quiet_until",
+     "override_score", "override_band", "raised_at", "counted", *ROLLUP}
+)  # fmt: skip
+"""names that the statement uses itself: no attribute and no measure may have them"""
+
 STAGE: Final[Columns] = {
     **SCORING,
     "score": Type.NUMBER,

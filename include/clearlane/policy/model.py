@@ -104,6 +104,11 @@ class Rule:
     cap: float | None = None
     bounds: tuple[float, float] | None = None
 
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """The lowest and the highest contribution; None: no limits."""
+        return self.bounds if self.cap is None else (-self.cap, self.cap)
+
 
 @dataclass(frozen=True)
 class Disqualifier:
@@ -182,6 +187,11 @@ class Scoring:
     changeable: frozenset[str] = frozenset()
     """attributes that a person can find out or correct: explain says what they would lift"""
     variants: tuple[Variant, ...] = ()
+
+    @property
+    def models(self) -> tuple[Scoring, ...]:
+        """The default model and those of the variants, in their order."""
+        return (self, *(variant.scoring for variant in self.variants))
 
 
 # --- teams.yaml -------------------------------------------------------------------------------

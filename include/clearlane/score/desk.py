@@ -210,12 +210,14 @@ def _refuse_twice(
 def _join(
     connection: duckdb.DuckDBPyConnection, scoring: Scoring, has_accounts: bool, as_of: datetime
 ) -> None:
-    memory = {"band_before": "varchar", "band_since": "timestamptz", "stage_before": "varchar"}
     names = [_name(name) for name in _attributes(scoring)]
     values = [f"coalesce(leads.{n}, accounts.{n}) as {n}" if has_accounts else f"leads.{n}" for n in names]
+    company = 'coalesce(accounts."own account_id", leads."own account_id", lower(leads."own domain"))'
+    own_company = 'coalesce(leads."own account_id", lower(leads."own domain"))'
     columns = [
         "leads.lead_id", f"{_moment(as_of)} as as_of", 'leads."own kind" as kind', 'leads."own source" as source',
-        *(f"cast(null as {memory[name]}) as {name}" for name in MEMORY), *values,
+        f"{company if has_accounts else own_company} as account_id", "true as own",
+        *(f"cast(null as {type_}) as {name}" for name, type_ in MEMORY.items() if name != "own"), *values,
     ]  # fmt: skip
     source = f"leads{_ACCOUNT}" if has_accounts else "leads"
     connection.execute(f"create view profiles as select {', '.join(columns)} from {source}")
@@ -231,7 +233,7 @@ _ACCOUNT = """
 
 
 def _attributes(scoring: Scoring) -> Mapping[str, Type]:
-    built_in = {"lead_id", "as_of", "kind", "source", *MEMORY}
+    built_in = {"lead_id", "as_of", "kind", "source", "account_id", *MEMORY}
     return {name: type_ for name, type_ in scoring.attributes.items() if name not in built_in}
 
 

@@ -23,7 +23,9 @@ CYCLE = 1
 
 PERSON = """
  select l.lead_id, p.profile_id, cast(:as_of as timestamptz) as as_of, p.kind, l.source, p.attributes,
-   l.created_at, last.band as band_before, last.since as band_since, entry.stage as stage_before
+   l.created_at, cast(null as text) as account_id, last.band as band_before, last.since as band_since,
+   entry.stage as stage_before, cast(null as timestamptz) as cycle_since, cast(null as timestamptz) as quiet_until,
+   cast(null as double precision) as override_score, cast(null as text) as override_band, true as own
  from lead l
  join lateral (
    select profile_id, kind, attributes from lead_profile
@@ -56,7 +58,9 @@ HISTORY = """
 
 _PROFILES = (
     "lead_id uuid, profile_id bigint, as_of timestamptz, kind text, source text, attributes jsonb,"
-    " created_at timestamptz, band_before text, band_since timestamptz, stage_before text"
+    " created_at timestamptz, account_id text, band_before text, band_since timestamptz, stage_before text,"
+    " cycle_since timestamptz, quiet_until timestamptz, override_score double precision, override_band text,"
+    " own boolean"
 )
 _ACTIVITIES = "lead_id uuid, type text, occurred_at timestamptz, attributes jsonb"
 _OWN = "select lead_id from work where batch_id = :batch_id and lead_id between :first and :last"

@@ -1,7 +1,7 @@
-"""Numbers and times as SQL that PostgreSQL and DuckDB compute alike, to the last bit.
+"""Numbers and times as SQL that PostgreSQL and DuckDB compute alike.
 
-Points are counted in whole millionths and decays in whole 2^-40: sums of whole numbers do not depend on the
-order in which an engine adds them up.
+A contribution is rounded to whole millionths of a point: sums of whole numbers do not depend on the order in
+which an engine adds them up. Weights of activities are plain doubles.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from clearlane.rules import Dialect
 
 MILLION = 1_000_000
-DECAY_UNIT = 2**40
 FARTHEST = 1e9
 """No rule gives or takes more points than this, so that sums stay exact whole numbers of millionths."""
 NO_MOMENT = "cast(null as timestamp with time zone)"
