@@ -1,5 +1,21 @@
-"""Runs every benchmark and prints its ratios."""
+"""Runs every benchmark, or the named one, and prints its ratios."""
+
+from __future__ import annotations
+
+import argparse
 
 from benchmarks import scoring
 
-scoring.main()
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", nargs="?", choices=["scoring"])
+    parser.add_argument("--leads", type=int, default=100_000)
+    parser.add_argument("--activities", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--explain", action="store_true", help="print the plans first")
+    asked = parser.parse_args()
+    scoring.main(asked.leads, asked.activities, explain=asked.explain, rounds=asked.rounds)
+
+
+main()

@@ -1,74 +1,125 @@
-"""Scoring with the default policy on PostgreSQL, against counting the same leads × activities.
+"""All leads scored from scratch with twenty rules, on PostgreSQL and DuckDB.
 
-The reference reads what scoring must read and computes nothing: the ratio is what the model costs.
+The statement made from the policy against SQL written by hand for the same model in the same engine, and both
+beside counting the same leads × activities, which reads what scoring must read and computes nothing.
 """
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import sqlalchemy as sa
+import duckdb
+import psycopg
 
+from benchmarks import company
+from benchmarks.timing import timed
 from clearlane import policy
-from clearlane.ledger import connect, server
+from clearlane.ledger import server
 from clearlane.rules import Dialect
 from clearlane.score import statement
 
-ROOT = Path(__file__).resolve().parents[1]
-LEADS, ACTIVITIES, ROUNDS = 20_000, 200_000, 5
-
-PROFILES = f"""
-    create table profiles as
-    select n as lead_id, timestamptz '2026-11-18Z' as as_of, 'sales'::text as kind, 'crm'::text as source,
-      null::text as band_before, null::timestamptz as band_since, null::text as stage_before,
-      jsonb_build_object('employees', n * 37 % 3000, 'industry', (array['software', 'retail', 'health'])[1 + n % 3],
-        'seniority', (array['vp', 'manager', 'individual'])[1 + n % 3], 'department', 'sales',
-        'country', (array['US', 'DE', 'BR'])[1 + n % 3], 'free_mail', n % 5 = 0) as attributes
-    from generate_series(1, {LEADS}) n
+HERE = Path(__file__).parent
+AIM = 1.2
+SETTINGS = {
+    **server.THROWAWAY,
+    "shared_buffers": "1GB",
+    "work_mem": "256MB",
+    "max_wal_size": "8GB",
+    "jit": "off",
+}
+COUNTING = """
+ select count(*) as pairs, count(p.as_of) as leads, count(a.type) as deeds
+ from profiles p join activities a using (lead_id)
 """
-BEHAVIOUR = f"""
-    create table activities as
-    select 1 + n * 7919 % {LEADS} as lead_id,
-      (array['pricing_page_view', 'content_download', 'email_click', 'page_view', 'webinar_attended'])[1 + n % 5]
-        as type,
-      timestamptz '2026-11-18Z' - make_interval(mins => n % 90000) as occurred_at, '{{}}'::jsonb as attributes
-    from generate_series(1, {ACTIVITIES}) n
+DIFFERENT = """
+ select count(*) from ours full join theirs using (lead_id) where
+  (ours.score, ours.band, ours.grade, ours.stage, ours.reached, ours.entered_at, ours.kind, ours.hand_raise)
+   is distinct from
+  (theirs.score, theirs.band, theirs.grade, theirs.stage, theirs.reached, theirs.entered_at, theirs.kind,
+   theirs.hand_raise)
+  or ours.disqualified is distinct from theirs.disqualified
+  or abs(ours.total - theirs.total) > 1e-9 or abs(ours.fit - theirs.fit) > 1e-9
+  or abs(ours.engagement - theirs.engagement) > 1e-9 or abs(ours.negative - theirs.negative) > 1e-9
 """
-COUNTING = (
-    "select count(*), count(p.attributes), count(a.type) from profiles p join activities a using (lead_id)"
-)
+"""Leads that the two do not agree about."""
+Execute = Callable[[str], list[tuple[Any, ...]]]
 
 
-def main() -> None:
-    scoring = policy.load(ROOT / "include" / "policy").scoring
-    model = f"select count(*), sum(score), count(contributions) from ({statement(scoring, Dialect.POSTGRES)}) scored"
+class Disagreement(RuntimeError):
+    """The hand-written SQL does not score the model that the statement scores."""
+
+
+def main(leads: int, activities: int, *, explain: bool = False, rounds: int = 3) -> None:
+    for dialect, opened in ((Dialect.POSTGRES, postgres), (Dialect.DUCKDB, in_process)):
+        with opened() as execute:
+            _report(execute, dialect, leads, activities, rounds, explain)
+
+
+def _report(
+    execute: Execute, dialect: Dialect, leads: int, activities: int, rounds: int, explain: bool
+) -> None:
+    execute(company.profiles(dialect, leads))
+    execute(company.activities(dialect, leads, activities))
+    execute("analyze")
+    queries = _queries(dialect)
+    if explain:
+        for name, query in queries.items():
+            print(
+                f"--- {dialect}: {name}", *(row[-1] for row in execute(f"explain analyze {query}")), sep="\n"
+            )
+    times = timed({name: _into(execute, name, query) for name, query in queries.items()}, rounds)
+    print(f"{dialect}: {leads:,} leads × {activities:,} activities × 20 rules, best of {rounds}")
+    print(times.line("ours", "theirs", AIM), times.line("theirs", "counted"), sep="\n", flush=True)
+    _refuse_difference(execute)
+
+
+def _queries(dialect: Dialect) -> Mapping[str, str]:
+    scoring = policy.load(HERE / "policy").scoring
+    written = (HERE / f"handwritten_{dialect}.sql").read_text()
+    return {
+        "ours": statement(scoring, dialect, typed=dialect is Dialect.DUCKDB),
+        "theirs": written,
+        "counted": COUNTING,
+    }
+
+
+def _into(execute: Execute, name: str, query: str) -> Callable[[], object]:
+    def work() -> None:
+        execute(f"drop table if exists {name}")
+        execute(f"create temporary table {name} as {query}")
+
+    return work
+
+
+def _refuse_difference(execute: Execute) -> None:
+    different = execute(DIFFERENT)[0][0]
+    if different:
+        raise Disagreement(f"{different:,} leads score otherwise by hand")
+
+
+@contextmanager
+def postgres() -> Iterator[Execute]:
+    """A PostgreSQL of its own, gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        running = server.start(Path(folder), ["bench"], settings=server.THROWAWAY)
+        running = server.start(Path(folder), ["bench"], settings=SETTINGS)
         try:
-            _report(running.url("bench"), model)
+            with psycopg.connect(running.url("bench").replace("+psycopg", ""), autocommit=True) as connection:
+                yield lambda query: _rows(connection.execute(query))
         finally:
             running.stop()
             server.erase(Path(folder))
 
 
-def _report(url: str, model: str) -> None:
-    engine = connect(url)
-    with engine.begin() as connection:
-        connection.execute(sa.text("set jit = off"))
-        for table in (PROFILES, BEHAVIOUR):
-            connection.execute(sa.text(table))
-        connection.execute(sa.text("analyze profiles, activities"))
-        pairs = [(_seconds(connection, COUNTING), _seconds(connection, model)) for _ in range(ROUNDS)]
-    engine.dispose()
-    ratios = [scored / counted for counted, scored in pairs]
-    print(f"scoring {LEADS:,} leads × {ACTIVITIES:,} activities: {min(s for _, s in pairs):.2f} s at best")
-    print(f"  {statistics.median(ratios):.1f} × counting them (min {min(ratios):.1f}, max {max(ratios):.1f})")
+def _rows(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return cursor.fetchall() if cursor.description else []
 
 
-def _seconds(connection: sa.Connection, query: str) -> float:
-    started = time.perf_counter()
-    connection.execute(sa.text(query)).all()
-    return time.perf_counter() - started
+@contextmanager
+def in_process() -> Iterator[Execute]:
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect(f"{folder}/bench.duckdb") as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        yield lambda query: connection.execute(query).fetchall()
