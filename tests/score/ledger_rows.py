@@ -52,12 +52,16 @@ def profile(
 
 def activity(
     connection: Connection, lead_id: UUID, type_: str, occurred_at: datetime, **attributes: Any
-) -> None:
+) -> UUID:
+    """An activity that no signal holds yet."""
     key = f"{lead_id}:{type_}:{occurred_at}"
+    own = ids.activity_id("crm", key)
     _insert(
-        connection, models.activity, activity_id=ids.activity_id("crm", key), source="crm", lead_id=lead_id,
-        type=type_, occurred_at=occurred_at, attributes=attributes, seq=_record(connection, key),
+        connection, models.activity, activity_id=own, source="crm", lead_id=lead_id, type=type_,
+        occurred_at=occurred_at, attributes=attributes, seq=_record(connection, key),
     )  # fmt: skip
+    _insert(connection, models.signal_due, lead_id=lead_id, activity_id=own)
+    return own
 
 
 def work(connection: Connection, of: Batch, *leads: UUID) -> None:

@@ -1,73 +1,48 @@
-"""Scores in the ledger: the leads of a batch, as known and as they had behaved at its moment."""
+"""Scores in the ledger: the leads of a batch, as known and as they had behaved at its moment.
+
+Reads work, profiles, signals and activities; writes signals, score (a row for each change), stage_entry and
+standing. A chunk is one statement; what was there is never overwritten, so a decision keeps the score it was
+made on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from clearlane import policy as policies
 from clearlane.ledger import Batch
+from clearlane.policy.columns import ROLLUP
 from clearlane.policy.model import Policy, Scoring
 from clearlane.rules import Dialect
 from clearlane.rules.sql import text_literal
-from clearlane.score import standing
-from clearlane.score.statement import GROUPS, statement
+from clearlane.score import behaviour, persons, signals, standing
+from clearlane.score.signals import Counting
+from clearlane.score.statement import GROUPS, model_names
 from clearlane.score.units import first_true
 
 CHUNK = 10_000
-CYCLE = 1
 
-PERSON = """
- select l.lead_id, p.profile_id, cast(:as_of as timestamptz) as as_of, p.kind, l.source, p.attributes,
-   l.created_at, cast(null as text) as account_id, last.band as band_before, last.since as band_since,
-   entry.stage as stage_before, cast(null as timestamptz) as cycle_since, cast(null as timestamptz) as quiet_until,
-   cast(null as double precision) as override_score, cast(null as text) as override_band, true as own
- from lead l
- join lateral (
-   select profile_id, kind, attributes from lead_profile
-   where lead_id = l.lead_id and valid_from <= :as_of order by valid_from desc, profile_id desc limit 1
- ) p on true
- left join lateral (
-   select s.band, (
-     select min(same.as_of) from score same
-     where same.lead_id = l.lead_id and same.as_of <= s.as_of and same.as_of > coalesce((
-       select max(other.as_of) from score other
-       where other.lead_id = l.lead_id and other.as_of < s.as_of and other.band <> s.band
-     ), '-infinity')
-   ) as since
-   from score s where s.lead_id = l.lead_id and s.as_of < :as_of
-   order by s.as_of desc, s.score_id desc limit 1
- ) last on true
- left join lateral (
-   select stage from stage_entry where lead_id = l.lead_id and entered_at < :as_of
-   order by {rung} desc, entered_at limit 1
- ) entry on true
-"""
-"""The persons that a `where` picks (alias l): profile at :as_of and memory of the scores before it."""
-
-HISTORY = """
- select m.survivor_id as lead_id, a.type, a.occurred_at, a.attributes
- from profiles p join lead m on m.survivor_id = p.lead_id join activity a on a.lead_id = m.lead_id
- where a.occurred_at < :as_of
-"""
-"""What all members of those persons did before :as_of."""
-
-_PROFILES = (
-    "lead_id uuid, profile_id bigint, as_of timestamptz, kind text, source text, attributes jsonb,"
-    " created_at timestamptz, account_id text, band_before text, band_since timestamptz, stage_before text,"
-    " cycle_since timestamptz, quiet_until timestamptz, override_score double precision, override_band text,"
-    " own boolean"
-)
-_ACTIVITIES = "lead_id uuid, type text, occurred_at timestamptz, attributes jsonb"
 _OWN = "select lead_id from work where batch_id = :batch_id and lead_id between :first and :last"
-_VALUES = (
-    "profile_id", "model", "score", "total", *GROUPS, "band", "grade", "stage", "disqualified", "hand_raise",
-    "contributions",
+_INPUTS = (
+    "profile_id", "band_before", "band_before_since", "stage_before", "cycle", "cycle_since", "activities",
+    "members", "override_id", "account",
 )  # fmt: skip
+_RESULTS = (
+    "model", "score", "total", *GROUPS, "band", "grade", "stage", "disqualified", "hand_raise", "contributions",
+)  # fmt: skip
+_STANDING = ("score", "total", *GROUPS, "band", "band_since", "grade", "stage")
+_CHANGES = (
+    "policy_hash", "model", "profile_id", "members", "activities", "override_id", "cycle", "band", "grade", "stage",
+    "disqualified", "hand_raise",
+)  # fmt: skip
+"""What makes a new row of history; points alone fade without one."""
 
 
 @dataclass(frozen=True)
@@ -80,105 +55,205 @@ class Counts:
     stages_entered: int
 
 
+@dataclass(frozen=True)
+class Writing:
+    """Under which version, for which batch (None: a refresh) and known up to where rows are written."""
+
+    policy_hash: str
+    as_of: datetime
+    known_seq: int
+    batch_id: UUID | None = None
+
+
 def run(connection: Connection, policy: Policy, batch: Batch) -> Counts:
     """Score the batch's leads as of its moment, in chunks; run again it finds nothing to change.
 
     A lead whose first profile is later than the moment is left out. Never commits.
     """
-    connection.execute(sa.text("set local jit = off"))
+    scoring = policy.scoring
+    numbers = begin(connection, scoring)
+    if behaviour.reads_account(scoring):
+        _bring_colleagues(connection, batch)
     totals = Counts(0, 0, 0, 0)
     for first, last in _chunks(connection, batch):
-        totals = _sum(totals, _score(connection, policy, batch, first, last))
+        bound = {"batch_id": batch.batch_id, "first": first, "last": last}
+        persons.gather(connection, scoring, _OWN, batch.as_of, **bound)
+        known_seq = signals.fold(connection)
+        writing = Writing(policy.hashes["scoring"], batch.as_of, known_seq, batch.batch_id)
+        totals = _sum(totals, score_gathered(connection, scoring, numbers, writing))
     return totals
 
 
-def given(scoring: Scoring, where: str) -> str:
-    """The relations `profiles` and `activities` of the picked persons, as common table expressions."""
-    return f"profiles as materialized ({_persons(scoring, where)}), activities as ({HISTORY})"
+def begin(connection: Connection, scoring: Scoring) -> Mapping[Counting, int]:
+    """Wait for other runs, and build the signals that the model asks for; the numbers of its countings."""
+    connection.execute(sa.text("set local jit = off"))
+    connection.execute(sa.text(signals.LOCK))
+    return signals.prepare(connection, scoring)
 
 
-def _persons(scoring: Scoring, where: str) -> str:
-    rungs = [(f"stage = {_text(name)}", str(rung)) for name, rung in standing.rungs(scoring).items()]
-    return f"{PERSON.replace('{rung}', first_true(rungs, '-1'))} where {where}"
+def score_gathered(
+    connection: Connection, scoring: Scoring, numbers: Mapping[Counting, int], writing: Writing
+) -> Counts:
+    """Score the persons in `chunk`, whose signals are folded; write rows, standings and stages entered."""
+    known_seq = writing.known_seq
+    scores = persons.describe(connection, scoring, writing.as_of, known_seq=known_seq, numbers=numbers)
+    connection.execute(sa.text(_NO_SURVIVORS))
+    saved = connection.execute(sa.text(_saving(scoring, scores)), vars(writing)).one()
+    return Counts(**saved._mapping)
+
+
+def score_at(
+    connection: Connection, policy: Policy | None, leads: Sequence[UUID], as_of: datetime
+) -> list[Mapping[str, Any]]:
+    """What these persons (ids of survivors) score as of any moment, by all that is known of it now.
+
+    `policy` None: the version in force then. A row per person known by then, in the order of their ids, with
+    the columns of the table `score` that say what it is and from what. Writes nothing.
+    """
+    version = policy or policies.stored(connection, policies.in_force(connection, as_of))
+    wanted = "select lead_id from lead where lead_id = any(cast(:leads as uuid[])) and survivor_id = lead_id"
+    persons.gather(connection, version.scoring, wanted, as_of, leads=list(leads))
+    scores = persons.describe(connection, version.scoring, as_of)
+    columns = ", ".join(["lead_id", "as_of", *_INPUTS, *_RESULTS])
+    query = f"with scores as ({scores}) select {columns} from ({_found()}) as found order by lead_id"
+    return [dict(row) for row in connection.execute(sa.text(query)).mappings()]
+
+
+# --- the batch's leads ------------------------------------------------------------------------------
+
+_WITH_COLLEAGUES = """
+ insert into work (batch_id, lead_id, reason)
+ select distinct w.batch_id, mate.lead_id, 'account'
+ from work w join lead_profile own on own.lead_id = w.lead_id and own.valid_from <= :as_of
+ join lead_profile other on other.account_id = own.account_id
+ join lead mate on mate.lead_id = other.lead_id and mate.survivor_id = mate.lead_id
+ where w.batch_id = :batch_id
+ on conflict (batch_id, lead_id) do nothing
+"""
+_BOUNDS = """
+ select (array_agg(lead_id order by lead_id))[1] as first, (array_agg(lead_id order by lead_id desc))[1] as last
+ from (select lead_id, row_number() over (order by lead_id) - 1 as n from work where batch_id = :batch_id) numbered
+ group by n / :size order by n / :size
+"""
+
+
+def _bring_colleagues(connection: Connection, batch: Batch) -> None:
+    """Whoever shares an account with a lead of the batch, now or before, scores by what that lead did."""
+    bound = {"batch_id": batch.batch_id, "as_of": batch.as_of}
+    connection.execute(sa.text(_WITH_COLLEAGUES), bound)
 
 
 def _chunks(connection: Connection, batch: Batch) -> Iterator[tuple[UUID, UUID]]:
     """First and last lead id of each chunk of the batch's work."""
-    bounds = """
-     select (array_agg(lead_id order by lead_id))[1] as first, (array_agg(lead_id order by lead_id desc))[1] as last
-     from (select lead_id, row_number() over (order by lead_id) - 1 as n from work where batch_id = :batch_id) numbered
-     group by n / :size order by n / :size
-    """
-    rows = connection.execute(sa.text(bounds), {"batch_id": batch.batch_id, "size": CHUNK})
+    rows = connection.execute(sa.text(_BOUNDS), {"batch_id": batch.batch_id, "size": CHUNK})
     return iter([(row.first, row.last) for row in rows])
 
 
-def _score(connection: Connection, policy: Policy, batch: Batch, first: UUID, last: UUID) -> Counts:
-    parameters: dict[str, Any] = {
-        "batch_id": batch.batch_id, "first": first, "last": last, "as_of": batch.as_of,
-        "policy_hash": policy.hashes["scoring"], "model": policy.scoring.model,
+# --- what is written --------------------------------------------------------------------------------
+
+_NO_SURVIVORS = """
+ delete from standing using pg_temp.member m where standing.lead_id = m.record_id and m.record_id <> m.lead_id
+"""
+# At one moment, the newest row of the own version: another version's is not what a repeated run left.
+_PREVIOUS = """
+ select * from score where lead_id = found.lead_id and as_of <= found.as_of
+ order by as_of desc, policy_hash = :policy_hash desc, score_id desc limit 1
+"""
+_COUNTED_ANEW = """
+ select from pg_temp.member m join pg_temp.anew a on a.lead_id = m.record_id where m.lead_id = found.lead_id
+"""
+
+
+def _found() -> str:
+    """The scores with what they were made of, in the columns of the table `score`."""
+    special = {
+        "contributions": "cast(contributions as jsonb)", "account": "cast(account as jsonb)",
+        "activities": "cast(counted as integer)", "band_before_since": "band_since",
     }  # fmt: skip
-    _gather(connection, policy.scoring, parameters)
-    return Counts(**connection.execute(sa.text(_saving(policy.scoring)), parameters).one()._mapping)
+    named = [f"{special[name]} as {name}" if name in special else name for name in (*_INPUTS, *_RESULTS)]
+    since = "case when band = band_before then band_since else as_of end as band_since"
+    kept = f"lead_id, as_of, {', '.join(named)}, reached, entered_at, created_at, {since}"
+    profile = "lead_id, as_of, profile_id, band_before, band_since, stage_before, cycle, cycle_since, members"
+    return f"select {kept} from scores join (select {profile}, override_id, created_at from profiles) p using (lead_id)"
 
 
-def _gather(connection: Connection, scoring: Scoring, parameters: Mapping[str, Any]) -> None:
-    """The chunk in temporary tables that the planner knows: guesses about a ledger just filled are quadratic."""
-    for table, columns, select in (
-        ("profiles", _PROFILES, _persons(scoring, f"l.lead_id in ({_OWN})")),
-        ("activities", _ACTIVITIES, HISTORY),
-    ):
-        connection.execute(sa.text(f"drop table if exists pg_temp.{table}"))
-        connection.execute(sa.text(f"create temporary table {table} ({columns}) on commit drop"))
-        connection.execute(sa.text(f"insert into pg_temp.{table} {select}"), parameters)
-        connection.execute(sa.text(f"analyze pg_temp.{table} (lead_id)"))
-
-
-def _saving(scoring: Scoring) -> str:
+def _saving(scoring: Scoring, scores: str) -> str:
     """The chunk in one statement: score, write what changed, count.
 
-    What changed is written beside what was there: a decision goes on naming the score it was made on.
+    The bound values are those of Writing.
     """
-    special = {"contributions": "cast(contributions as jsonb)", "model": ":model"}
+    columns = ("lead_id", "as_of", *_INPUTS, *_RESULTS)
+    differs = f"({_compared(scoring, 'found')}) is distinct from ({_compared(scoring, 'previous')})"
+    at = "(found.as_of, found.contributions) is distinct from (previous.as_of, previous.contributions)"
+    corrected = f"exists ({_COUNTED_ANEW}) and {at}"
     return f"""
-     with scores as materialized ({statement(scoring, Dialect.POSTGRES)}),
+     with scores as materialized ({scores}),
+     found as materialized ({_found()}),
+     compared as materialized (
+       select found.*, previous.score_id, previous.score_id is null or {differs} or {corrected} as differs
+       from (select *, cast(:policy_hash as text) as policy_hash from found) found
+       left join lateral ({_PREVIOUS}) previous on true
+     ),
      written as (
-       insert into score (lead_id, as_of, policy_hash, batch_id, {", ".join(_VALUES)})
-       select found.lead_id, :as_of, :policy_hash, :batch_id, {", ".join(f"found.{v}" for v in _VALUES)}
-       from (
-         select scores.lead_id, {", ".join(f"{special.get(v, v)} as {v}" for v in _VALUES)}
-         from scores join profiles using (lead_id)
-       ) as found
-       left join lateral (
-         select {", ".join(_VALUES)} from score
-         where lead_id = found.lead_id and as_of = :as_of and policy_hash = :policy_hash
-         order by score_id desc limit 1
-       ) as newest on true
-       where ({", ".join(f"newest.{v}" for v in _VALUES)})
-         is distinct from ({", ".join(f"found.{v}" for v in _VALUES)})
-       returning 1
+       insert into score ({", ".join(columns)}, policy_hash, batch_id, known_seq)
+       select {", ".join(columns)}, policy_hash, cast(:batch_id as uuid), :known_seq from compared where differs
+       returning lead_id, score_id
+     ),
+     stood as (
+       insert into standing (lead_id, as_of, score_id, {", ".join(_STANDING)})
+       select lead_id, as_of, coalesce(written.score_id, compared.score_id), {", ".join(_STANDING)}
+       from compared left join written using (lead_id) order by lead_id
+       on conflict (lead_id) do update set as_of = excluded.as_of, score_id = excluded.score_id,
+         {", ".join(f"{name} = excluded.{name}" for name in _STANDING)}
+       where excluded.as_of >= standing.as_of
      ),
      entered as (
        insert into stage_entry (lead_id, stage, cycle, entered_at, because)
-       select lead_id, stage, {CYCLE}, entered_at, because from ({_entries(scoring)}) as entry
+       select lead_id, stage, cycle, entered_at, because from ({_entries(scoring)}) as entry
        on conflict do nothing returning 1
      )
      select (select count(*) from scores) as scored, (select count(*) from written) as written,
-       (select count(*) from ({_OWN}) as own) - (select count(*) from scores) as unknown,
+       (select count(*) from pg_temp.chunk where own) - (select count(*) from scores) as unknown,
        (select count(*) from entered) as stages_entered
     """
 
 
+def _compared(scoring: Scoring, alias: str) -> str:
+    return ", ".join([*(f"{alias}.{name}" for name in _CHANGES), _asking(scoring, alias)])
+
+
+def _asking(scoring: Scoring, alias: str) -> str:
+    """Which of the rules that ask about the account gave points: what it comes to fades like all else."""
+    asking = [
+        rule.id
+        for model in scoring.models
+        for rule in model.rules
+        if rule.when is not None and rule.when.columns & ROLLUP.keys()
+    ]
+    if not asking:
+        return "true"
+    listed = ", ".join(_text(id) for id in dict.fromkeys(asking))
+    return (
+        f"array(select key from jsonb_object_keys({alias}.contributions) as key"
+        f" where key in ({listed}) order by key)"
+    )
+
+
 def _entries(scoring: Scoring) -> str:
     """The stages that the scored leads have entered by now: everyone is an inquiry since it was created."""
-    reasons = [(f"reached = {_text(rule.name)}", _text(rule.because)) for rule in scoring.stages]
+    reasons = [
+        (f"model = {_text(name)} and reached = {_text(rule.name)}", _text(rule.because))
+        for name, model in zip(model_names(scoring), scoring.models, strict=True)
+        for rule in model.stages
+    ]
     reasons += [(f"disqualified = {_text(rule.id)}", _text(rule.because)) for rule in scoring.disqualifiers]
     first = f"'{standing.FIRST_STAGE}'"
     return f"""
-     select lead_id, {first} as stage, least(created_at, :as_of) as entered_at, 'Came in' as because
-     from scores join profiles using (lead_id)
+     select lead_id, {first} as stage, cycle, coalesce(cycle_since, least(created_at, as_of)) as entered_at,
+       case when cycle = 1 then 'Came in' else 'Came back' end as because
+     from found
      union all
-     select lead_id, stage, entered_at, {first_true(reasons, "reached")} from scores
+     select lead_id, stage, cycle, entered_at, {first_true(reasons, "reached")} from found
      where stage = reached and reached <> {first}
     """
 
