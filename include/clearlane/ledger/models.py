@@ -54,6 +54,20 @@ def _recorded(name: str) -> Column[Any]:
     return Column(name, TIME, nullable=False, server_default=text("clock_timestamp()"))
 
 
+LAST_DECISION: Final = text("coalesce(pg_sequence_last_value('decision_seq'), 0)")
+"""the last decision number given out: under the routing lock nobody gives out another"""
+
+
+def _begun_seq() -> Column[Any]:
+    return Column(
+        "begun_seq",
+        sa.BigInteger,
+        nullable=False,
+        server_default=LAST_DECISION,
+        comment="the last decision number given out when this was written: later ones knew it",
+    )
+
+
 def _lead(*, primary_key: bool = False, index: bool = False) -> Column[Any]:
     return Column(
         "lead_id", UUID, ForeignKey("lead.lead_id"), nullable=False, primary_key=primary_key, index=index
@@ -427,6 +441,7 @@ lead_profile = Table(
     Column("contact_revision_id", sa.BigInteger),
     Column("account_id", UUID),
     Column("account_revision_id", sa.BigInteger),
+    _begun_seq(),
     Index("lead_profile_lead_ix", "lead_id", "valid_from", "profile_id"),
     comment="A person as known from a moment on: what rules read. The newest profile_id of a moment counts.",
 )
@@ -601,8 +616,6 @@ roster = Table(
 )
 
 decision_seq = sa.Sequence("decision_seq", metadata=metadata)
-LAST_DECISION: Final = text("coalesce(pg_sequence_last_value('decision_seq'), 0)")
-"""the last decision number given out: under the routing lock nobody gives out another"""
 
 decision = Table(
     "decision",
@@ -666,15 +679,11 @@ assignment = Table(
     _time("started_at"),
     _time("ended_at", nullable=True),
     _text("ended_because", nullable=True),
+    _begun_seq(),
     Column(
-        "begun_seq",
+        "ended_seq",
         sa.BigInteger,
-        nullable=False,
-        server_default=LAST_DECISION,
-        comment="the last decision number given out when this was written",
-    ),
-    Column(
-        "ended_seq", sa.BigInteger, comment="the last decision number given out when this ended: open until then"
+        comment="the last decision number given out when this ended: open until then",
     ),
     Index("assignment_open_ix", "lead_id", unique=True, postgresql_where=text("ended_at is null")),
     Index("assignment_rep_ix", "rep_id", "started_at"),

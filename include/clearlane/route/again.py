@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clearlane.ledger import Batch
@@ -20,8 +19,6 @@ from clearlane.route.routing import candidate_rows, facts_of
 from clearlane.route.state import Known, load_floor
 from clearlane.route.store import Decided
 
-_LAST_PROFILE = "select max(profile_id) from decision where batch_id = :batch"
-
 
 def decided_again(
     connection: Connection, policy: Policy, batch: Batch, decisions: Sequence[int]
@@ -29,8 +26,6 @@ def decided_again(
     """What routing decides under this policy where it made these decisions of the batch."""
     intake.recall(connection, policy, batch, decisions)
     intake.candidates(connection)
-    profile = connection.execute(sa.text(_LAST_PROFILE), {"batch": batch.batch_id}).scalar_one()
     for row in candidate_rows(connection, policy):
-        known = Known(row["decision_seq"], profile)
-        floor = load_floor(connection, policy, batch, [row["band"]], known)
+        floor = load_floor(connection, policy, batch, [row["band"]], Known(row["decision_seq"]))
         yield Decided(row["decision_seq"], row, decide(policy, floor, facts_of(floor, row)))

@@ -32,7 +32,7 @@ DECIDING = """l.lead_id, l.source, l.created_at, l.company_key, p.account_id, p.
 
 _INTAKE = f"""
 create temporary table intake on commit drop as
-select {DECIDING}, s.as_of, g.given,
+select {DECIDING}, cast(:as_of as timestamptz) as as_of, g.given,
        coalesce(pl.place, 'waiting') as place, pl.reason, d.decision_seq as decided_before, d.rule as rule_before,
        d.band as band_before, d.disqualified as disqualified_before, d.converted as converted_before,
        i.inquiry_id, i.arrived_at as asked_at,
@@ -49,7 +49,7 @@ from wanted w
 join lead l on l.lead_id = w.lead_id and l.survivor_id = l.lead_id
 join lateral (
     select * from score
-    where lead_id = l.lead_id and as_of = :as_of and policy_hash = :scoring order by score_id desc limit 1
+    where lead_id = l.lead_id and as_of <= :as_of and policy_hash = :scoring order by as_of desc, score_id desc limit 1
 ) s on true
 join lead_profile p on p.profile_id = s.profile_id
 left join place pl on pl.lead_id = l.lead_id
@@ -67,7 +67,7 @@ left join lateral (
 ) d on true
 left join lateral (
     select q.inquiry_id, q.arrived_at from inquiry q join lead m on m.lead_id = q.lead_id
-    where m.survivor_id = l.lead_id and q.decision_seq is null and q.arrived_at < s.as_of
+    where m.survivor_id = l.lead_id and q.decision_seq is null and q.arrived_at < :as_of
       and (v.live_from is null or q.arrived_at >= v.live_from)
       and (pl.reason is distinct from 'converted' or q.arrived_at >= pl.since)
     order by q.arrived_at, q.inquiry_id limit 1

@@ -33,7 +33,7 @@ _UNDECIDED = """
 select w.lead_id from work w
 join lateral (
     select * from score
-    where lead_id = w.lead_id and as_of = :as_of and policy_hash = :scoring order by score_id desc limit 1
+    where lead_id = w.lead_id and as_of <= :as_of and policy_hash = :scoring order by as_of desc, score_id desc limit 1
 ) s on true
 join lead l on l.lead_id = w.lead_id
 where w.batch_id = :batch

@@ -75,7 +75,7 @@ _HELD = """
 select p.kind, l.company_key, cast(l.account_id as text) as account_id, a.rep_id
 from assignment a join lead l using (lead_id)
 left join lateral (
-    select kind from lead_profile where lead_id = l.lead_id and profile_id <= :profile
+    select kind from lead_profile where lead_id = l.lead_id and begun_seq < :before
     order by valid_from desc, profile_id desc limit 1
 ) p on true
 where a.lead_id = any(cast(:colleagues as uuid[])) and {open} and a.rep_id is not null
@@ -106,10 +106,9 @@ LATEST: Final = 2**63 - 1
 
 @dataclass(frozen=True)
 class Known:
-    """Up to where the ledger is read: decisions before this number, profiles up to this one."""
+    """Up to where the ledger is read: what decisions before this number left, and what was known then."""
 
     before: int = LATEST
-    profile: int = LATEST
 
     @property
     def open(self) -> str:
@@ -195,7 +194,7 @@ def _companies(connection: Connection, batch: Batch, known: Known) -> dict[Compa
     until = datetime.max.replace(tzinfo=UTC) if batch.live else batch.as_of
     bound: dict[str, Any] = {"colleagues": colleagues, "before": known.before}
     held = sa.text(_HELD.format(open=known.open))
-    rows = [*connection.execute(held, {**bound, "until": until, "profile": known.profile}).mappings()]
+    rows = [*connection.execute(held, {**bound, "until": until}).mappings()]
     if not batch.live:
         bound["batch"] = batch.batch_id
         rows += connection.execute(sa.text(_SHADOWED), bound).mappings()

@@ -194,16 +194,17 @@ def upgrade() -> None:
     op.create_foreign_key(
         op.f("score_override_id_fk"), "score", "score_override", ["override_id"], ["override_id"]
     )
-    op.add_column(
-        "assignment",
-        sa.Column(
-            "begun_seq",
-            sa.BigInteger(),
-            server_default=sa.text("coalesce(pg_sequence_last_value('decision_seq'), 0)"),
-            nullable=False,
-            comment="the last decision number given out when this was written",
-        ),
-    )
+    for table in ("lead_profile", "assignment"):
+        op.add_column(
+            table,
+            sa.Column(
+                "begun_seq",
+                sa.BigInteger(),
+                server_default="0",
+                nullable=False,
+                comment="the last decision number given out when this was written: later ones knew it",
+            ),
+        )
     op.add_column(
         "assignment",
         sa.Column(
@@ -213,6 +214,15 @@ def upgrade() -> None:
             comment="the last decision number given out when this ended: open until then",
         ),
     )
+    op.execute("update assignment set begun_seq = decision_seq where decision_seq is not null")
+    op.execute(
+        "update assignment a set ended_seq = coalesce((select min(d.decision_seq) from decision d"
+        " where d.lead_id = a.lead_id and d.mode = 'live' and d.decision_seq > a.begun_seq), a.begun_seq)"
+        " where ended_at is not null"
+    )
+    for table in ("lead_profile", "assignment"):
+        last = sa.text("coalesce(pg_sequence_last_value('decision_seq'), 0)")
+        op.alter_column(table, "begun_seq", server_default=last)
     op.create_table_comment(
         "score",
         "What a lead scored, and from what: a row for each change. The newest score_id of a moment counts.",
@@ -228,6 +238,7 @@ def downgrade() -> None:
     )
     op.drop_column("assignment", "ended_seq")
     op.drop_column("assignment", "begun_seq")
+    op.drop_column("lead_profile", "begun_seq")
     op.drop_constraint(op.f("score_override_id_fk"), "score", type_="foreignkey")
     op.drop_column("score", "account")
     op.drop_column("score", "override_id")
