@@ -44,17 +44,13 @@ class Figures:
     """state of the outbox -> rows"""
 
 
-_LATEST = """
-    select distinct on (lead_id) s.* from score s join lead l using (lead_id)
-    where l.survivor_id = l.lead_id order by lead_id, as_of desc, score_id desc
-"""
 _PLACES = """
     select place, count(*) from place p join lead l using (lead_id) where l.survivor_id = l.lead_id group by place
     union all
     select 'quarantined', count(*) from quarantine q join inbox i using (seq)
     where q.state = 'open' and i.state = 'quarantined' and i.object = 'leads' having count(*) > 0
 """
-_BANDS = f"select band, count(*) from ({_LATEST}) latest group by band"
+_BANDS = "select band, count(*) from standing group by band"
 _TEAMS = """
     select coalesce(p.team, 'no team'), count(*) from place p
     where p.place in ('owned', 'pool') group by 1
@@ -63,10 +59,11 @@ _QUARANTINE = """
     select i.object || ': ' || (q.reasons -> 0 ->> 'field') || ' ' || (q.reasons -> 0 ->> 'rule'), count(*)
     from quarantine q join inbox i using (seq) where q.state = 'open' group by 1
 """
-_HOTTEST = f"""
+_HOTTEST = """
     select l.source || ':' || l.external_id lead, s.score, s.band, coalesce(p.rep_id, p.place) owner, p.because why
-    from ({_LATEST}) s join lead l using (lead_id) join place p using (lead_id)
-    where s.disqualified is null and p.place <> 'closed'
+    from standing s join score made using (score_id) join lead l on l.lead_id = s.lead_id
+    join place p on p.lead_id = s.lead_id
+    where made.disqualified is null and p.place <> 'closed'
     order by s.total desc, s.lead_id limit :top
 """
 
