@@ -443,6 +443,7 @@ lead_profile = Table(
     Column("account_revision_id", sa.BigInteger),
     _begun_seq(),
     Index("lead_profile_lead_ix", "lead_id", "valid_from", "profile_id"),
+    Index("lead_profile_account_ix", "account_id", postgresql_where=text("account_id is not null")),
     comment="A person as known from a moment on: what rules read. The newest profile_id of a moment counts.",
 )
 

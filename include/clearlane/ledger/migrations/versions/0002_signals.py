@@ -136,6 +136,13 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("batch_known_seq_ix"), "batch", ["known_seq"], unique=False)
+    op.create_index(
+        "lead_profile_account_ix",
+        "lead_profile",
+        ["account_id"],
+        unique=False,
+        postgresql_where=sa.text("account_id is not null"),
+    )
     op.add_column(
         "score",
         sa.Column(
@@ -250,6 +257,7 @@ def downgrade() -> None:
     op.drop_column("score", "stage_before")
     op.drop_column("score", "band_before_since")
     op.drop_column("score", "band_before")
+    op.drop_index("lead_profile_account_ix", table_name="lead_profile")
     op.drop_index(op.f("batch_known_seq_ix"), table_name="batch")
     op.drop_column("batch", "known_seq")
     op.drop_column("activity", "known_seq")
