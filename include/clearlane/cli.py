@@ -198,6 +198,39 @@ def report(as_json: Json = False, top: Annotated[int, typer.Option(help="hottest
 
 
 @app.command()
+def whatif(
+    policy: PolicyDir,
+    since: Annotated[str, typer.Option("--from", help="ISO 8601 moment: runs that ended after it")],
+    until: Annotated[str, typer.Option("--to", help="ISO 8601 moment: runs that ended by it")],
+    against: Annotated[Path | None, typer.Option(help="a folder instead of the policy in force then")] = None,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="folder for whatif.json and whatif.html")
+    ] = None,
+    horizon: Annotated[float, typer.Option(help="days within which outcomes count")] = 90.0,
+    top: Annotated[int, typer.Option(help="leads named")] = 25,
+    as_json: Json = False,
+) -> None:
+    """Play history through another policy, in shadow: who moves, what became of them, who gets the work."""
+    from clearlane import policy as policies
+    from clearlane import review
+
+    with _readable(), _comparable(), _ledger() as connection:
+        told = review.whatif(
+            connection, policies.load(policy), since=_moment(since), until=_moment(until), name=str(policy),
+            against=policies.load(against) if against else None, against_name=str(against),
+            horizon_days=horizon, top=top,
+        )  # fmt: skip
+    if out_dir:
+        for path in review.write(told, out_dir):
+            err.print(f"written: {path}")
+    if as_json:
+        typer.echo(json.dumps(review.as_json(told), ensure_ascii=False, indent=1))
+        return
+    for table in review.tables(told):
+        out.print(table, "")
+
+
+@app.command()
 def sample(
     folder: Annotated[Path, typer.Option("--out", help="folder to write the exports to")],
     end: Annotated[str, typer.Option(help="the moment up to which the company has lived")],
@@ -326,6 +359,17 @@ def _readable() -> Iterator[None]:
         _stop("\n".join(map(str, errors.errors)))
     except (Unreadable, FileNotFoundError) as unreadable:
         _stop(str(unreadable))
+
+
+@contextmanager
+def _comparable() -> Iterator[None]:
+    """A what-if without leads or policy ends with its own sentence and exit code 2."""
+    from clearlane.review import NothingToCompare
+
+    try:
+        yield
+    except NothingToCompare as nothing:
+        _stop(str(nothing))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The project's own database: tables, migrations, sessions. The only door to it."""
 
 from clearlane.ledger.batches import Batch, Mode, batch_of, close_batch, mode_of, open_batch
-from clearlane.ledger.bulk import copy_frame, copy_rows, refresh_statistics, stage_rows, staging
+from clearlane.ledger.bulk import copy_frame, copy_out, copy_rows, refresh_statistics, stage_rows, staging
 from clearlane.ledger.database import connect, migrate
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "close_batch",
     "connect",
     "copy_frame",
+    "copy_out",
     "copy_rows",
     "migrate",
     "mode_of",

@@ -1,8 +1,9 @@
-"""Bulk writes: COPY into a temporary table, from which INSERT ... SELECT goes on."""
+"""Rows in bulk: COPY into a temporary table, from which INSERT ... SELECT goes on; COPY out into a file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -60,6 +61,21 @@ def stage_rows(
     """Rows in a temporary table `name`, typed like the ledger table they are meant for."""
     staging(connection, name, like, columns)
     return copy_rows(connection, name, columns, rows)
+
+
+def copy_out(connection: Connection, select: str, values: Mapping[str, Any], path: Path) -> int:
+    """COPY the rows of a select into a CSV file with a header and return their number; memory stays flat.
+
+    `select` names its values as %(name)s. An empty field is a null, a quoted empty one an empty text.
+    """
+    cursor = connection.connection.cursor()
+    with (
+        path.open("wb") as file,
+        cursor.copy(f"copy ({select}) to stdout (format csv, header)", values) as copy,
+    ):
+        for block in copy:
+            file.write(block)
+    return int(cursor.rowcount)
 
 
 def refresh_statistics(connection: Connection, *tables: str) -> None:

@@ -90,6 +90,14 @@ def ramped(caps: Caps, share: float) -> Caps:
     )
 
 
+_CAP = " cap of "
+
+
+def is_cap(reason: str) -> bool:
+    """Whether a refusal speaks of a cap."""
+    return _CAP in reason
+
+
 def over_cap(caps: Caps, load: Load) -> str | None:
     """Which cap one more lead would exceed."""
     for name, cap, count in (
@@ -98,7 +106,7 @@ def over_cap(caps: Caps, load: Load) -> str | None:
         ("open", caps.open, load.open),
     ):
         if cap is not None and count >= cap:
-            return f"{name} cap of {cap} reached"
+            return f"{name}{_CAP}{cap} reached"
     return None
 
 

@@ -1,0 +1,180 @@
+"""One side of a comparison: history scored and routed in shadow by the policy of each moment, in DuckDB.
+
+Every policy gets the same inputs: what was known of a lead at its moment, and what had been stored of it before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from clearlane.policy.model import Policy
+from clearlane.review.eras import Era, by_roster
+from clearlane.review.history import OWNERS
+from clearlane.route import matching
+from clearlane.route.decisions import Decision, Facts
+from clearlane.route.eligibility import is_cap
+from clearlane.route.owners import ANY_SOURCE, User, owner_names
+from clearlane.route.shadow import MovingFloor
+from clearlane.rules import Dialect
+from clearlane.score.statement import statement
+from clearlane.score.units import quoted
+
+CHUNK: Final = 10_000
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DECIDED: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("lead_id", "place", "rep", "team", "rule", "tier")),
+        ("due", pa.timestamp("us", tz="UTC")),
+        ("capped", pa.list_(pa.string())),
+    ]
+)
+"""`capped`: the reps who were passed over because of a cap."""
+_FACTS: Final = (
+    "lead_id", "band", "matched", "kind", "hand_raise", "stopped", "disqualified", "language",
+    *(f"{noun}_owner" for noun in OWNERS),
+)  # fmt: skip
+_PROFILES: Final = """
+select lead_id, as_of, cast(null as varchar) as kind, source, account_id, band_before, band_since, stage_before,
+       cycle_since, cast(null as timestamptz) as quiet_until, override_score, override_band, true as own, attributes
+from lead
+"""
+
+
+def play(
+    desk: duckdb.DuckDBPyConnection, side: str, eras: Sequence[Era], until: datetime, users: Sequence[User]
+) -> None:
+    """Make `<side>_scored` (statement.RESULT) and `<side>_decided` of the leads on the desk."""
+    parts = list(_parts(by_roster(eras, until)))
+    for number, (policy, since, where) in enumerate(parts):
+        _score(desk, side, number, policy, where)
+        _match(desk, side, number, policy, since, where, users)
+    _decide(desk, side, [policy for policy, _, _ in parts])
+
+
+def _parts(eras: Sequence[Era]) -> Iterator[tuple[Policy, datetime, str]]:
+    """Each era's policy, its beginning, and the condition on a lead's moment; the first reaches back, the last on."""
+    for i, era in enumerate(eras):
+        begins = [f"as_of >= {_moment(era.since)}"] if i else []
+        ends = [f"as_of < {_moment(eras[i + 1].since)}"] if i + 1 < len(eras) else []
+        yield era.policy, era.since, " and ".join([*begins, *ends]) or "true"
+
+
+def _moment(at: datetime) -> str:
+    return f"cast('{at.isoformat()}' as timestamptz)"
+
+
+def _score(desk: duckdb.DuckDBPyConnection, side: str, number: int, policy: Policy, where: str) -> None:
+    desk.execute(f"create or replace view profiles as {_PROFILES} where {where}")
+    into = f"insert into {side}_scored" if number else f"create table {side}_scored as"
+    desk.execute(f"{into} {statement(policy.scoring, Dialect.DUCKDB)}")
+
+
+def _match(
+    desk: duckdb.DuckDBPyConnection,
+    side: str,
+    number: int,
+    policy: Policy,
+    since: datetime,
+    where: str,
+    users: Sequence[User],
+) -> None:
+    """Which routing rules hold for each lead that was routed, and the reps who own what belongs to it."""
+    _name_owners(desk, policy, since, users)
+    desk.execute(f"create or replace temporary table candidate as {_candidates(side, where)}")
+    matched = matching.statement(policy.routing, Dialect.DUCKDB)
+    into = f"insert into {side}_matched" if number else f"create table {side}_matched as"
+    desk.execute(
+        f"{into} select c.* exclude (attributes), m.matched, {number} as part"
+        f" from candidate c join ({matched}) m using (lead_id)"
+    )
+
+
+def _name_owners(
+    desk: duckdb.DuckDBPyConnection, policy: Policy, since: datetime, users: Sequence[User]
+) -> None:
+    names = owner_names(policy.teams, users, policy.sources.sources, since)
+    rows = [(source, name, rep) for (source, name), rep in names.items()]
+    frame = pd.DataFrame(rows, columns=["source", "name", "rep_id"], dtype="str")
+    desk.register("owner_name", frame)
+
+
+def _candidates(side: str, where: str) -> str:
+    columns = [name for name in matching.COLUMNS if name not in _COMPUTED]
+    own = [f"{_rep(noun)} as {noun}_owner, {_rep(noun)} is not null as {noun}_owner_sells" for noun in OWNERS]
+    truth = "lower(json_extract_string(l.attributes, '$.{}')) = 'true'"
+    stopped = " ".join(
+        f"when {truth.format(name)} then '{name}'" for name in ("suppressed", "do_not_contact")
+    )
+    return f"""
+select s.lead_id, {", ".join(f"s.{name}" for name in columns)}, l.as_of, l.source,
+       l.account_id is not null as has_account,
+       {", ".join(own)}, json_extract_string(l.attributes, '$.language') as language,
+       case {stopped} end as stopped, l.company_key, l.account_id, l.created_at,
+       least(l.ended_at, closed.at) as closed_at, l.attributes
+from {side}_scored s join (select * from lead where routed and {where}) l using (lead_id)
+left join (
+  select lead_id, min(occurred_at) as at from outcome where kind in ('rejected', 'won', 'lost') group by lead_id
+) closed using (lead_id) {" ".join(map(_owner_join, OWNERS))}"""
+
+
+_COMPUTED: Final = {"as_of", "source", "has_account", *(f"{noun}_owner_sells" for noun in OWNERS)}
+
+
+def _rep(noun: str) -> str:
+    """The rep whom the record's own source means, else whom every source means."""
+    return f"case when own_{noun}.name is not null then own_{noun}.rep_id else any_{noun}.rep_id end"
+
+
+def _owner_join(noun: str) -> str:
+    said = f"lower(trim(json_extract_string(l.attributes, '$.{noun}_owner')))"
+    known = ", ".join(f"json_extract_string(l.attributes, '$.{name}_source')" for name in (noun, "account"))
+    return f"""
+left join owner_name own_{noun} on own_{noun}.name = {said} and own_{noun}.source = coalesce({known}, l.source)
+left join owner_name any_{noun} on any_{noun}.name = {said} and any_{noun}.source = {quoted(ANY_SOURCE)}"""
+
+
+def _decide(desk: duckdb.DuckDBPyConnection, side: str, policies: Sequence[Policy]) -> None:
+    """In the order in which the leads came, of one moment the hottest first."""
+    columns = [*_FACTS, "company_key", "account_id", "part", "as_of", "closed_at"]
+    asked = desk.cursor().execute(
+        f"select {', '.join(columns[:-2])}, epoch_us(as_of), epoch_us(closed_at) from {side}_matched"
+        " order by as_of, hand_raise desc, score desc, created_at, lead_id"
+    )
+    desk.execute(f"create table {side}_decided ({', '.join(f'{f.name} {_TYPES[f.name]}' for f in _DECIDED)})")
+    floor = MovingFloor()
+    while rows := asked.fetchmany(CHUNK):
+        decided = [_decided(floor, policies, dict(zip(columns, row, strict=True))) for row in rows]
+        made = pa.Table.from_pylist(decided, schema=_DECIDED)
+        desk.register("made", made)
+        desk.execute(f"insert into {side}_decided select * from made")
+
+
+_TYPES: Final = {
+    **dict.fromkeys(_DECIDED.names, "varchar"), "due": "timestamptz", "capped": "varchar[]"
+}  # fmt: skip
+
+
+def _decided(floor: MovingFloor, policies: Sequence[Policy], row: Mapping[str, Any]) -> dict[str, Any]:
+    known = {name: row[name] for name in _FACTS}
+    facts = Facts(**known, company=row["company_key"], account=row["account_id"])
+    moment, closed_at = _instant(row["as_of"]), row["closed_at"]
+    ends = _instant(closed_at) if closed_at is not None else None
+    return _row(floor.decide(policies[row["part"]], moment, facts, ends))
+
+
+def _instant(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def _row(decision: Decision) -> dict[str, Any]:
+    capped = sorted(rep for rep, why in decision.refused.items() if is_cap(why))
+    return {
+        "lead_id": decision.lead_id, "place": decision.place, "rep": decision.rep, "team": decision.team,
+        "rule": decision.rule, "tier": decision.tier, "due": decision.due, "capped": capped,
+    }  # fmt: skip

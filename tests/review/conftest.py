@@ -1,0 +1,79 @@
+"""Two small companies with the same leads: one under the default policy, one under a bolder candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+import sqlalchemy as sa
+from tests.companies import WINDOWS, policy_for, write_company
+from tests.e2e.rivers import River
+
+from clearlane import policy, review
+from clearlane.ledger import connect, server
+from clearlane.policy.model import Policy
+
+SINCE, UNTIL = WINDOWS[0][0], WINDOWS[-1][1]
+
+
+@dataclass(frozen=True)
+class Company:
+    """A ledger after three days, and the texts of the policy it lived by."""
+
+    engine: sa.Engine
+    texts: Mapping[str, str]
+
+    def whatif(self, candidate: Policy, **options: object) -> review.WhatIf:
+        with self.engine.begin() as connection:
+            span = {"since": SINCE, "until": UNTIL}
+            return review.whatif(connection, candidate, **{**span, **options})  # type: ignore[arg-type]
+
+
+def edited(texts: Mapping[str, str], name: str, old: str, new: str) -> dict[str, str]:
+    """The texts with one passage of one file replaced; it must be there."""
+    assert texts[name].count(old) == 1, old
+    return {**texts, name: texts[name].replace(old, new)}
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return policy_for(write_company(tmp_path_factory.mktemp("company")))
+
+
+@pytest.fixture(scope="module")
+def bold_texts(texts: dict[str, str]) -> dict[str, str]:
+    """Less for the size of the company, more for looking at prices."""
+    size = 'employees between 50 and 1000"\n      points: '
+    price = "activity: pricing_page_view\n      points: "
+    return edited(edited(texts, "scoring", f"{size}15", f"{size}5"), "scoring", f"{price}8", f"{price}12")
+
+
+@pytest.fixture(scope="module")
+def bold(bold_texts: dict[str, str]) -> Policy:
+    return policy.parse(bold_texts)
+
+
+@pytest.fixture(scope="module")
+def company(ledger_server: server.Server, ledger_template: str, texts: dict[str, str]) -> Iterator[Company]:
+    yield from _lived(ledger_server, ledger_template, "review_old", texts)
+
+
+@pytest.fixture(scope="module")
+def bold_company(
+    ledger_server: server.Server, ledger_template: str, bold_texts: dict[str, str]
+) -> Iterator[Company]:
+    yield from _lived(ledger_server, ledger_template, "review_new", bold_texts)
+
+
+def _lived(
+    ledger_server: server.Server, template: str, name: str, texts: Mapping[str, str]
+) -> Iterator[Company]:
+    ledger_server.create(name, template)
+    river = River(connect(ledger_server.url(name)))
+    river.publish(texts)
+    for window in WINDOWS:
+        river.run(window)
+    yield Company(river.engine, texts)
+    river.engine.dispose()
+    ledger_server.drop(name)
