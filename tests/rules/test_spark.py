@@ -40,7 +40,9 @@ def ask_spark(spark: Any) -> Ask:
 def test_spark_agrees(ask_spark: Ask, pieces: list[Piece], rows: list[Row]) -> None:
     both = [(piece, predicate) for piece in pieces if (predicate := parsed(piece))]
     expected = [tuple(piece.value(row, False) is True for piece, _ in both) for row in rows]
-    assert ask_spark([predicate.sql(Dialect.SPARK, "seen") for _, predicate in both], COLUMNS, rows) == expected
+    assert (
+        ask_spark([predicate.sql(Dialect.SPARK, "seen") for _, predicate in both], COLUMNS, rows) == expected
+    )
 
 
 @SOME
@@ -64,6 +66,6 @@ def test_texts_and_names_arrive_as_they_are(ask_spark: Ask) -> None:
     names = [text.replace('"', '""') for text in columns]
     texts = [text.replace("'", "''") for text in TEXTS]
     predicates = [parse(f"\"{name}\" = '{text}'", columns) for name in names for text in texts]
-    rows = [{name: text for name in columns} for text in TEXTS]
+    rows = [dict.fromkeys(columns, text) for text in TEXTS]
     expected = [tuple(text == other for _ in names for other in TEXTS) for text in TEXTS]
     assert ask_spark([predicate.sql(Dialect.SPARK) for predicate in predicates], columns, rows) == expected

@@ -71,7 +71,9 @@ class Spark(_Warehouse):
 
     def whole(self, name: str, sql: str) -> str:
         """Spark's floor and ceil give integers."""
-        return f"case when {self.within(sql, _WHOLE_BEYOND)} then {self.cast(f'{name}({sql})')} else {sql} end"
+        return (
+            f"case when {self.within(sql, _WHOLE_BEYOND)} then {self.cast(f'{name}({sql})')} else {sql} end"
+        )
 
 
 class Snowflake(_NullsAreInfectious):
