@@ -62,6 +62,9 @@ def _differences(
             )
     if better["stage"] in expected.never_stage:
         yield f"the stage {better['stage']}", "never " + " or ".join(expected.never_stage)
+    for name, wanted in (("stage", expected.stage), ("band", expected.band)):
+        if wanted is not None and better[name] != wanted:
+            yield f"the {name} {better[name]} with {better['score']} points", f"the {name} {wanted}"
 
 
 def _scored(scoring: Scoring) -> Mapping[str, Mapping[str, Any]]:
@@ -69,7 +72,7 @@ def _scored(scoring: Scoring) -> Mapping[str, Mapping[str, Any]]:
     from clearlane.score import score_frame  # the score stage reads the policy: import it when it is needed
 
     examples = dict(_examples(scoring))
-    leads = pd.DataFrame([{"lead_id": name, **example["lead"]} for name, example in examples.items()])
+    leads = pd.DataFrame([_lead(name, example["lead"]) for name, example in examples.items()])
     happened = [row for name, example in examples.items() for row in _happened(name, example)]
     activities = pd.DataFrame(happened) if happened else None
     frame = score_frame(scoring, leads, activities, None, EXPECTED_AT)
@@ -81,6 +84,11 @@ def _examples(scoring: Scoring) -> Iterator[tuple[str, Any]]:
         yield f"{index} better", expected.better
         if expected.worse is not None:
             yield f"{index} worse", expected.worse
+
+
+def _lead(name: str, attributes: Mapping[str, object]) -> dict[str, object]:
+    """An example is alone in its company: others that share its domain do not add up with it."""
+    return {"lead_id": name, "account_id": name, **attributes}
 
 
 def _happened(name: str, example: Any) -> Iterator[dict[str, object]]:

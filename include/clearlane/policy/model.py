@@ -54,14 +54,14 @@ class Measure:
 
 @dataclass(frozen=True)
 class Recycling:
-    """When a lead starts over: an outcome of this kind, by its reason, after so many days of rest.
+    """When a lead starts over: at an outcome of these kinds whose reason has a cooldown.
 
     Engagement from before counts × `engagement`; after `cycles` the lead is closed.
     """
 
     outcomes: tuple[str, ...] = ()
     cooldown: Mapping[str, timedelta] = field(default_factory=dict)
-    """reason -> rest before it can be an MQL again; `*` is any other reason"""
+    """reason -> rest before points make an MQL again; `*` is any other reason, and none; else nobody is recycled"""
     engagement: float = 0.0
     cycles: int = 3
 
@@ -154,12 +154,14 @@ class Grades:
 
 @dataclass(frozen=True)
 class Expectation:
-    """A sentence about two example leads, or one, that the model must keep."""
+    """A sentence about two example leads, or one, that the model must keep; stages and bands are the better's."""
 
     because: str
     better: Mapping[str, object]
     worse: Mapping[str, object] | None = None
     never_stage: tuple[str, ...] = ()
+    stage: str | None = None
+    band: str | None = None
 
 
 @dataclass(frozen=True)

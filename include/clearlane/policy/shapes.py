@@ -75,6 +75,33 @@ def limit(value: object) -> tuple[int, int]:
     return int(match[1]), int(match[2] or 1) * (7 if match[3] == "week" else 1)
 
 
+def bounds(value: object) -> tuple[float, float]:
+    """`24` as (-24, 24), at most so many points either way; `[-5, 24]` as it says."""
+    pair = [-value, value] if _is_number(value) and value >= 0 else value  # type: ignore[operator]
+    if not (
+        isinstance(pair, list) and len(pair) == 2 and all(map(_is_number, pair)) and pair[0] <= 0 <= pair[1]
+    ):
+        raise ValueError(
+            "a cap such as 24, or the lowest and the highest such as [-5, 24] with 0 between them"
+        )
+    return float(pair[0]), float(pair[1])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def whole_days(value: object) -> int:
+    """`7 days`, `2 weeks`: at least one, and no part of one."""
+    try:
+        days = duration(value) / timedelta(days=1)
+    except ValueError:
+        days = 0
+    if days < 1 or days % 1:
+        raise ValueError("a number of whole days such as '7 days' or '2 weeks'")
+    return int(days)
+
+
 def hours(value: object) -> Hours:
     """`{mon-fri: "09:00-17:00", sat: ["09:00-12:00"]}` by ISO weekday, in order of the day."""
     if not isinstance(value, Mapping):
@@ -149,6 +176,8 @@ def zone(value: str) -> str:
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 SpanText = Annotated[Any, BeforeValidator(span)]
 Limit = Annotated[Any, BeforeValidator(limit)]
+Bounds = Annotated[Any, BeforeValidator(bounds)]
+WholeDays = Annotated[Any, BeforeValidator(whole_days)]
 HoursText = Annotated[Any, BeforeValidator(hours)]
 Moment = Annotated[datetime, BeforeValidator(moment)]
 Day = Annotated[date, BeforeValidator(day)]
