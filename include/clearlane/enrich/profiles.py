@@ -213,6 +213,11 @@ left join found m using (person_id, at) left join affiliation f using (person_id
 where s.rank = 0
 """
 
+CONTENT_HASH: Final = (
+    "encode(sha256(convert_to(concat_ws('|', attributes, kind, kind_rule, account_id), 'UTF8')), 'hex')"
+)
+"""of a profile's own columns; a profile of nothing has the hash `none`"""
+
 # Materialized, or each condition of a kind would merge the attributes again.
 # A moment before any record of the person is an empty profile, where a record that left had one.
 _INSERT: Final = """
@@ -221,7 +226,7 @@ insert into lead_profile (lead_id, valid_from, content_hash, attributes, provena
 with merged as materialized ({merged}), judged as ({judged}), present as (
     select person_id, at, attributes, provenance, kind, kind_rule, revision_id, contact_revision_id, account_id,
            account_revision_id,
-           encode(sha256(convert_to(concat_ws('|', attributes, kind, kind_rule, account_id), 'UTF8')), 'hex') as hash
+           {hashed} as hash
     from judged
     union all
     select p.person_id, p.at, '{{}}', '{{}}', 'sales', null, first.revision_id, null, null, null, 'none'
@@ -297,7 +302,7 @@ def _write_chunk(connection: Connection, rules: Sequence[KindRule]) -> int:
     _keep(connection, "deal", _DEALS)
     _keep(connection, "fact", _FACTS)
     _keep(connection, "found", _FOUND)
-    insert = _INSERT.format(merged=_MERGED, judged=kinds.chosen(rules, "merged"))
+    insert = _INSERT.format(merged=_MERGED, judged=kinds.chosen(rules, "merged"), hashed=CONTENT_HASH)
     return connection.exec_driver_sql(insert, execution_options=_AS_WRITTEN).rowcount
 
 

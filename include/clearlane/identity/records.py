@@ -45,7 +45,8 @@ def _reference(field: str) -> str:
 
 _VALID_FROM: Final = f"coalesce({moment('updated_at')}, {moment('created_at')}, {ALWAYS})"
 _HAPPENED: Final = f"coalesce({moment('occurred_at')}, {moment('created_at')}, i.source_time, {ALWAYS})"
-_HASH: Final = "encode(sha256(convert_to(cast(i.record as text), 'UTF8')), 'hex')"
+CONTENT_HASH: Final = "encode(sha256(convert_to(cast(i.record as text), 'UTF8')), 'hex')"
+"""of a revision: sha256 of the inbox row i that brought it"""
 
 
 def _rest(*fields: str) -> str:
@@ -65,7 +66,7 @@ on conflict (lead_id) do nothing
 
 _LEAD_REVISIONS: Final = f"""
 insert into lead_revision (lead_id, valid_from, content_hash, attributes, keys, seq)
-select a.lead_id, {_VALID_FROM}, {_HASH},
+select a.lead_id, {_VALID_FROM}, {CONTENT_HASH},
        {_rest("id", "country", "domain")} || jsonb_strip_nulls(jsonb_build_object(
            'email', coalesce(a.email, {_text("email")}),
            'phone', coalesce(a.phone, {_text("phone")}),
@@ -106,7 +107,7 @@ where l.lead_id = c.lead_id and l.created_at <> c.created_at
 _CONTACTS: Final = f"""
 insert into contact_revision (contact_id, source, external_id, valid_from, content_hash, email, phone,
                               account_external_id, owner_external_id, attributes, seq)
-select a.contact_id, i.source, a.external_id, {_VALID_FROM}, {_HASH}, a.email, a.phone,
+select a.contact_id, i.source, a.external_id, {_VALID_FROM}, {CONTENT_HASH}, a.email, a.phone,
        {_reference("account_id")}, {_text("owner")}, {_rest("id", "email", "phone", "account_id", "owner")}, a.seq
 from arrived_contact a join inbox i using (seq)
 on conflict (contact_id, valid_from, content_hash) do nothing
@@ -115,7 +116,7 @@ on conflict (contact_id, valid_from, content_hash) do nothing
 _ACCOUNTS: Final = f"""
 insert into account_revision (account_id, source, external_id, valid_from, content_hash, name, name_key,
                               domain, country, owner_external_id, attributes, seq)
-select a.account_id, i.source, a.external_id, {_VALID_FROM}, {_HASH}, {_text("name")}, a.name_key,
+select a.account_id, i.source, a.external_id, {_VALID_FROM}, {CONTENT_HASH}, {_text("name")}, a.name_key,
        a.domain, a.country, {_text("owner")}, {_rest("id", "name", "country", "domain", "owner")}, a.seq
 from arrived_account a join inbox i using (seq)
 on conflict (account_id, valid_from, content_hash) do nothing
@@ -125,7 +126,7 @@ _OPPORTUNITIES: Final = f"""
 insert into opportunity_revision (opportunity_id, source, external_id, valid_from, content_hash,
                                   lead_external_id, contact_external_id, account_external_id,
                                   owner_external_id, stage, amount, closed_at, attributes, seq)
-select a.opportunity_id, i.source, a.external_id, {_VALID_FROM}, {_HASH},
+select a.opportunity_id, i.source, a.external_id, {_VALID_FROM}, {CONTENT_HASH},
        {_reference("lead_id")}, {_reference("contact_id")}, {_reference("account_id")}, {_text("owner")},
        {_text("stage")}, {number("amount")}, {moment("closed_at")},
        {_rest("id", "lead_id", "contact_id", "account_id", "owner", "stage", "amount", "closed_at")}, a.seq
@@ -147,6 +148,12 @@ def _replaced(*columns: str) -> str:
     return ", ".join(f"{column} = excluded.{column}" for column in columns)
 
 
+ACTIVITY: Final = {
+    "type": f"coalesce({_text('type')}, 'unknown')",
+    "occurred_at": _HAPPENED,
+    "attributes": _rest("id", "lead_id", "contact_id", "email", "type", "occurred_at"),
+}
+"""What an activity says, of the inbox row i that brought it."""
 _ACTIVITY_COLUMNS: Final = (
     "lead_external_id", "contact_external_id", "email", "type", "occurred_at", "attributes", "seq", "known_seq",
 )  # fmt: skip
@@ -154,8 +161,7 @@ _ACTIVITIES: Final = f"""
 insert into activity (activity_id, source, lead_external_id, contact_external_id, email, type, occurred_at,
                       attributes, seq, known_seq)
 select distinct on (1) a.activity_id, i.source, {_reference("lead_id")}, {_reference("contact_id")}, a.email,
-       coalesce({_text("type")}, 'unknown'), {_HAPPENED},
-       {_rest("id", "lead_id", "contact_id", "email", "type", "occurred_at")}, a.seq, currval('known_seq')
+       {", ".join(ACTIVITY.values())}, a.seq, currval('known_seq')
 from arrived_activity a join inbox i using (seq)
 {_NEWEST}
 on conflict (activity_id) do update set {_replaced(*_ACTIVITY_COLUMNS)}

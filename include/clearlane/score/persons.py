@@ -130,7 +130,7 @@ def _profiles(scoring: Scoring, folded: str) -> str:
         "created_at": "l.created_at", "band_before": "before.band",
         "band_since": "case when before.band = before.band_before then before.band_before_since else before.as_of end",
         "stage_before": "entry.stage", "cycle_since": "again.since",
-        "quiet_until": f"again.since + {_rest(scoring.recycling)}", "override_score": "said.score",
+        "quiet_until": f"again.since + {rest(scoring.recycling)}", "override_score": "said.score",
         "override_band": "said.band", "own": "c.own", "cycle": "1 + coalesce(again.cycles, 0)",
         "override_id": "said.override_id", "members": "record.ids", "folded": folded,
     }  # fmt: skip
@@ -171,7 +171,7 @@ _FIRST_CYCLE = (
 )
 
 
-def _rest(recycling: Recycling) -> str:
+def rest(recycling: Recycling) -> str:
     """How long after its end a lead rests, by the reason; null: not at all."""
     named = {reason: span for reason, span in recycling.cooldown.items() if reason != "*"}
     pairs = [(f"again.reason = {_text(reason.lower())}", _interval(span)) for reason, span in named.items()]
