@@ -71,28 +71,31 @@ _ATTRIBUTES = f"""
 
 def profiles(dialect: Dialect, leads: int) -> str:
     """`profiles` as the statement reads it: attributes as jsonb on PostgreSQL, as typed columns on DuckDB."""
-    head = f"{_identity('n')} as lead_id, {NOW} as as_of, cast(null as varchar) as kind, 'crm' as source"
-    rest = f"cast(null as uuid) as account_id, {_MEMORY}"
-    if dialect is Dialect.DUCKDB:
-        return f"create table profiles as select {head}, {rest}, {_ATTRIBUTES} from generate_series(bigint '1', {leads}) t(n)"
-    packed = f"(select jsonb_strip_nulls(to_jsonb(a)) from (select {_ATTRIBUTES}) a) as attributes"
-    return f"create unlogged table profiles as select {head}, {rest}, {packed} from generate_series(bigint '1', {leads}) n"
+    own = (
+        f"{_identity('n')} as lead_id, {NOW} as as_of, cast(null as varchar) as kind, 'crm' as source,"
+        f" cast(null as uuid) as account_id, {_MEMORY}"
+    )
+    packed = f"(select jsonb_strip_nulls(to_jsonb(a)) from (select {_ATTRIBUTES}) as a) as attributes"
+    if dialect is Dialect.POSTGRES:
+        return f"create unlogged table profiles as select {own}, {packed} from {_numbers(leads)}"
+    return f"create table profiles as select {own}, {_ATTRIBUTES} from {_numbers(leads)}"
 
 
 def activities(dialect: Dialect, leads: int, count: int) -> str:
     """`activities` as the statement reads it, evenly spread over the leads and over 90 days."""
     late = f"case when {_drawn(104729, 2)} = 0 then cast({_drawn(1299709, 600)} as double precision) end"
-    columns = (
+    own = (
         f"{_identity(f'1 + n * 1299721 % {leads}')} as lead_id, {_type()} as type,"
         f" {NOW} - (n * 15485863 % 9999991 % 7776000) * interval '1' second as occurred_at"
     )
-    if dialect is Dialect.DUCKDB:
-        return (
-            f"create table activities as select {columns}, {late} as seconds_after_delivery"
-            f" from generate_series(bigint '1', {count}) t(n)"
-        )
     packed = f"jsonb_build_object('page', '/page/' || n % 40, 'seconds_after_delivery', {late}) as attributes"
-    return f"create unlogged table activities as select {columns}, {packed} from generate_series(bigint '1', {count}) n"
+    if dialect is Dialect.POSTGRES:
+        return f"create unlogged table activities as select {own}, {packed} from {_numbers(count)}"
+    return f"create table activities as select {own}, {late} as seconds_after_delivery from {_numbers(count)}"
+
+
+def _numbers(last: int) -> str:
+    return f"generate_series(bigint '1', {last}) as numbers(n)"
 
 
 def _type() -> str:

@@ -41,7 +41,7 @@ DIFFERENT = """
    is distinct from
   (theirs.score, theirs.band, theirs.grade, theirs.stage, theirs.reached, theirs.entered_at, theirs.kind,
    theirs.hand_raise)
-  or ours.disqualified is distinct from theirs.disqualified
+  or ours.disqualified is distinct from theirs.disqualified or ours.counted is distinct from theirs.counted
   or abs(ours.total - theirs.total) > 1e-9 or abs(ours.fit - theirs.fit) > 1e-9
   or abs(ours.engagement - theirs.engagement) > 1e-9 or abs(ours.negative - theirs.negative) > 1e-9
 """
