@@ -36,16 +36,16 @@ select key as lead_id, as_of, kind, source, key || ':' || account_id as account_
        cast(o.score as double precision) as override_score, o.band as override_band, true as own
 from asked a left join score_override o using (override_id)
 left join lateral (
-    select lower(reason) as reason from outcome
-    where lead_id = any(a.records) and kind = any(:recycling) and occurred_at = a.cycle_since
-    order by outcome_id limit 1
+    select lower(o.reason) as reason from outcome o
+    where o.lead_id = any(a.records) and {recycles} and o.occurred_at = a.cycle_since
+    order by o.outcome_id limit 1
 ) again on true
 """
 _COLLEAGUES = """
 select a.key || ':' || l.lead_id, a.as_of, p.kind, l.source, a.key || ':' || p.account_id, p.attributes,
        null, null, null, (
            select max(o.occurred_at) from outcome o join lead m using (lead_id)
-           where m.survivor_id = l.lead_id and o.kind = any(:recycling) and o.occurred_at < a.as_of
+           where m.survivor_id = l.lead_id and {recycles} and o.occurred_at < a.as_of
        ), null, null, null, false
 from asked a
 join lead l on l.survivor_id = l.lead_id and l.lead_id <> all(a.records)
@@ -90,15 +90,16 @@ def scored_again(
     """
     connection.execute(sa.text("set local jit = off"))
     bound = {"scores": list(scores), "numbers": list(scores.values())}
-    recycling = {"recycling": list(scoring.recycling.outcomes)}
-    rows = connection.execute(sa.text(_query(scoring)), {**bound, **recycling}).mappings()
+    rows = connection.execute(sa.text(_query(scoring)), bound).mappings()
     return {int(row["lead_id"]): {name: row[name] for name in RESULTS} for row in rows}
 
 
 def _query(scoring: Scoring) -> str:
-    persons_of = _OWN.format(quiet_until=f"a.cycle_since + {persons.rest(scoring.recycling)}")
+    recycles = persons.recycles(scoring.recycling, "o")
+    quiet_until = f"a.cycle_since + {persons.rest(scoring.recycling)}"
+    persons_of = _OWN.format(quiet_until=quiet_until, recycles=recycles)
     if behaviour.reads_account(scoring):
-        persons_of += f" union all {_COLLEAGUES}"
+        persons_of += f" union all {_COLLEAGUES.format(recycles=recycles)}"
     special = {
         "contributions": "cast(contributions as jsonb)", "account": "cast(account as jsonb)", "activities": "counted",
     }  # fmt: skip

@@ -91,8 +91,7 @@ def describe(
     """
     folded = "false" if numbers is None else f"coalesce(again.cycles, 0) = 0 and {_ALL_BEFORE}"
     countings = {} if numbers is None else {"countings": list(numbers.values())}
-    cycles = {"recycling": list(scoring.recycling.outcomes)} if scoring.recycling.outcomes else {}
-    _fill(connection, "profiles", _profiles(scoring, folded), {"as_of": as_of, **countings, **cycles})
+    _fill(connection, "profiles", _profiles(scoring, folded), {"as_of": as_of, **countings})
     types = list(behaviour.activity_types(scoring))
     done = _fill(connection, "activities", _ACTIVITIES, {"known_seq": known_seq, "types": types})
     if numbers is None:
@@ -141,7 +140,7 @@ def _profiles(scoring: Scoring, folded: str) -> str:
      select {", ".join(f"{value} as {name}" for name, value in values.items())}
      from pg_temp.chunk c join lead l using (lead_id)
      join lateral ({PROFILE}) p on true
-     left join ({_CYCLES if scoring.recycling.outcomes else _FIRST_CYCLE}) again on again.lead_id = l.lead_id
+     left join ({_CYCLES.format(recycles=recycles(scoring.recycling, "o"))}) again on again.lead_id = l.lead_id
      left join lateral (
        select band, band_before, band_before_since, as_of from score
        where lead_id = l.lead_id and as_of < :as_of order by as_of desc, score_id desc limit 1
@@ -163,12 +162,18 @@ _CYCLES = """
  select m.lead_id, count(*) as cycles, max(o.occurred_at) as since,
    (array_agg(lower(o.reason) order by o.occurred_at desc, o.outcome_id))[1] as reason
  from pg_temp.member m join outcome o on o.lead_id = m.record_id
- where o.kind = any(:recycling) and o.occurred_at < :as_of group by m.lead_id
+ where {recycles} and o.occurred_at < :as_of group by m.lead_id
 """
-_FIRST_CYCLE = (
-    "select cast(null as uuid) as lead_id, 0 as cycles, cast(null as timestamptz) as since,"
-    " cast(null as text) as reason where false"
-)
+
+
+def recycles(recycling: Recycling, alias: str) -> str:
+    """Whether an outcome starts a new cycle: one of the policy's kinds, for a reason that has a rest."""
+    kinds = ", ".join(map(_text, recycling.outcomes))
+    reasons = ", ".join(_text(reason.lower()) for reason in recycling.cooldown)
+    if not (kinds and reasons):
+        return "false"
+    of_kind = f"{alias}.kind in ({kinds})"
+    return of_kind if "*" in recycling.cooldown else f"{of_kind} and lower({alias}.reason) in ({reasons})"
 
 
 def rest(recycling: Recycling) -> str:
