@@ -26,8 +26,11 @@ _LAST = Literal(datetime.max.replace(tzinfo=UTC), Type.TIME)
 def read(name: str, type_: Type, dialect: Dialect, source: str = "attributes") -> str:
     """A SQL expression for the attribute: text, double precision, boolean or timestamptz; null if absent.
 
-    `source` is a SQL expression for the JSON object, put in as it is, for example `p.attributes`.
+    `source` is a SQL expression for the JSON object, put in as it is, for example `p.attributes`. ValueError for
+    a warehouse: what it keeps has typed columns.
     """
+    if dialect not in _READERS:
+        raise ValueError(f"attributes in JSON are read in {' and '.join(_READERS)}, not in {dialect}")
     return _READERS[dialect](name, source).read(type_)
 
 

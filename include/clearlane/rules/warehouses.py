@@ -19,7 +19,7 @@ _WHOLE_BEYOND = 2.0**53
 
 
 def _utc(moment: datetime) -> str:
-    return moment.replace(tzinfo=None).isoformat(" ")
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 class _Warehouse(Writer):
@@ -88,7 +88,7 @@ class Snowflake(_NullsAreInfectious):
         return f"collate({sql}, 'utf8')"
 
     def time(self, moment: datetime) -> str:
-        return f"cast('{_utc(moment)} +00:00' as timestamp_tz)"
+        return f"cast('{_utc(moment)}+00:00' as timestamp_tz)"
 
     def epoch(self, moment: str) -> str:
         return f"date_part(epoch_microsecond, {moment})"
@@ -137,7 +137,7 @@ class Trino(_NullsAreInfectious):
         return f"length(to_utf8({sql}))"
 
     def time(self, moment: datetime) -> str:
-        return f"timestamp '{moment.replace(tzinfo=None).isoformat(' ', 'microseconds')} UTC'"
+        return f"timestamp '{_utc(moment)} UTC'"
 
     def epoch(self, moment: str) -> str:
         return f"round(to_unixtime({moment}) * 1e6)"
