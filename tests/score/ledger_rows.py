@@ -51,10 +51,10 @@ def profile(
 
 
 def activity(
-    connection: Connection, lead_id: UUID, type_: str, occurred_at: datetime, **attributes: Any
+    connection: Connection, lead_id: UUID, type_: str, occurred_at: datetime, key: str = "", **attributes: Any
 ) -> UUID:
-    """An activity that no signal holds yet."""
-    key = f"{lead_id}:{type_}:{occurred_at}"
+    """An activity that no signal holds yet; `key` tells it from another of the same lead, type and moment."""
+    key = f"{lead_id}:{type_}:{occurred_at}:{key}"
     own = ids.activity_id("crm", key)
     _insert(
         connection, models.activity, activity_id=own, source="crm", lead_id=lead_id, type=type_,
@@ -62,6 +62,15 @@ def activity(
     )  # fmt: skip
     _insert(connection, models.signal_due, lead_id=lead_id, activity_id=own)
     return own
+
+
+def correct(connection: Connection, activity_id: UUID, **values: Any) -> None:
+    """Another version of an activity replaces it, perhaps on another record: both are counted anew."""
+    one = models.activity.c.activity_id == activity_id
+    due = "insert into signal_due (lead_id) select lead_id from activity where activity_id = :id"
+    connection.execute(sa.text(due), {"id": activity_id})
+    connection.execute(sa.update(models.activity).where(one).values(**values))
+    connection.execute(sa.text(due), {"id": activity_id})
 
 
 def work(connection: Connection, of: Batch, *leads: UUID) -> None:
