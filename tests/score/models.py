@@ -44,12 +44,17 @@ BANDS = (
 )
 
 
-def when(text: str) -> Predicate:
-    return parse(text, {**ATTRIBUTES, **BUILT_IN}, LISTS)
+ACCOUNT = dict.fromkeys(("account_best", "account_sum", "account_decayed", "account_engaged"), Type.NUMBER)
 
 
-def stage_when(text: str) -> Predicate:
-    return parse(text, {**ATTRIBUTES, **BUILT_IN, **SCORED}, LISTS)
+def when(text: str, *measures: str) -> Predicate:
+    named = dict.fromkeys(measures, Type.NUMBER)
+    return parse(text, {**ATTRIBUTES, **BUILT_IN, **ACCOUNT, **named}, LISTS)
+
+
+def stage_when(text: str, *measures: str) -> Predicate:
+    named = dict.fromkeys(measures, Type.NUMBER)
+    return parse(text, {**ATTRIBUTES, **BUILT_IN, **SCORED, **ACCOUNT, **named}, LISTS)
 
 
 def activity_when(text: str) -> Predicate:

@@ -55,18 +55,24 @@ def _number(value: object) -> bool:
 
 @st.composite
 def plain_rules(draw: st.DrawFn) -> list[PlainRule]:
-    return [draw(_rules(f"rule {i}")) for i in range(draw(st.integers(4, 9)))]
+    return draw(rules_named(LEAD_CONDITIONS))
 
 
-def _rules(id: str) -> st.SearchStrategy[PlainRule]:
+@st.composite
+def rules_named(draw: st.DrawFn, conditions: list[Condition]) -> list[PlainRule]:
+    return [draw(_rules(f"rule {i}", conditions)) for i in range(draw(st.integers(4, 9)))]
+
+
+def _rules(id: str, conditions: list[Condition]) -> st.SearchStrategy[PlainRule]:
     shared = {
         "id": st.just(id), "group": st.sampled_from(sorted(BOUNDS)), "points": POINTS,
         "cap": st.sampled_from([None, None, 7, 40]),
+        "bounds": st.sampled_from([None, None, None, (-5.0, 24.0), (0.0, 12.5), (-8.0, 0.0)]),
     }  # fmt: skip
-    of_lead = st.builds(PlainRule, condition=st.sampled_from(LEAD_CONDITIONS), **shared)
+    of_lead = st.builds(PlainRule, condition=st.sampled_from(conditions), **shared)
     of_activities = st.builds(
         PlainRule,
-        condition=st.sampled_from([None, None, None, *LEAD_CONDITIONS[4:]]),
+        condition=st.sampled_from([None, None, None, *conditions[4:]]),
         types=st.lists(st.sampled_from(TYPES), min_size=1, unique=True).map(tuple),
         activity_condition=st.sampled_from([None, None, *ACTIVITY_CONDITIONS]),
         half_life_days=st.sampled_from([None, 0.5, 7, 21, 30.5]),
@@ -107,10 +113,10 @@ def histories(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
 
 
 def scoring_of(rules: list[PlainRule]) -> Scoring:
-    return model(*map(_rule, rules), kinds=())
+    return model(*map(rule_of, rules), kinds=())
 
 
-def _rule(rule: PlainRule) -> Rule:
+def rule_of(rule: PlainRule, *measures: str) -> Rule:
     term = None
     if rule.types:
         of_activity = rule.activity_condition and activity_when(rule.activity_condition.text)
@@ -118,12 +124,13 @@ def _rule(rule: PlainRule) -> Rule:
             rule.types,
             of_activity,
             rule.half_life_days,
-            rule.counting,
+            rule.counting,  # type: ignore[arg-type]
             rule.at_most,
-            rule.window_days,  # type: ignore[arg-type]
+            rule.window_days,
         )
-    condition = rule.condition and when(rule.condition.text)
-    return Rule(rule.id, rule.group, "…", rule.points, condition, term, rule.cap)  # type: ignore[arg-type]
+    condition = rule.condition and when(rule.condition.text, *measures)
+    cap = rule.cap if rule.bounds is None else None
+    return Rule(rule.id, rule.group, "…", rule.points, condition, term, cap, rule.bounds)  # type: ignore[arg-type]
 
 
 RANDOM = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
