@@ -77,9 +77,9 @@ where not exists (select from decision x where x.batch_id = :batch and x.lead_id
 
 _RECALLED = f"""
 create temporary table intake on commit drop as
-select {DECIDING}, x.as_of, x.decision_seq, cast('decide' as text) as step
+select {DECIDING}, cast(:as_of as timestamptz) as as_of, x.decision_seq, cast('decide' as text) as step
 from decision x join lead l using (lead_id) join score s using (score_id)
-join lead_profile p on p.profile_id = x.profile_id
+join lead_profile p on p.profile_id = s.profile_id
 left join lateral (
     select assignment_id, rep_id from assignment
     where lead_id = x.lead_id and begun_seq < x.decision_seq and (ended_at is null or ended_seq >= x.decision_seq)
@@ -169,7 +169,7 @@ def recall(connection: Connection, policy: Policy, batch: Batch, decisions: Sequ
     """
     _clear(connection)
     _name_owners(connection, policy, batch)
-    bound = {"batch": batch.batch_id, "decisions": list(decisions)}
+    bound = {"batch": batch.batch_id, "as_of": batch.as_of, "decisions": list(decisions)}
     connection.execute(sa.text(_RECALLED), bound)
 
 

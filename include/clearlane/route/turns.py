@@ -1,0 +1,137 @@
+"""The credits of a rotation, counted again pick by pick: each follows from those before it, weights and presence.
+
+An altered turn is named once: what came later was counted from what was there then, altered before or after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import groupby
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, RowMapping
+
+from clearlane.policy.model import Policy
+from clearlane.route.calendars import rep_calendar
+from clearlane.route.eligibility import ramp_share
+from clearlane.route.fairness import Rotation, Standing, as_decimal, as_units, charged, entered, restored
+from clearlane.route.state import present_at
+
+PolicyOf = Callable[[Mapping[str, str]], Policy]
+
+_CHAIN = """
+select d.decision_seq, d.as_of, d.policy, d.rep_id as winner, d.eligible, d.refused,
+       t.rep_id, t.kind, t.weight, t.credit
+from decision d left join turn t using (decision_seq)
+where d.rotation = :rotation and d.band = :band and d.mode = 'live' and d.decision_seq < :before
+order by d.decision_seq, t.rep_id
+"""
+
+
+@dataclass(frozen=True)
+class Miscounted:
+    """A stored turn that does not follow from those before it; a column is `missing` where there is no row."""
+
+    decision_seq: int
+    rep: str
+    column: str
+    stored: str
+    again: str
+
+
+@dataclass
+class Count:
+    """A rotation as counted so far; `doubted` holds what is stored of reps whose rows did not follow."""
+
+    standings: dict[str, Standing] = field(default_factory=dict)
+    doubted: dict[str, Standing] = field(default_factory=dict)
+    present: frozenset[str] = frozenset()
+    winner: str | None = None
+
+    def before(self, members: Collection[str]) -> Rotation:
+        """As routing finds it: only who is in the team by now."""
+        known = {rep: standing for rep, standing in self.standings.items() if rep in members}
+        return restored(known, self.present, self.winner)
+
+    def believing(self) -> Count:
+        """The count if what is stored was right."""
+        return replace(self, standings={**self.standings, **self.doubted}, doubted={})
+
+
+def miscounted(
+    connection: Connection, policy_of: PolicyOf, rotation: str, band: str, before: int
+) -> Iterator[Miscounted]:
+    """The turns of a rotation and band before a decision number that do not follow from those before them.
+
+    `policy_of` gives the policy of the versions that a decision names.
+    """
+    bound = {"rotation": rotation, "band": band, "before": before}
+    rows = connection.execute(sa.text(_CHAIN), bound).mappings()
+    count = Count()
+    for _, group in groupby(rows, key=lambda row: row["decision_seq"]):
+        pick = list(group)
+        count, found = _followed(policy_of(pick[0]["policy"]), rotation, count, pick)
+        yield from found
+
+
+def _followed(
+    policy: Policy, team: str, count: Count, pick: Sequence[RowMapping]
+) -> tuple[Count, Sequence[Miscounted]]:
+    """The count after a pick, and what of the stored pick does not follow; who was doubted may have been right."""
+    after, found = _counted(policy, team, count, pick)
+    if found and count.doubted:
+        other, left = _counted(policy, team, count.believing(), pick)
+        if len(left) < len(found):
+            return other, left
+    return after, found
+
+
+def _counted(
+    policy: Policy, team: str, count: Count, pick: Sequence[RowMapping]
+) -> tuple[Count, Sequence[Miscounted]]:
+    seq, at = pick[0]["decision_seq"], pick[0]["as_of"]
+    taken = next((row["rep_id"] for row in pick if row["kind"] == "turn"), pick[0]["winner"])
+    present = present_at(pick[0]) | {taken}
+    weights = _weights(policy, team, present, at)
+    if taken not in weights:
+        return count, [Miscounted(seq, taken, "rep_id", taken, f"nobody of {team}")]
+    before = count.before([rep for rep, _ in policy.teams.teams[team].members])
+    after = charged(entered(before, weights), taken, seq)
+    changed = {
+        rep: now for rep, now in after.standings.items() if rep == taken or now != before.standings.get(rep)
+    }
+    stored = {row["rep_id"]: row for row in pick if row["rep_id"]}
+    found = [one for rep in sorted({*changed, *stored}) for one in _compared(seq, rep, changed, stored)]
+    doubts = {one.rep: _standing(stored[one.rep], seq) for one in found if one.rep in stored}
+    standings = {**count.standings, **after.standings}
+    return Count(standings, {**count.doubted, **doubts}, frozenset(weights), taken), found
+
+
+def _weights(policy: Policy, team: str, reps: frozenset[str], at: datetime) -> dict[str, float]:
+    there = policy.teams.teams.get(team)
+    members = there.members if there else ()
+    return {rep: weight * _share(policy, rep, at) for rep, weight in members if rep in reps}
+
+
+def _share(policy: Policy, name: str, at: datetime) -> float:
+    rep = policy.teams.reps[name]
+    return ramp_share(rep, rep_calendar(rep).local(at).date()) if rep.ramp else 1.0
+
+
+def _compared(
+    seq: int, rep: str, changed: Mapping[str, Standing], stored: Mapping[str, RowMapping]
+) -> Iterator[Miscounted]:
+    now, row = changed.get(rep), stored.get(rep)
+    if row is None or now is None:
+        yield Miscounted(seq, rep, "turn", "stored" if row else "missing", "counted" if now else "none")
+        return
+    if row["weight"] != now.weight:
+        yield Miscounted(seq, rep, "weight", f"{row['weight']:g}", f"{now.weight:g}")
+    if as_units(row["credit"]) != now.credit:
+        yield Miscounted(seq, rep, "credit", f"{row['credit']:f}", f"{as_decimal(now.credit):f}")
+
+
+def _standing(row: RowMapping, seq: int) -> Standing:
+    return Standing(as_units(row["credit"]), row["weight"], seq)
