@@ -43,10 +43,11 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def bold_texts(texts: dict[str, str]) -> dict[str, str]:
-    """Less for the size of the company, more for looking at prices."""
-    size = 'employees between 50 and 1000"\n      points: '
+    """More for looking at prices, nothing for decision makers who only recommend."""
     price = "activity: pricing_page_view\n      points: "
-    return edited(edited(texts, "scoring", f"{size}15", f"{size}5"), "scoring", f"{price}8", f"{price}12")
+    manages = "seniority in ('manager', 'head')\"\n      points: "
+    dearer = edited(texts, "scoring", f"{price}8", f"{price}12")
+    return edited(dearer, "scoring", f"{manages}6", f"{manages}1")
 
 
 @pytest.fixture(scope="module")

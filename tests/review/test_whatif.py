@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -17,10 +18,11 @@ from clearlane.policy.model import Policy
 
 ALL = 100_000
 STANDINGS = """
-    select distinct on (lead_id) l.source || ':' || l.external_id as lead, s.score, s.band, s.stage,
-           s.as_of
-    from score s join lead l using (lead_id) order by lead_id, s.as_of, s.score_id
+    select distinct on (l.lead_id) l.source || ':' || l.external_id as lead, s.score, s.band, s.stage
+    from score s join lead l using (lead_id) left join decision d using (score_id)
+    order by l.lead_id, d.decision_seq, s.as_of, s.score_id
 """
+"""What each person scored when it was decided first, else when it was scored first."""
 
 
 def asked(engine: sa.Engine, query: str) -> list[Any]:
@@ -66,9 +68,7 @@ def test_old_is_what_was_stored_and_new_what_the_candidate_stores(
     )
     moved = {mover.lead for mover in told.figures.movers}
     scored = {lead for lead in then if then[lead] != otherwise[lead]}
-    # A merge in a later run brings activities that the first run did not know.
-    late = Counter(lead in moved for lead in scored)
-    assert late[False] <= 0.01 * len(scored)
+    assert scored <= moved
     for mover in told.figures.movers:
         if mover.lead in scored:
             assert (mover.old.score, mover.old.band, mover.old.stage) == then[mover.lead]
@@ -92,14 +92,14 @@ def test_the_figures_add_up(told: review.WhatIf):
 
 def test_a_mover_names_the_rules_that_moved_it(told: review.WhatIf):
     named = Counter(rule.name for mover in told.figures.movers for rule in mover.rules)
-    assert set(named) == {"icp_size", "pricing_page"}
+    assert set(named) == {"recommender", "pricing_page"}
     for mover in told.figures.movers:
         for rule in mover.rules:
             assert (rule.new - rule.old > 0) == (rule.name == "pricing_page")
     first = told.figures.movers[0]
     gaps = [abs(mover.new.score - mover.old.score) for mover in told.figures.movers]
     assert gaps == sorted(gaps, reverse=True)
-    assert abs(first.new.score - first.old.score) >= 10
+    assert abs(first.new.score - first.old.score) >= 5
 
 
 def test_judgements_are_what_counting_by_hand_gives(company: Company, told: review.WhatIf):
@@ -185,5 +185,5 @@ def test_the_files_hold_no_personal_value(company: Company, told: review.WhatIf,
             company.engine, "select attributes ->> 'email', attributes ->> 'last_name' from lead_profile"
         )
         assert [value for row in personal for value in row if value and f'"{value}"' in text] == []
-        assert "@" not in text
+        assert re.findall(r"\w@\w", text) == []
     assert json.loads((tmp_path / "whatif.json").read_text())["figures"]["leads"] == told.figures.leads

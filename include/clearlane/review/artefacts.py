@@ -1,17 +1,19 @@
-"""A what-if as files: whatif.json for machines."""
+"""A what-if as files: whatif.json for machines, whatif.html for people."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from clearlane.review.page import page
 from clearlane.review.whatif import WhatIf, as_json
 
 
 def write(told: WhatIf, folder: Path) -> tuple[Path, ...]:
     """Write the files into the folder, which is made, and name them."""
     folder.mkdir(parents=True, exist_ok=True)
-    contents = {"whatif.json": json.dumps(as_json(told), ensure_ascii=False, indent=1) + "\n"}
+    figures = json.dumps(as_json(told), ensure_ascii=False, indent=1) + "\n"
+    contents = {"whatif.json": figures, "whatif.html": page(told)}
     for name, content in contents.items():
         (folder / name).write_text(content, encoding="utf-8")
     return tuple(folder / name for name in contents)

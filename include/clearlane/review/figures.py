@@ -180,7 +180,7 @@ select lead_id, l.reference, l.as_of, {sides}, became.lead_id is not null as wor
 from lead l {joins}
 left join (
   select lead_id, max(case kind {rank} else 0 end) as rank from outcome join lead using (lead_id)
-  where occurred_at <= as_of + to_seconds({horizon_days * 86_400}) group by lead_id
+  where not before and occurred_at <= as_of + to_seconds({horizon_days * 86_400}) group by lead_id
 ) became using (lead_id)"""
 
 

@@ -1,7 +1,7 @@
 """Leads as they were when they were decided, taken out of the ledger into DuckDB: what a what-if replays.
 
 A lead comes once: at its first live decision of the span, else its first shadow one, else its first score. What
-it scored before, its cycle and a person's override are those stored with that score.
+it scored before and a person's override are those stored with that score.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from clearlane.route import matching
 from clearlane.route.owners import User
 from clearlane.rules import Dialect
 from clearlane.rules.sql import text_literal
-from clearlane.score.behaviour import activity_types
+from clearlane.score.behaviour import activity_types, reads_account
 from clearlane.score.statement import activity_attributes_used, attributes_used
 
 OUTCOMES: Final = ("accepted", "sql", "opportunity", "won")
@@ -36,44 +36,74 @@ _ROUTING: Final = (
 _ASKED = """
 create temporary table asked on commit drop as
 with decided as (
-    select distinct on (lead_id) lead_id, as_of, score_id, true as routed from decision
+    select distinct on (lead_id) lead_id, as_of, score_id, batch_id, true as routed from decision
     where as_of > :since and as_of <= :until order by lead_id, mode <> 'live', decision_seq
 ), scored as (
-    select distinct on (lead_id) lead_id, as_of, score_id, false as routed from score s
+    select distinct on (lead_id) lead_id, as_of, score_id, batch_id, false as routed from score s
     where as_of > :since and as_of <= :until and not exists (select from decided d where d.lead_id = s.lead_id)
     order by lead_id, as_of, score_id
 )
-select * from decided union all select * from scored
+select a.*, s.profile_id, p.account_id, coalesce(s.members, array[a.lead_id]) as members,
+       greatest(s.known_seq, coalesce(b.known_seq, 0)) as known_seq
+from (select * from decided union all select * from scored) a
+join score s using (score_id) join lead_profile p on p.profile_id = s.profile_id
+left join batch b on b.batch_id = a.batch_id
 """
+_PERSONS = """
+create temporary table person on commit drop as
+select cast(lead_id as text) as key, lead_id, as_of, account_id, profile_id, members, known_seq, true as own from asked
+"""
+_COLLEAGUES = """
+insert into person
+select mate.lead_id || '@' || date_part('epoch', firm.as_of), mate.lead_id, firm.as_of, firm.account_id,
+       p.profile_id, (select array_agg(m.lead_id) from lead m where m.survivor_id = mate.lead_id), firm.known_seq, false
+from (
+    select account_id, as_of, max(known_seq) as known_seq from asked where account_id is not null group by 1, 2
+) firm
+join lateral (select distinct lead_id from lead_profile where account_id = firm.account_id) known on true
+join lead mate on mate.lead_id = known.lead_id and mate.survivor_id = mate.lead_id
+join lateral (
+    select profile_id, account_id from lead_profile
+    where lead_id = mate.lead_id and valid_from <= firm.as_of order by valid_from desc, profile_id desc limit 1
+) p on p.account_id = firm.account_id
+where not exists (select from asked a where a.lead_id = mate.lead_id and a.as_of = firm.as_of)
+"""
+"""The other people of an account at the moment of each lead: what they do counts where a rule asks for it."""
+
+_READ = """(select coalesce(jsonb_object_agg(key, value), '{{}}') from jsonb_each({}.attributes)
+        where key = any(%({})s)) as attributes"""
 _LEADS = """
-select a.lead_id, l.source || ':' || l.external_id as reference, l.source, l.created_at, a.as_of, a.routed,
-       l.company_key, p.account_id, s.score as stored, s.policy_hash,
-       case when s.as_of < a.as_of then s.band else s.band_before end as band_before,
+select a.lead_id, l.source || ':' || l.external_id as reference, l.created_at, a.as_of, a.routed, l.company_key,
+       s.score as stored, case when s.as_of < a.as_of then s.band else s.band_before end as band_before,
        case when s.as_of = a.as_of or s.band = s.band_before then s.band_before_since else s.as_of end as band_since,
-       case when s.as_of < a.as_of then s.stage else s.stage_before end as stage_before,
-       s.cycle_since, o.score as override_score, o.band as override_band,
+       case when s.as_of < a.as_of and s.disqualified is null then s.stage else s.stage_before end as stage_before,
+       o.score as override_score, o.band as override_band,
        (select min(ended_at) from assignment e
-        where e.lead_id = a.lead_id and e.started_at >= a.as_of and e.ended_because <> 'routed anew') as ended_at,
-       (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(p.attributes)
-        where key = any(%(attributes)s)) as attributes
-from asked a join lead l using (lead_id) join score s using (score_id) join lead_profile p using (profile_id)
+        where e.lead_id = a.lead_id and e.started_at >= a.as_of and e.ended_because <> 'routed anew') as ended_at
+from asked a join lead l using (lead_id) join score s using (score_id)
 left join score_override o using (override_id)
 """
-_ACTIVITIES = """
-select a.lead_id, v.type, v.occurred_at,
-       (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(v.attributes)
-        where key = any(%(activity_attributes)s)) as attributes
-from asked a join lead m on m.survivor_id = a.lead_id join activity v on v.lead_id = m.lead_id
-where v.occurred_at < a.as_of and v.type = any(%(types)s)
+_PROFILES = f"""
+select a.key as lead_id, a.as_of, l.source, a.account_id, a.own, {_READ.format("p", "attributes")}
+from person a join lead l using (lead_id) join lead_profile p using (profile_id)
+"""
+_ACTIVITIES = f"""
+select a.key as lead_id, v.type, v.occurred_at, {_READ.format("v", "activity_attributes")}
+from person a join activity v on v.lead_id = any(a.members)
+where v.occurred_at < a.as_of and v.type = any(%(types)s) and v.known_seq <= a.known_seq
 """
 _OUTCOMES = """
-select a.lead_id, o.kind, o.occurred_at
-from asked a join lead l using (lead_id) join lead m on m.survivor_id = l.survivor_id
+select a.key as lead_id, o.kind, lower(o.reason) as reason, o.occurred_at, true as before
+from person a join outcome o on o.lead_id = any(a.members)
+where o.occurred_at < a.as_of and o.kind = any(%(recycling)s)
+union all
+select a.key, o.kind, lower(o.reason), o.occurred_at, false
+from person a join lead l using (lead_id) join lead m on m.survivor_id = l.survivor_id
 join outcome o on o.lead_id = m.lead_id
-where o.occurred_at > least(a.as_of, coalesce(
+where a.own and o.occurred_at > least(a.as_of, coalesce(
     (select max(d.as_of) from decision d where d.lead_id = a.lead_id and d.as_of < a.as_of), l.created_at))
 """
-"""What became of the lead since it came, or since it was decided before: a run may be later than both."""
+"""`before`: of an earlier cycle. Else since the lead came, or was decided before: a run may be later than both."""
 _USERS = "select source, external_id, name, email, active from owner order by 1, 2"
 _KNOWN_UNTIL = "select max(as_of) from batch"
 
@@ -81,18 +111,30 @@ _TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "lead": (
         _LEADS,
         {
-            "lead_id": "varchar", "reference": "varchar", "source": "varchar", "created_at": "timestamptz",
-            "as_of": "timestamptz", "routed": "boolean", "company_key": "varchar", "account_id": "varchar",
-            "stored": "integer", "policy_hash": "varchar", "band_before": "varchar", "band_since": "timestamptz",
-            "stage_before": "varchar", "cycle_since": "timestamptz", "override_score": "integer",
-            "override_band": "varchar", "ended_at": "timestamptz", "attributes": "varchar",
+            "lead_id": "varchar", "reference": "varchar", "created_at": "timestamptz", "as_of": "timestamptz",
+            "routed": "boolean", "company_key": "varchar", "stored": "integer", "band_before": "varchar",
+            "band_since": "timestamptz", "stage_before": "varchar", "override_score": "integer",
+            "override_band": "varchar", "ended_at": "timestamptz",
+        },
+    ),
+    "known": (
+        _PROFILES,
+        {
+            "lead_id": "varchar", "as_of": "timestamptz", "source": "varchar", "account_id": "varchar",
+            "own": "boolean", "attributes": "varchar",
         },
     ),
     "activities": (
         _ACTIVITIES,
         {"lead_id": "varchar", "type": "varchar", "occurred_at": "timestamptz", "attributes": "varchar"},
     ),
-    "outcome": (_OUTCOMES, {"lead_id": "varchar", "kind": "varchar", "occurred_at": "timestamptz"}),
+    "outcome": (
+        _OUTCOMES,
+        {
+            "lead_id": "varchar", "kind": "varchar", "reason": "varchar", "occurred_at": "timestamptz",
+            "before": "boolean",
+        },
+    ),
 }  # fmt: skip
 
 
@@ -104,15 +146,20 @@ def take(
     since: datetime,
     until: datetime,
 ) -> None:
-    """Make `lead`, `activities` and `outcome` on the desk, of runs that ended after `since` and by `until`.
+    """Make `lead`, `known`, `activities` and `outcome` on the desk, of runs that ended after `since` and by `until`.
 
-    Of attributes only what the policies read leaves the ledger. `folder` holds the rows on their way.
+    `known` is what was known of each lead and, where a rule asks, of its account's other people (not `own`). Of
+    attributes only what the policies read leaves the ledger. `folder` holds the rows on their way.
     """
-    bound = {"since": since, "until": until}
-    connection.execute(sa.text("drop table if exists pg_temp.asked"))
-    connection.execute(sa.text(_ASKED), bound)
-    connection.execute(sa.text("analyze asked"))
-    values = _read_by(tuple(policies))
+    policies = tuple(policies)
+    for table in ("asked", "person"):
+        connection.execute(sa.text(f"drop table if exists pg_temp.{table}"))
+    connection.execute(sa.text(_ASKED), {"since": since, "until": until})
+    connection.execute(sa.text(_PERSONS))
+    if any(reads_account(policy.scoring) for policy in policies):
+        connection.execute(sa.text(_COLLEAGUES))
+    connection.execute(sa.text("analyze asked, person"))
+    values = _read_by(policies)
     for table, (select, columns) in _TABLES.items():
         path = folder / f"{table}.csv"
         copy_out(connection, select, values, path)
@@ -137,6 +184,7 @@ def _read_by(policies: tuple[Policy, ...]) -> dict[str, Any]:
     return {
         "attributes": sorted({*routed, *scored, *_ROUTING}),
         "activity_attributes": sorted({n for p in policies for n in activity_attributes_used(p.scoring)}),
+        "recycling": sorted({kind for policy in policies for kind in policy.scoring.recycling.outcomes}),
         "types": sorted({kind for policy in policies for kind in activity_types(policy.scoring)}),
     }
 

@@ -13,7 +13,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from clearlane.policy.model import Policy
+from clearlane.policy.model import Policy, Recycling
 from clearlane.review.eras import Era, by_roster
 from clearlane.review.history import OWNERS
 from clearlane.route import matching
@@ -22,8 +22,9 @@ from clearlane.route.eligibility import is_cap
 from clearlane.route.owners import ANY_SOURCE, User, owner_names
 from clearlane.route.shadow import MovingFloor
 from clearlane.rules import Dialect
+from clearlane.score.persons import recycles
 from clearlane.score.statement import statement
-from clearlane.score.units import quoted
+from clearlane.score.units import first_true, quoted
 
 CHUNK: Final = 10_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,10 +41,18 @@ _FACTS: Final = (
     *(f"{noun}_owner" for noun in OWNERS),
 )  # fmt: skip
 _PROFILES: Final = """
-select lead_id, as_of, cast(null as varchar) as kind, source, account_id, band_before, band_since, stage_before,
-       cycle_since, cast(null as timestamptz) as quiet_until, override_score, override_band, true as own, attributes
-from lead
+select k.lead_id, k.as_of, cast(null as varchar) as kind, k.source,
+       k.account_id || '@' || epoch_us(k.as_of) as account_id, l.band_before, l.band_since, l.stage_before,
+       again.since as cycle_since, again.since + {rest} as quiet_until, l.override_score, l.override_band, k.own,
+       k.attributes
+from known k left join lead l using (lead_id)
+left join (
+  select lead_id, max(occurred_at) as since, arg_max(reason, occurred_at) as reason
+  from outcome where before and {recycles} group by lead_id
+) again using (lead_id)
+where {where}
 """
+"""What `statement` reads: the people of an account at one moment add up."""
 
 
 def play(
@@ -60,9 +69,9 @@ def play(
 def _parts(eras: Sequence[Era]) -> Iterator[tuple[Policy, datetime, str]]:
     """Each era's policy, its beginning, and the condition on a lead's moment; the first reaches back, the last on."""
     for i, era in enumerate(eras):
-        begins = [f"as_of >= {_moment(era.since)}"] if i else []
-        ends = [f"as_of < {_moment(eras[i + 1].since)}"] if i + 1 < len(eras) else []
-        yield era.policy, era.since, " and ".join([*begins, *ends]) or "true"
+        begins = _moment(era.since) if i else "'-infinity'"
+        ends = _moment(eras[i + 1].since) if i + 1 < len(eras) else "'infinity'"
+        yield era.policy, era.since, f"k.as_of >= {begins} and k.as_of < {ends}"
 
 
 def _moment(at: datetime) -> str:
@@ -70,9 +79,19 @@ def _moment(at: datetime) -> str:
 
 
 def _score(desk: duckdb.DuckDBPyConnection, side: str, number: int, policy: Policy, where: str) -> None:
-    desk.execute(f"create or replace view profiles as {_PROFILES} where {where}")
+    recycling = policy.scoring.recycling
+    profiles = _PROFILES.format(rest=_rest(recycling), recycles=recycles(recycling, "outcome"), where=where)
+    desk.execute(f"create or replace view profiles as {profiles}")
     into = f"insert into {side}_scored" if number else f"create table {side}_scored as"
     desk.execute(f"{into} {statement(policy.scoring, Dialect.DUCKDB)}")
+
+
+def _rest(recycling: Recycling) -> str:
+    """How long after a cycle's end a lead rests, by the reason; null: not at all."""
+    spans = {reason: f"to_seconds({span.total_seconds()})" for reason, span in recycling.cooldown.items()}
+    other = spans.pop("*", "cast(null as interval)")
+    pairs = [(f"again.reason = {quoted(reason.lower())}", span) for reason, span in spans.items()]
+    return first_true(pairs, other)
 
 
 def _match(
@@ -107,20 +126,22 @@ def _name_owners(
 def _candidates(side: str, where: str) -> str:
     columns = [name for name in matching.COLUMNS if name not in _COMPUTED]
     own = [f"{_rep(noun)} as {noun}_owner, {_rep(noun)} is not null as {noun}_owner_sells" for noun in OWNERS]
-    truth = "lower(json_extract_string(l.attributes, '$.{}')) = 'true'"
+    truth = "lower(json_extract_string(k.attributes, '$.{}')) = 'true'"
     stopped = " ".join(
         f"when {truth.format(name)} then '{name}'" for name in ("suppressed", "do_not_contact")
     )
     return f"""
-select s.lead_id, {", ".join(f"s.{name}" for name in columns)}, l.as_of, l.source,
-       l.account_id is not null as has_account,
-       {", ".join(own)}, json_extract_string(l.attributes, '$.language') as language,
-       case {stopped} end as stopped, l.company_key, l.account_id, l.created_at,
-       least(l.ended_at, closed.at) as closed_at, l.attributes
-from {side}_scored s join (select * from lead where routed and {where}) l using (lead_id)
+select s.lead_id, {", ".join(f"s.{name}" for name in columns)}, l.as_of, k.source,
+       k.account_id is not null as has_account,
+       {", ".join(own)}, json_extract_string(k.attributes, '$.language') as language,
+       case {stopped} end as stopped, l.company_key, k.account_id, l.created_at,
+       least(l.ended_at, closed.at) as closed_at, k.attributes
+from {side}_scored s join lead l using (lead_id) join known k using (lead_id)
 left join (
-  select lead_id, min(occurred_at) as at from outcome where kind in ('rejected', 'won', 'lost') group by lead_id
-) closed using (lead_id) {" ".join(map(_owner_join, OWNERS))}"""
+  select lead_id, min(occurred_at) as at from outcome
+  where kind in ('rejected', 'won', 'lost') and not before group by lead_id
+) closed using (lead_id) {" ".join(map(_owner_join, OWNERS))}
+where l.routed and {where}"""
 
 
 _COMPUTED: Final = {"as_of", "source", "has_account", *(f"{noun}_owner_sells" for noun in OWNERS)}
@@ -132,10 +153,10 @@ def _rep(noun: str) -> str:
 
 
 def _owner_join(noun: str) -> str:
-    said = f"lower(trim(json_extract_string(l.attributes, '$.{noun}_owner')))"
-    known = ", ".join(f"json_extract_string(l.attributes, '$.{name}_source')" for name in (noun, "account"))
+    said = f"lower(trim(json_extract_string(k.attributes, '$.{noun}_owner')))"
+    known = ", ".join(f"json_extract_string(k.attributes, '$.{name}_source')" for name in (noun, "account"))
     return f"""
-left join owner_name own_{noun} on own_{noun}.name = {said} and own_{noun}.source = coalesce({known}, l.source)
+left join owner_name own_{noun} on own_{noun}.name = {said} and own_{noun}.source = coalesce({known}, k.source)
 left join owner_name any_{noun} on any_{noun}.name = {said} and any_{noun}.source = {quoted(ANY_SOURCE)}"""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clearlane.review.figures import Mover
+from clearlane.review.figures import Change, Figures, Mover
 from clearlane.review.whatif import WhatIf, unchanged
 
 NOTHING = "–"
@@ -18,12 +18,12 @@ def title(told: WhatIf) -> str:
 def headline(told: WhatIf) -> Iterator[str]:
     """The findings, the most important first."""
     found = told.figures
-    yield f"{found.leads:,} leads, {found.routed:,} of them routed in that time."
     if unchanged(told):
-        yield "Nothing changes: every lead has the same score, band, stage and owner."
+        yield f"Nothing changes: all {found.leads:,} leads have the same score, band, stage and owner."
         return
     changed = found.leads - found.unchanged
-    yield f"{changed:,} leads ({percent(changed / found.leads)}) score, stand or go otherwise."
+    share = percent(changed / found.leads)
+    yield f"{changed:,} of {found.leads:,} leads ({share}) get another score, band, stage or owner."
     yield from _band_moves(told)
     yield from _best_call(told)
 
@@ -34,9 +34,15 @@ def _band_moves(told: WhatIf) -> Iterator[str]:
         yield "No lead changes its band."
         return
     up = sum(n for i, row in enumerate(bands.cells) for j, n in enumerate(row) if j < i)
-    hot = bands.names[0]
-    old, new = sum(bands.cells[0]), sum(row[0] for row in bands.cells)
-    yield f"{up:,} leads rise to a hotter band, {bands.moved - up:,} fall; {hot}: {old:,} → {new:,}."
+    hot = band_change(told.figures)
+    change = f"{hot.name}: {amount(hot.old)} → {amount(hot.new)}"
+    yield f"{up:,} leads rise to a hotter band, {bands.moved - up:,} fall; {change}."
+
+
+def band_change(found: Figures) -> Change:
+    """Leads in the hottest band."""
+    cells = found.bands.cells
+    return Change(found.bands.names[0], sum(cells[0]), sum(row[0] for row in cells))
 
 
 def _best_call(told: WhatIf) -> Iterator[str]:
