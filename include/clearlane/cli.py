@@ -50,6 +50,9 @@ def score(
     out: Out,
     activities: Activities = None,
     accounts: Accounts = None,
+    signals: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet: what `clearlane signals` asked a warehouse for")
+    ] = None,
     engine: Annotated[str, typer.Option(help="duckdb")] = "duckdb",
 ) -> None:
     """Score leads from a file with a policy folder: no server, no Airflow."""
@@ -57,8 +60,35 @@ def score(
 
     if engine != "duckdb":
         _stop(f"--engine: found {engine!r}, allowed: duckdb")
+    if activities and signals:
+        _stop("--activities and --signals: give one of them; signals are activities added up")
     with _readable():
-        score_files(policy, leads, activities, accounts, _moment(as_of), out)
+        score_files(policy, leads, activities, accounts, _moment(as_of), out, signals=signals)
+
+
+@app.command()
+def signals(
+    policy: PolicyDir,
+    as_of: AsOf,
+    dialect: Annotated[str, typer.Option(help="postgres, duckdb, spark, snowflake, bigquery or trino")],
+    activities: Annotated[
+        str, typer.Option(help="table, or select in brackets: lead_id, type, occurred_at, attributes")
+    ],
+    leads: Annotated[
+        str | None, typer.Option(help="table: lead_id, cycle_since (empty in the first cycle); only these")
+    ] = None,
+) -> None:
+    """Print the query that adds up behaviour in the warehouse that keeps it, for `score --signals`."""
+    from clearlane import policy as policies
+    from clearlane.rules import Dialect
+    from clearlane.score.warehouse import signals_query
+
+    if dialect not in list(Dialect):
+        _stop(f"--dialect: found {dialect!r}, allowed: {', '.join(Dialect)}")
+    with _readable():
+        scoring = policies.load(policy).scoring
+    moment, kind = _moment(as_of), Dialect(dialect)
+    typer.echo(signals_query(scoring, kind, activities=activities, as_of=moment, leads=leads))
 
 
 @app.command()
@@ -150,16 +180,51 @@ def explain(
 
 
 @app.command()
+def replay(
+    decision: Annotated[
+        int | None, typer.Argument(help="number of the decision, as explain shows it")
+    ] = None,
+    lead: Annotated[
+        str | None, typer.Option(help="all live decisions for this lead: id, SOURCE:ID, or e-mail")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a decision again from what it was made of; exit 1 with exactly what differs."""
+    from clearlane import explain as stories
+    from clearlane import replay as replaying
+
+    if (decision is None) == (lead is None):
+        _stop("give the number of a decision, or --lead")
+    with _ledger() as connection:
+        try:
+            made = (
+                replaying.of_lead(connection, stories.find(connection, lead))
+                if lead
+                else (replaying.replay(connection, decision or 0),)
+            )
+        except (stories.Unknown, replaying.Unknown) as unknown:
+            _stop(str(unknown), code=1)
+    if as_json:
+        typer.echo(json.dumps([replaying.as_json(one) for one in made], ensure_ascii=False, indent=1))
+    else:
+        for line in (line for one in made for line in replaying.lines(one)):
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+    if not all(one.identical for one in made):
+        raise typer.Exit(1)
+
+
+@app.command()
 def doctor(
     as_json: Json = False,
     folder: Annotated[Path, typer.Option("--policy", help="policy folder to compare")] = DEFAULT_POLICY,
 ) -> None:
     """Check the promises on the ledger; exit 1 with the offenders when one is broken."""
     from clearlane import policy
+    from clearlane import replay as replaying
     from clearlane.ledger import doctor as examination
 
     with _ledger() as connection:
-        findings = examination.examine(connection)
+        findings = (*examination.examine(connection), replaying.finding(connection))
         unpublished = policy.unpublished(connection, folder, _now()) if folder.is_dir() else ()
     if as_json:
         typer.echo(

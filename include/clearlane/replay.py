@@ -8,7 +8,7 @@ source corrected counts as it was known then, which is noted. A person who was e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
@@ -110,6 +110,20 @@ def finding(connection: Connection) -> Finding:
     return Finding(Check("decisions_replay", promise, ""), tuple(apart), len(apart))
 
 
+def lines(one: Replay) -> Iterator[str]:
+    """What a person reads: the decision, each difference with what follows from it, and the notes."""
+    yield f"decision {one.decision_seq}, {one.lead}, {one.as_of:%Y-%m-%d %H:%M} UTC, {one.mode}: {one.because}"
+    yield "  the same: made again from what was known before it" if one.identical else "  differs:"
+    for cause in one.differences:
+        yield f"    {_said(cause)}"
+        yield from (f"      so {_said(effect)}" for effect in cause.follows)
+    yield from (f"  note: {note}" for note in one.notes)
+
+
+def _said(one: Difference) -> str:
+    return f"{one.subject}, {one.column}: stored {one.stored}, made again {one.again}"
+
+
 def as_json(one: Replay) -> Mapping[str, Any]:
     return {**asdict(one), "as_of": one.as_of.isoformat(), "identical": one.identical}
 
@@ -164,14 +178,14 @@ class _Replaying:
             yield from (self.unreadable(row, problem) for row in decisions)
             return
         scores = self.scores(pinned, decisions)
-        made = decided_again(self.connection, pinned, batch, [row["decision_seq"] for row in decisions])
-        again = {one.seq: one for one in made}
+        seqs = [row["decision_seq"] for row in decisions]
+        again = {one.seq: one for one in decided_again(self.connection, pinned, batch, seqs)}
         for row in decisions:
-            apart = _decision(pinned, batch, row, again[row["decision_seq"]])
-            yield self.told(row, _Found(
-                self.altered[row["decision_seq"]], self.miscounted(row), scores[row["score_id"]], apart,
-                self.charged_otherwise(row, again[row["decision_seq"]]),
-            ))  # fmt: skip
+            made = again[row["decision_seq"]]
+            apart = tuple(_decision(pinned, batch, row, made))
+            altered = _but_of_it(self.altered[made.seq], row, apart)
+            turns, charged = self.miscounted(row), tuple(self.charged_otherwise(row, made))
+            yield self.told(row, _Found(altered, turns, scores[row["score_id"]], apart, charged))
 
     def told(self, row: RowMapping, found: _Found, *notes: str) -> Replay:
         corrected = self.corrected.get(row["decision_seq"])
@@ -235,25 +249,24 @@ class _Found:
     """What differs, in the order of the river; each is a cause, or follows from the first that it may follow from."""
 
     altered: Sequence[Altered] = ()
-    turns: Iterable[Miscounted] = ()
+    turns: Sequence[Miscounted] = ()
     score: Sequence[Difference] = ()
-    decision: Iterable[Difference] = ()
-    charged: Iterable[Difference] = ()
+    decision: Sequence[Difference] = ()
+    charged: Sequence[Difference] = ()
 
     def told(self) -> tuple[Difference, ...]:
-        causes = [(one.part, _altered(one)) for one in self.altered]
-        causes += [("turn", _miscounted(one)) for one in self.turns]
+        causes = [
+            (one.part, Difference(one.subject, one.column, one.stored, one.again)) for one in self.altered
+        ]
+        causes += [
+            ("turn", Difference(f"turn {one.decision_seq} of {one.rep}", one.column, one.stored, one.again))
+            for one in self.turns
+        ]
         follows: dict[int, list[Difference]] = {}
-        for part, effects, read in (
-            ("score", self.score, _SCORED),
-            ("decision", [*self.decision], {part for part, _ in causes} - _NOT_READ | {"score"}),
-        ):
-            _settle(causes, follows, part, effects, read)
-        _settle(causes, follows, "charged", [*self.charged], {part for part, _ in causes} - _NOT_READ)
-        return tuple(
-            Difference(c.subject, c.column, c.stored, c.again, tuple(follows.get(i, ())))
-            for i, (_, c) in enumerate(causes)
-        )
+        _settle(causes, follows, "score", self.score, _SCORED)
+        for part, effects in (("decision", self.decision), ("charged", self.charged)):
+            _settle(causes, follows, part, effects, {part for part, _ in causes} - _NOT_READ)
+        return tuple(replace(cause, follows=tuple(follows.get(i, ()))) for i, (_, cause) in enumerate(causes))
 
 
 def _settle(
@@ -271,12 +284,15 @@ def _settle(
         follows.setdefault(first, []).extend(effects)
 
 
-def _altered(one: Altered) -> Difference:
-    return Difference(one.subject, one.column, one.stored, one.again)
+_COPIED: Final = {"rep_id": "rep_id", "team": "team", "started_at": "as_of"}
+"""what an assignment repeats of its decision"""
 
 
-def _miscounted(one: Miscounted) -> Difference:
-    return Difference(f"turn {one.decision_seq} of {one.rep}", one.column, one.stored, one.again)
+def _but_of_it(altered: Sequence[Altered], row: RowMapping, apart: Sequence[Difference]) -> Sequence[Altered]:
+    """Without what the decision's own assignment keeps and the decision does not: there the decision is altered."""
+    own = f"assignment of decision {row['decision_seq']}"
+    columns = {one.column for one in apart}
+    return [one for one in altered if one.subject != own or _COPIED.get(one.column) not in columns]
 
 
 # --- what differs -----------------------------------------------------------------------------------

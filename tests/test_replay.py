@@ -1,0 +1,208 @@
+"""Replays on the small company: the same whatever came later, and exactly what was altered, named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from tests.companies import WINDOWS, policy_for, write_company
+from tests.e2e.rivers import River
+
+from clearlane import ledger, policy, replay
+from clearlane.ledger import server
+from clearlane.replay import Difference
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_company(tmp_path_factory.mktemp("company"))
+
+
+@pytest.fixture(scope="module")
+def lived(ledger_server: server.Server, ledger_template: str, company: Path) -> Iterator[sa.Engine]:
+    """Three days of the company: a shadow run of the first, then each live; only read, or rolled back."""
+    ledger_server.create("replayed", ledger_template)
+    engine = ledger.connect(ledger_server.url("replayed"))
+    river = River(engine)
+    river.publish(policy_for(company))
+    for window in WINDOWS:
+        river.run(window)
+    river.run(WINDOWS[0], run_type="backfill", mode="shadow")
+    yield engine
+    engine.dispose()
+    ledger_server.drop("replayed")
+
+
+@pytest.fixture
+def connection(lived: sa.Engine) -> Iterator[sa.Connection]:
+    """A copy to alter: undone afterwards."""
+    with lived.connect() as connection:
+        yield connection
+        connection.rollback()
+
+
+def numbers(connection: sa.Connection, where: str = "true") -> list[int]:
+    return list(
+        connection.execute(sa.text(f"select decision_seq from decision where {where} order by 1")).scalars()
+    )
+
+
+def differing(connection: sa.Connection, decisions: list[int]) -> dict[int, tuple[Difference, ...]]:
+    made = replay.replays(connection, decisions)
+    assert [one.decision_seq for one in made] == decisions
+    return {one.decision_seq: one.differences for one in made if not one.identical}
+
+
+def test_every_decision_of_three_days_is_made_again(connection: sa.Connection) -> None:
+    decisions = numbers(connection)
+    assert len(decisions) > 200
+    assert len(numbers(connection, "mode = 'shadow'")) > 10
+    assert differing(connection, decisions) == {}
+
+
+def test_replaying_leaves_nothing_behind(connection: sa.Connection) -> None:
+    count = sa.text(
+        "select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_xact_user_tables where schemaname = 'public'"
+    )
+    replay.replay(connection, numbers(connection)[-1])
+    assert connection.execute(count).scalar_one() == 0
+    assert connection.execute(sa.text("select to_regclass('pg_temp.candidate')")).scalar_one() is None
+
+
+# --- one stored thing altered -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Alteration:
+    """Statements that alter one stored thing of decision :seq, and how the replay names it."""
+
+    name: str
+    subject: str
+    column: str
+    statement: str
+    of: str = "rotation is not null"
+    """which decision: the last that this holds of"""
+
+
+PERSON = """(select unnest(coalesce(s.members, array[s.lead_id]))
+    from decision d join score s using (score_id) where d.decision_seq = :seq)"""
+SCORE = "(select score_id from decision where decision_seq = :seq)"
+PROFILE = f"(select profile_id from score where score_id = {SCORE})"
+ASKED = "exists (select from activity a where a.lead_id = d.lead_id and a.occurred_at < d.as_of)"
+ACTIVITY = f"""(select activity_id from activity where lead_id in {PERSON}
+    and occurred_at < (select as_of from decision where decision_seq = :seq) order by occurred_at limit 1)"""
+TURN = """(decision_seq, rep_id) = (
+    select t.decision_seq, t.rep_id from turn t join decision d on d.decision_seq = :seq
+    where (t.rotation, t.band) = (d.rotation, d.band) and t.decision_seq < :seq order by 1 limit 1)"""
+BEFORE = """(select assignment_id from assignment a join decision made using (decision_seq)
+    join decision d on d.decision_seq = :seq
+    where a.decision_seq < :seq and a.rep_id = any(d.eligible) and a.lead_id <> d.lead_id
+    order by a.decision_seq desc limit 1)"""
+
+ALTERATIONS = (
+    Alteration(
+        "an attribute", "profile", "content",
+        f"update lead_profile set attributes = attributes || '{{\"employees\": 7}}' where profile_id = {PROFILE}",
+    ),
+    Alteration(
+        "the kind", "profile", "content", f"update lead_profile set kind = 'vendor' where profile_id = {PROFILE}"
+    ),
+    Alteration(
+        "the time of an activity", "activity", "occurred_at",
+        f"update activity set occurred_at = occurred_at - interval '90 days' where activity_id = {ACTIVITY}", of=ASKED,
+    ),
+    Alteration(
+        "the type of an activity", "activity", "type",
+        f"update activity set type = 'email_open' where activity_id = {ACTIVITY}", of=ASKED,
+    ),
+    Alteration("a credit", "turn", "credit", f"update turn set credit = credit + 5 where {TURN}"),
+    Alteration("a weight", "turn", "weight", f"update turn set weight = weight * 2 where {TURN}"),
+    Alteration("a turn that is gone", "turn", "turn", f"delete from turn where {TURN}"),
+    Alteration(
+        "the roster", "roster", "content",
+        "update roster set content = jsonb_set(content, '{reps}', '{}')"
+        " where roster_id = (select roster_id from decision where decision_seq = :seq)",
+    ),
+    Alteration("the score's points", "score", "score", f"update score set score = score + 10 where score_id = {SCORE}"),
+    Alteration("the score's fit", "score", "fit", f"update score set fit = fit + 10 where score_id = {SCORE}"),
+    Alteration(
+        "what the score's memory was", "score", "band_before",
+        f"update score set band_before = 'cold' where score_id = {SCORE}",
+    ),
+    Alteration(
+        "the points of a rule", "score", "points of made_up",
+        f"update score set contributions = contributions || '{{\"made_up\": 3}}' where score_id = {SCORE}",
+    ),
+    Alteration("the rep", "decision", "rep_id", "update decision set rep_id = 'somebody' where decision_seq = :seq"),
+    Alteration("the rule", "decision", "rule", "update decision set rule = 'other' where decision_seq = :seq"),
+    Alteration("the terms", "decision", "terms", "update decision set terms = '\\x0000' where decision_seq = :seq"),
+    Alteration(
+        "who was free", "decision", "eligible",
+        "update decision set eligible = eligible || array['nobody'] where decision_seq = :seq",
+    ),
+    Alteration(
+        "the promise", "decision", "sla_due",
+        "update decision set sla_due = sla_due + interval '1 hour' where decision_seq = :seq",
+        of="rotation is not null and sla_due is not null",
+    ),
+    Alteration(
+        "the profile it names", "decision", "profile_id",
+        "update decision set profile_id = (select min(profile_id) from lead_profile) where decision_seq = :seq",
+    ),
+    Alteration(
+        "its policy", "decision", "policy",
+        "update decision set policy = policy || '{\"teams\": \"00\"}' where decision_seq = :seq",
+    ),
+    Alteration(
+        "its moment", "decision", "as_of",
+        "update decision set as_of = as_of - interval '1 minute' where decision_seq = :seq",
+    ),
+    Alteration(
+        "whose an earlier lead is", "assignment", "rep_id",
+        f"update assignment set rep_id = 'somebody' where assignment_id = {BEFORE}",
+    ),
+    Alteration(
+        "since when an earlier lead is", "assignment", "started_at",
+        f"update assignment set started_at = started_at - interval '30 days' where assignment_id = {BEFORE}",
+    ),
+    Alteration(
+        "an earlier lead that is gone", "assignment", "rep_id", f"delete from assignment where assignment_id = {BEFORE}"
+    ),
+    Alteration(
+        "the record that brought the lead", "record", "record",
+        f"update inbox set record = record || '{{\"company\": \"Other\"}}' where seq in"
+        f" (select seq from lead_revision join lead_profile using (revision_id) where profile_id = {PROFILE})",
+    ),
+    Alteration(
+        "a revision", "revision", "company",
+        "update lead_revision set attributes = attributes || '{\"company\": \"Other\"}'"
+        f" where revision_id = (select revision_id from lead_profile where profile_id = {PROFILE})",
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("alteration", ALTERATIONS, ids=lambda alteration: alteration.name)
+def test_one_altered_thing_is_named(connection: sa.Connection, alteration: Alteration) -> None:
+    decision = numbers(connection, f"mode = 'live' and {alteration.of.replace('d.', 'decision.')}")[-1]
+    connection.execute(sa.text("set local session_replication_role = replica"))
+    altered = connection.execute(sa.text(alteration.statement), {"seq": decision})
+    assert altered.rowcount == 1
+    made = replay.replay(connection, decision)
+    assert [(one.subject.split()[0], one.column) for one in made.differences] == [
+        (alteration.subject, alteration.column)
+    ], made.differences
+    (cause,) = made.differences
+    assert cause.stored != cause.again
+
+
+@pytest.mark.parametrize("name", policy.FILES)
+def test_an_altered_policy_file_is_named(connection: sa.Connection, name: str) -> None:
+    alter = "update policy_file set content = content || E'\\n# altered' where name = :name"
+    connection.execute(sa.text(alter), {"name": name})
+    made = replay.replay(connection, numbers(connection, "mode = 'live'")[-1])
+    (cause,) = made.differences
+    assert cause.subject.startswith(f"{name}.yaml")
+    assert cause.follows == ()
