@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from clearlane.policy.document import Document
-from clearlane.policy.model import Destination, Policy
+from clearlane.policy.model import Destination, Policy, Rule, Scoring
 from clearlane.policy.problems import Path, nearest
+from clearlane.rules import Predicate
 
 MOST_RULES = 25
 
@@ -79,44 +80,85 @@ def _warnings(policy: Policy, documents: Mapping[str, Document]) -> Iterator[str
 
 
 def _scoring_warnings(policy: Policy, document: Document) -> Iterator[str]:
-    rules = policy.scoring.rules
-    if len(rules) > MOST_RULES:
-        line = document.line(("rules",))
-        yield f"{document.file}:{line}: {len(rules)} scoring rules; above {MOST_RULES} nobody can say why a lead is hot"
-    seen: dict[tuple[object, ...], str] = {}
-    for path, rule in zip(_rule_paths(document), rules, strict=True):
-        line = document.line(path)
-        if rule.points and (rule.points > 0) == (rule.group == "negative"):
-            yield f"{document.file}:{line}: {rule.id} has points of the wrong sign for its group, {rule.group}"
-        if rule.points == 0 or rule.cap == 0:
-            yield f"{document.file}:{line}: {rule.id} never adds anything"
-        if rule.when is not None and _constant(rule.when.text) is False:
-            yield f"{document.file}:{line}: {rule.id} never fires"
+    scoring = policy.scoring
+    yield from _model_warnings(scoring.rules, document, ())
+    yield from _never(scoring, document)
+    taken = _Taken()
+    for index, variant in enumerate(scoring.variants):
+        path: Path = ("variants", index)
+        own = [rule for rule in variant.scoring.rules if rule not in scoring.rules]
+        yield from _model_warnings(variant.scoring.rules, document, path, own)
+        yield from taken.warnings(f"{document.file}:{document.line(path)}", variant.id, variant.when)
+
+
+def _model_warnings(
+    rules: Sequence[Rule], document: Document, path: Path, told: Sequence[Rule] | None = None
+) -> Iterator[str]:
+    """What is odd about the rules of a model, those `told` alone; the others stand in the default."""
+    at, seen = f"{document.file}:{document.line((*path, 'rules'))}", dict[tuple[object, ...], str]()
+    places = _rule_lines(document, path)
+    if len(rules) > MOST_RULES and (told is None or told):
+        yield f"{at}: {len(rules)} scoring rules; above {MOST_RULES} nobody can say why a lead is hot"
+    for rule in rules:
         twin = seen.setdefault((rule.when and rule.when.fingerprint, rule.activity), rule.id)
-        if twin != rule.id:
-            yield f"{document.file}:{line}: {rule.id} overlaps {twin}: both read the same condition"
+        if told is None or rule in told:
+            where = f"{document.file}:{places.get(rule.id, document.line(path))}"
+            yield from (f"{where}: {rule.id} {said}" for said in _oddities(rule))
+            if twin != rule.id:
+                yield f"{where}: {rule.id} overlaps {twin}: both read the same condition"
 
 
-def _rule_paths(document: Document) -> Iterator[Path]:
-    for group in ("fit", "engagement", "negative"):
-        rules = document.at(("rules",)).get(group, []) if "rules" in document.at(()) else []
-        for index in range(len(rules)):  # type: ignore[arg-type]  # a list: the shape says so
-            yield ("rules", group, index)
+def _oddities(rule: Rule) -> Iterator[str]:
+    if rule.points and (rule.points > 0) == (rule.group == "negative"):
+        yield f"has points of the wrong sign for its group, {rule.group}"
+    low, high = rule.limits or (-abs(rule.points), abs(rule.points))
+    if (high if rule.points > 0 else low) == 0:
+        yield "never adds anything"
+    if rule.when is not None and _constant(rule.when.text) is False:
+        yield "never fires"
+
+
+def _never(scoring: Scoring, document: Document) -> Iterator[str]:
+    """Kinds, disqualifiers and stages that never hold, or that an earlier one has already."""
+    for section in ("kinds", "disqualifiers", "stages"):
+        taken = _Taken()
+        for index, rule in enumerate(getattr(scoring, section)):
+            name = getattr(rule, "id", None) or rule.name
+            yield from taken.warnings(f"{document.file}:{document.line((section, index))}", name, rule.when)
+
+
+def _rule_lines(document: Document, path: Path) -> Mapping[str, int]:
+    """Rule id -> line, of the rules written under a path."""
+    written = document.at(path).get("rules", {})
+    return {
+        str(rule["id"]): document.line((*path, "rules", group, index))
+        for group, rules in (written.items() if isinstance(written, Mapping) else ())
+        for index, rule in enumerate(rules)
+    }
+
+
+class _Taken:
+    """Of rules of which the first that holds wins: those that can never be the first."""
+
+    def __init__(self) -> None:
+        self.always: str | None = None
+        self.seen: dict[str, str] = {}
+
+    def warnings(self, where: str, name: str, when: Predicate) -> Iterator[str]:
+        twin = self.seen.setdefault(when.fingerprint, name)
+        if self.always or twin != name:
+            yield f"{where}: {name} is never reached: {self.always or twin} takes its leads"
+        if _constant(when.text) is False:
+            yield f"{where}: {name} never fires"
+        if _constant(when.text) is True:
+            self.always = self.always or name
 
 
 def _unreachable(policy: Policy, document: Document) -> Iterator[str]:
     """Rules after one that always holds, or whose condition an earlier rule has already."""
-    always: str | None = None
-    seen: dict[str, str] = {}
+    taken = _Taken()
     for index, rule in enumerate(policy.routing.rules):
-        line = document.line(("rules", index))
-        twin = seen.setdefault(rule.when.fingerprint, rule.id)
-        if always or twin != rule.id:
-            yield f"{document.file}:{line}: {rule.id} is never reached: {always or twin} takes its leads"
-        if _constant(rule.when.text) is False:
-            yield f"{document.file}:{line}: {rule.id} never fires"
-        if _constant(rule.when.text) is True:
-            always = always or rule.id
+        yield from taken.warnings(f"{document.file}:{document.line(('rules', index))}", rule.id, rule.when)
 
 
 def _constant(text: str) -> bool | None:

@@ -13,7 +13,9 @@ from clearlane.policy.model import (
     Contract,
     Destination,
     Field,
+    Group,
     Hours,
+    Measure,
     ObjectMapping,
     Policy,
     Rep,
@@ -81,18 +83,26 @@ def _scoring(policy: Policy) -> Iterator[str]:
         f"Model `{scoring.model}`: score = fit + engagement + negative, within {low} and {high}. "
         "A lead that is not disqualified shows at least 1."
     )
-    for group, (least, most) in scoring.group_bounds.items():
-        rules = [rule for rule in scoring.rules if rule.group == group]
-        yield f"## {group.capitalize()}: {least:g} to {most:g} points"
-        yield _table(("rule", "points", "why", "when"), [_rule(rule) for rule in rules])
+    for group in scoring.group_bounds:
+        yield from _group(scoring, group, "##")
     yield from _meaning(scoring)
+    yield from _lives(scoring)
+    yield from _variants(scoring)
     yield from _conditions(scoring)
     yield from _columns(scoring)
     yield from _expectations(scoring)
 
 
+def _group(scoring: Scoring, group: Group, level: str) -> Iterator[str]:
+    least, most = scoring.group_bounds[group]
+    yield f"{level} {group.capitalize()}: {least:g} to {most:g} points"
+    rules = [_rule(rule) for rule in scoring.rules if rule.group == group]
+    yield _table(("rule", "points", "why", "when"), rules)
+
+
 def _rule(rule: Rule) -> Sequence[object]:
     points = f"{rule.points:+g}" + (f", at most {rule.cap:g}" if rule.cap is not None else "")
+    points += f", within {rule.bounds[0]:g} and {rule.bounds[1]:g}" if rule.bounds is not None else ""
     seen = [_activity(rule.activity)] if rule.activity else []
     seen += [_code(rule.when.text)] if rule.when else []
     return rule.id, points, rule.because, "; and ".join(seen)
@@ -109,19 +119,11 @@ def _activity(term: ActivityTerm) -> str:
 
 def _meaning(scoring: Scoring) -> Iterator[str]:
     yield "## Bands"
-    rows = [(band.name, band.entry, band.exit, _length(band.dwell)) for band in scoring.bands]
-    yield _table(("band", "entered at", "left below", "not before"), rows)
+    yield _bands(scoring)
     yield "## Grades"
-    fit, engagement = scoring.grades.fit, scoring.grades.engagement
-    yield _table(
-        ("fit", "at least", "engagement", "at least"),
-        zip("ABCD", (*fit, None), "1234", (*engagement, None), strict=True),
-    )
+    yield _grades(scoring)
     yield "## Stages"
-    yield _table(
-        ("stage", "why", "when"),
-        [(stage.name.upper(), stage.because, _code(stage.when.text)) for stage in scoring.stages],
-    )
+    yield _stages(scoring)
     yield "## Hand-raises"
     yield (
         f"{_names(map(_code, scoring.hand_raise_types))}: counts for {scoring.hand_raise_days:g} days; "
@@ -129,7 +131,78 @@ def _meaning(scoring: Scoring) -> Iterator[str]:
     )
 
 
+def _bands(scoring: Scoring) -> str:
+    rows = [(band.name, band.entry, band.exit, _length(band.dwell)) for band in scoring.bands]
+    return _table(("band", "entered at", "left below", "not before"), rows)
+
+
+def _grades(scoring: Scoring) -> str:
+    fit, engagement = scoring.grades.fit, scoring.grades.engagement
+    return _table(
+        ("fit", "at least", "engagement", "at least"),
+        zip("ABCD", (*fit, None), "1234", (*engagement, None), strict=True),
+    )
+
+
+def _stages(scoring: Scoring) -> str:
+    rows = [(stage.name.upper(), stage.because, _code(stage.when.text)) for stage in scoring.stages]
+    return _table(("stage", "why", "when"), rows)
+
+
+def _lives(scoring: Scoring) -> Iterator[str]:
+    """How a lead starts over, and what the people of its company add."""
+    recycling, rollup = scoring.recycling, scoring.rollup
+    if recycling.outcomes:
+        yield "## Recycling"
+        yield (
+            f"A lead that is {_names(map(_code, recycling.outcomes))} for one of these reasons starts a new cycle: "
+            f"its earlier engagement counts × {recycling.engagement:g}, and points make it an MQL again only after "
+            f"the rest and after it did something; asking for sales does so at once. "
+            f"After {recycling.cycles} cycles it is closed."
+        )
+        rests = [
+            ("any other" if name == "*" else name, _length(rest)) for name, rest in recycling.cooldown.items()
+        ]
+        yield _table(("reason", "rest"), rests)
+    yield "## People of one account"
+    yield (
+        "Conditions may name what the *other* people of the account come to, by the rules that do not ask this: "
+        "`account_best` (the highest score), `account_sum`, `account_decayed` (the sum, each half after "
+        f"{rollup.half_life_days:g} days without activity) and `account_engaged` (how many have "
+        f"{rollup.engaged_at:g} points of engagement or more). Disqualified people count nothing."
+    )
+
+
+def _variants(scoring: Scoring) -> Iterator[str]:
+    """Of each variant what differs from the default."""
+    if not scoring.variants:
+        return
+    yield "## Variants"
+    yield "The first whose condition holds is in force for a lead, else the default; of each, what differs from it."
+    for variant in scoring.variants:
+        yield f"### {variant.id}"
+        yield f"{variant.because}: {_code(variant.when.text)}."
+        yield from _differences(scoring, variant.scoring)
+
+
+def _differences(default: Scoring, model: Scoring) -> Iterator[str]:
+    if model.range != default.range:
+        yield f"Within {model.range[0]} and {model.range[1]}."
+    for group, bounds in model.group_bounds.items():
+        own, theirs = ([r for r in each.rules if r.group == group] for each in (model, default))
+        if own != theirs or bounds != default.group_bounds[group]:
+            yield from _group(model, group, "####")
+    for name, section in (("bands", _bands), ("grades", _grades), ("stages", _stages)):
+        if getattr(model, name) != getattr(default, name):
+            yield section(model)
+
+
 def _conditions(scoring: Scoring) -> Iterator[str]:
+    if scoring.measures:
+        yield "## Measures"
+        yield "Numbers about what a lead did; conditions name them like an attribute."
+        measures = [(m.name, m.because, _measure(m)) for m in scoring.measures]
+        yield _table(("measure", "what", "counts"), measures)
     yield "## Disqualifiers"
     rows = [(rule.id, rule.because, _code(rule.when.text)) for rule in scoring.disqualifiers]
     yield _table(("rule", "why", "when"), rows)
@@ -141,9 +214,20 @@ def _conditions(scoring: Scoring) -> Iterator[str]:
     yield _table(("list", "holds"), [(name, _names(values)) for name, values in scoring.lists.items()])
 
 
+def _measure(measure: Measure) -> str:
+    counted = {"events": "each", "days": "each day with", "days_since": "days since the last"}[measure.count]
+    parts = [f"{counted} " + " or ".join(map(_code, measure.types))]
+    parts += [f"with {_code(measure.when.text)}"] if measure.when else []
+    parts += [f"in {measure.within_days} days, today included"] if measure.within_days else []
+    return ", ".join(parts)
+
+
 def _columns(scoring: Scoring) -> Iterator[str]:
     yield "## Attributes"
-    yield _table(("attribute", "type"), [(name, kind.value) for name, kind in scoring.attributes.items()])
+    yield "What people can find out or correct is marked: explanations say what it would lift."
+    changeable = dict.fromkeys(scoring.changeable, "changeable")
+    rows = [(name, kind.value, changeable.get(name)) for name, kind in scoring.attributes.items()]
+    yield _table(("attribute", "type", ""), rows)
     yield "Of activities: " + _names(
         f"{_code(name)} ({kind.value})" for name, kind in scoring.activity_attributes.items()
     )
