@@ -6,7 +6,8 @@ A story is sections of lines, each line a moment or a label and a sentence; the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,13 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 
 from clearlane import policy
+from clearlane.policy.model import Scoring
 from clearlane.route import trace
-from clearlane.score import RuleStory
-from clearlane.score import explain as explain_score
+from clearlane.score import NotScored, wording
+from clearlane.score.changes import shown
+from clearlane.score.explain import Explanation, explained, in_force, stored
+from clearlane.score.history import Change, history
+from clearlane.score.lift import Lifts, lifts
 
 _MEMBERS = "select lead_id from lead where survivor_id = :id"
 """all records of the person: what happened to one before it was merged belongs to the story"""
@@ -43,13 +48,17 @@ class Story:
     lead_id: UUID
     headline: str
     sections: tuple[Section, ...]
+    score: Mapping[str, Any] | None
+    """what the sections about the score say, as data"""
 
 
 def story(connection: Connection, name: str) -> Story:
     """The story of a lead named by its id, `source:external id`, or e-mail address."""
     lead_id = find(connection, name)
     place = _rows(connection, "select * from place where lead_id = :id", lead_id)[0]
-    return Story(lead_id, _headline(place), tuple(filter(lambda s: s.lines, _sections(connection, lead_id))))
+    score = _score(connection, lead_id)
+    sections = tuple(section for section in _sections(connection, lead_id, score) if section.lines)
+    return Story(lead_id, _headline(place), sections, _score_data(score) if score else None)
 
 
 def find(connection: Connection, name: str) -> UUID:
@@ -80,16 +89,17 @@ def as_json(told: Story) -> Mapping[str, Any]:
         "lead_id": str(told.lead_id),
         "headline": told.headline,
         "sections": {s.title: [{"label": x.label, "text": x.text} for x in s.lines] for s in told.sections},
+        "score": told.score,
     }
 
 
-def _sections(connection: Connection, lead_id: UUID) -> Sequence[Section]:
+def _sections(connection: Connection, lead_id: UUID, score: _Score | None) -> Sequence[Section]:
     return (
         Section("Came in", _came_in(connection, lead_id)),
         Section("Who it is", _who(connection, lead_id)),
         Section("Known", _known(connection, lead_id)),
         Section("Did", _did(connection, lead_id)),
-        Section("Scored", _scored(connection, lead_id)),
+        *_scored(score),
         Section("Routed", _routed(connection, lead_id)),
         Section("Pushed", _pushed(connection, lead_id)),
     )
@@ -159,7 +169,7 @@ def _known(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
         lead_id,
     )
     return tuple(
-        Line(str(name), f"{_shown(value)} (from {origin})")
+        Line(str(name), f"{shown(value)} (from {origin})")
         for row in rows
         for name, value, origin in _facts(row)
         if value not in (None, "")
@@ -171,10 +181,6 @@ def _facts(profile: RowMapping) -> Iterator[tuple[str, Any, str]]:
     yield "kind", profile["kind"], profile["kind_rule"] or "no rule of another kind"
     for name, value in sorted(profile["attributes"].items()):
         yield name, value, profile["provenance"].get(name, "the record")
-
-
-def _shown(value: Any) -> str:
-    return f"{value:,g}" if isinstance(value, float) else str(value)
 
 
 def _did(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
@@ -189,33 +195,65 @@ def _did(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
     return tuple(Line(f"{row['last']:%Y-%m-%d %H:%M}", f"{row['type']} × {row['n']}") for row in rows)
 
 
-def _scored(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
-    latest = "select * from score where lead_id = :id order by as_of desc, score_id desc limit 1"
-    rows = _rows(connection, latest, lead_id)
-    return tuple(line for row in rows for line in _score_lines(connection, row))
+@dataclass(frozen=True)
+class _Score:
+    """The newest score with its reasons, what would lift it, and how it came about."""
+
+    told: Explanation
+    standing: Mapping[str, Any] | None
+    lift: Lifts | None
+    history: Sequence[Change]
+    model: Scoring
 
 
-def _score_lines(connection: Connection, row: RowMapping) -> Sequence[Line]:
-    scoring = policy.stored(connection, {"scoring": row["policy_hash"]}).scoring
-    total = Line(
-        f"{row['score']}",
-        f"{row['band']}, grade {row['grade']}, {row['stage']} as of {row['as_of']:%Y-%m-%d %H:%M}: "
-        f"fit {row['fit']:g}, engagement {row['engagement']:g}, negative {row['negative']:g}"
-        + (f"; disqualified by {row['disqualified']}" if row["disqualified"] else ""),
-    )
-    rules = explain_score(connection, scoring, row["lead_id"], row["as_of"])
-    return (
-        total,
-        *(Line(f"{rule.points:+.2f}", f"{rule.id}: {rule.because}{_seen(rule)}") for rule in rules),
-    )
+def _score(connection: Connection, lead_id: UUID) -> _Score | None:
+    try:
+        row = stored(connection, lead_id)
+    except NotScored:
+        return None
+    scoring = policy.stored(connection, {"scoring": row.policy_hash}).scoring
+    told = explained(connection, scoring, row)
+    now = next(map(dict, _rows(connection, "select * from standing where lead_id = :id", lead_id)), None)
+    band, at = (now["band"], now["as_of"]) if now else (told.band.name, told.as_of)
+    lift = None if told.override else lifts(connection, scoring, row, band, at)
+    return _Score(told, now, lift, history(connection, lead_id, row.as_of), in_force(scoring, row.model))
 
 
-def _seen(rule: RuleStory) -> str:
-    return (
-        f" ({', '.join(f'{name}: {_shown(value)}' for name, value in rule.seen.items())})"
-        if rule.seen
-        else ""
-    )
+def _scored(score: _Score | None) -> Iterator[Section]:
+    if score is None:
+        return
+    told = score.told
+    yield _section("Scored", wording.score(told, score.standing), wording.rules(told.fired))
+    yield _section("Nearly scored", wording.nearly(told.nearly))
+    if score.lift:
+        yield _section("What would lift it", wording.lift(score.lift, score.model))
+    yield _section("How it came about", wording.history(score.history))
+
+
+def _score_data(score: _Score) -> Mapping[str, Any]:
+    columns = ("as_of", "score", "band", "grade", "stage", "disqualified")
+    past = [
+        {**{name: change.row[name] for name in columns}, "causes": change.causes, "delta": change.delta}
+        for change in score.history
+    ]
+    return {**_plain(score.told), "lift": _plain(score.lift), "history": _plain(past)}
+
+
+def _plain(value: Any) -> Any:
+    """Values that JSON knows: dataclasses as objects, moments in ISO 8601."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, tuple | list | frozenset):
+        return [_plain(part) for part in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _section(title: str, *told: wording.Told) -> Section:
+    return Section(title, tuple(Line(label, text) for lines in told for label, text in lines))
 
 
 def _routed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:

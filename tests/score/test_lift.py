@@ -146,10 +146,10 @@ def test_one_more_of_something_would_do(ledger: Connection) -> None:
     ada = lead(ledger)
     rows.activity(ledger, ada, "pricing_page_view", ago(days=7))
     found = lifted(ledger, scoring, ada)
-    assert [(more.type, more.times, more.attributes, more.band) for more in found.by_doing] == [
-        ("visit", 1, {"minutes": 5.0}, "cool"),
-        ("demo_request", 1, {}, "cool"),
-        ("pricing_page_view", 3, {}, "cool"),
+    assert [(more.types, more.times, more.attributes, more.band) for more in found.by_doing] == [
+        (("visit",), 1, {"minutes": 5.0}, "cool"),
+        (("demo_request",), 1, {}, "cool"),
+        (("pricing_page_view",), 3, {}, "cool"),
     ]
 
 
@@ -172,6 +172,11 @@ def test_spans_of_numbers_are_said_as_a_person_would(ledger: Connection) -> None
     )
     found = lifted(ledger, scoring, lead(ledger, employees=100))
     assert said(found) == [{"employees": "10 to 49 or more than 1,000"}]
+
+
+def test_a_value_that_another_attribute_has_is_tried(ledger: Connection) -> None:
+    scoring = changeable(fit("same", "country = seniority", 30))
+    assert said(lifted(ledger, scoring, lead(ledger, seniority="DE"))) == [{"country": "DE"}]
 
 
 # --- against brute force ---

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -32,6 +33,13 @@ SOMETHING = "something"
 _LOGIC = ("and", "or", "not")
 _PATTERNS = ("like", "contains", "starts_with", "ends_with")
 _DAY = timedelta(days=1)
+_PYTHON: Mapping[Type, type | tuple[type, ...]] = {
+    Type.TEXT: str,
+    Type.NUMBER: (int, float),
+    Type.BOOLEAN: bool,
+    Type.TIME: datetime,
+}
+_NOTHING: Mapping[str, object] = {}
 _NAMED = 3  # members of a list that are shown before the others are counted
 
 
@@ -50,7 +58,9 @@ def changes(connection: Connection, scoring: Scoring, known: Mapping[str, object
     `known`: the lead's attributes as read by their declared types. Ordered by attribute, then value.
     """
     parts = list(atoms(predicates(scoring)))
-    wanted = {name: values_of(name, scoring.attributes[name], parts) for name in sorted(scoring.changeable)}
+    wanted = {
+        name: values_of(name, scoring.attributes[name], parts, known) for name in sorted(scoring.changeable)
+    }
     signatures = _told_apart(
         connection, {name: values for name, values in wanted.items() if values}, parts, known
     )
@@ -89,23 +99,34 @@ def atoms(conditions: Iterable[Predicate]) -> Iterator[Node]:
             yield node
 
 
-def values_of(name: str, kind: Type, parts: Iterable[Node]) -> list[Value]:
-    """The values of a column that the atoms name, with those between and beside the boundaries of numbers."""
-    named = [node for node in parts if name in {column.name for column in columns_of(node)}]
-    if not named:
+def values_of(
+    name: str, kind: Type, parts: Iterable[Node], known: Mapping[str, object] = _NOTHING
+) -> list[Value]:
+    """The values of a column that the atoms name, with those between and beside the boundaries of numbers.
+
+    A column that an atom compares with others takes the values of those too: named, or known.
+    """
+    columns = [(node, {column.name for column in columns_of(node)}) for node in parts]
+    beside = {other for _, names in columns if name in names for other in names}
+    named = [node for node, names in columns if names & beside]
+    if not beside:
         return []
     if kind is Type.BOOLEAN:
         return [False, True]
-    literals = {value for node in named for value in _literals(node, kind)}
+    values: set[Any] = {value for node in named for value in _literals(node, kind)}
+    values |= {value for other in beside - {name} if _is(value := known.get(other), kind)}
     if kind is Type.NUMBER:
-        return list(_around(sorted(float(value) for value in literals if isinstance(value, float))))
+        return list(_around(sorted(map(float, values))))
     if kind is Type.TIME:
-        moments = sorted(value for value in literals if isinstance(value, datetime))
-        return sorted({moment + days * _DAY for moment in moments for days in (-1, 0, 1)})
-    return [*sorted(map(str, literals)), SOMETHING]
+        return sorted({moment + days * _DAY for moment in values for days in (-1, 0, 1)})
+    return [*sorted(values), SOMETHING]
 
 
-def _literals(node: Node, kind: Type) -> Iterator[Value]:
+def _is(value: object, kind: Type) -> bool:
+    return isinstance(value, _PYTHON[kind]) and isinstance(value, bool) == (kind is Type.BOOLEAN)
+
+
+def _literals(node: Node, kind: Type) -> Iterator[Any]:
     if isinstance(node, Literal) and node.type is kind:
         yield node.value
     elif isinstance(node, Call):
@@ -199,19 +220,18 @@ def _said(alike: Sequence[Value], values: Sequence[Value], other: str) -> str:
     if not named:
         return other
     more = [f"{len(named) - _NAMED} more"] if len(named) > _NAMED + 1 else []
-    return _listed(named[: _NAMED if more else None] + more)
+    return listed(named[: _NAMED if more else None] + more)
 
 
 def _range(alike: Sequence[float], values: Sequence[float]) -> str:
     """The spans that the values lie in, of all values in their order."""
     spans: list[list[float]] = []
-    for before, value in pairwise([None, *sorted(values)]):
+    beside = False
+    for value in sorted(values):
         if value in alike:
-            if before in alike:
-                spans[-1].append(value)
-            else:
-                spans.append([value])
-    return _listed([_span(span, sorted(values)) for span in spans])
+            spans = [*spans[:-1], [*spans[-1], value]] if beside else [*spans, [value]]
+        beside = value in alike
+    return listed([_span(span, sorted(values)) for span in spans])
 
 
 def _span(span: Sequence[float], values: Sequence[float]) -> str:
@@ -223,7 +243,8 @@ def _span(span: Sequence[float], values: Sequence[float]) -> str:
     return shown(low) if low == high else f"{shown(low)} to {shown(high)}"
 
 
-def _listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str]) -> str:
+    """`a, b or c`"""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 

@@ -86,7 +86,8 @@ class BandStory:
     """Where a score puts a lead, and what would move it.
 
     `why`: override, disqualified, entered, holds (at or above `enter`), hysteresis (below it, not below `leave`)
-    or dwell (below `leave`, until `stays_until`). `above` is the next band and where it is entered.
+    or dwell (below `leave`, until `stays_until`). `above` is the next band and where it is entered; `below`
+    whether there is a lower one.
     """
 
     name: str
@@ -97,6 +98,7 @@ class BandStory:
     before: str | None
     stays_until: datetime | None
     above: tuple[str, float] | None
+    below: bool
 
 
 @dataclass(frozen=True)
@@ -169,11 +171,11 @@ class Explanation:
         return tuple(sorted(found, key=lambda rule: (-abs(rule.worth), rule.id)))
 
 
-def stored(connection: Connection, lead_id: UUID, as_of: datetime) -> Score:
-    """The newest score of a person (the survivor's id) at a moment. Raises NotScored where there is none."""
+def stored(connection: Connection, lead_id: UUID, as_of: datetime | None = None) -> Score:
+    """The newest score of a person (the survivor's id), at a moment or of all. Raises NotScored without one."""
     row = connection.execute(sa.text(_STORED), {"lead_id": lead_id, "as_of": as_of}).mappings().first()
     if row is None:
-        raise NotScored(f"no score of lead {lead_id} as of {as_of:%Y-%m-%d %H:%M}")
+        raise NotScored(f"no score of lead {lead_id}{f' as of {as_of:%Y-%m-%d %H:%M}' if as_of else ''}")
     return Score(dict(row))
 
 
@@ -182,7 +184,8 @@ _STORED = """
    o.because as said_because, o.since as said_since, o.until as said_until, o.ended_at as said_ended_at
  from score s join lead_profile p using (profile_id) join lead l on l.lead_id = s.lead_id
  left join score_override o using (override_id)
- where s.lead_id = :lead_id and s.as_of <= :as_of order by s.as_of desc, s.score_id desc limit 1
+ where s.lead_id = :lead_id and s.as_of <= coalesce(cast(:as_of as timestamptz), 'infinity')
+ order by s.as_of desc, s.score_id desc limit 1
 """
 
 
@@ -294,6 +297,7 @@ def where(scoring: Scoring, values: Values, since: datetime) -> BandStory:
         before=before,
         stays_until=since + band.dwell if why == "dwell" else None,
         above=(scoring.bands[rank - 1].name, scoring.bands[rank - 1].entry) if rank else None,
+        below=rank < len(names) - 1,
     )
 
 

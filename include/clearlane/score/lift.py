@@ -48,9 +48,9 @@ class Lift:
 
 @dataclass(frozen=True)
 class More:
-    """So many more activities of a type, all at once, that put the lead into `band`."""
+    """So many more activities of one of the types, all at once, that put the lead into `band`."""
 
-    type: str
+    types: tuple[str, ...]
     times: int
     attributes: Mapping[str, Value]
     score: int
@@ -115,7 +115,7 @@ class _Asked:
         complete = True
         tried = self.tried(possible, [1]) if possible else []
         for size in range(2, LARGEST + 2):
-            found = [one for one in tried if one.values["band"] in self.hotter]
+            found = [one for one in tried if one.numbers and one.values["band"] in self.hotter]
             if found or size > LARGEST:
                 break
             if size == 2:
@@ -127,7 +127,7 @@ class _Asked:
     def known(self) -> Mapping[str, Any]:
         reads = [
             f"{read(name, self.scoring.attributes[name], Dialect.POSTGRES)} as {identifier(name)}"
-            for name in sorted(self.scoring.changeable)
+            for name in _readable(self.scoring)
         ]
         query = f"select {', '.join(['profile_id', *reads])} from lead_profile where profile_id = :profile_id"
         return dict(self.connection.execute(sa.text(query), self.parameters()).mappings().one())
@@ -184,12 +184,22 @@ class _Asked:
             "hotter": list(self.hotter),
         }  # fmt: skip
         rows = self.connection.execute(sa.text(_doing(self.scoring)), bound).mappings()
-        fewest: dict[str, More] = {}
+        fewest: dict[str, tuple[Any, ...]] = {}
         for row in rows:
             n, times = map(int, row["lead_id"].split(","))
-            more = More(types[n][0], times, types[n][1], row["score"], row["band"])
-            fewest.setdefault(more.type, more)
-        return tuple(sorted(fewest.values(), key=lambda more: (more.times, -more.score, more.type))[:SHOWN])
+            kind, attributes = types[n]
+            fewest.setdefault(
+                kind, (times, -row["score"], row["band"], json.dumps(attributes, default=str), attributes)
+            )
+        return tuple(_more(fewest))[:SHOWN]
+
+
+def _more(fewest: Mapping[str, tuple[Any, ...]]) -> Iterator[More]:
+    """Types that come to the same are one line; the fewest first, then the highest score."""
+    for key in sorted({reached[:4] for reached in fewest.values()}):
+        alike = [kind for kind, reached in sorted(fewest.items()) if reached[:4] == key]
+        times, below, band, _, attributes = fewest[alike[0]]
+        yield More(tuple(alike), times, attributes, -below, band)
 
 
 # --- sets of changes ------------------------------------------------------------------------------
