@@ -150,6 +150,8 @@ class Person:
 
 def scored(model: PlainModel, leads: Sequence[Row], activities: Sequence[Row]) -> dict[str, Row]:
     """Lead id -> what it scores, of those that are no mere colleagues."""
+    if model.recycled_share is None:  # then nobody ever began a new cycle
+        leads = [{**lead, "cycle_since": None} for lead in leads]
     people = [person(model, lead, activities) for lead in leads]
     return {
         each.given["lead_id"]: judged(model, each, account(model, each, people))

@@ -65,7 +65,8 @@ def statement(
       only there to be added up, and gets no row;
     - cycle_since: when the present cycle began, null in the first. Engagement from before weighs
       × recycling.engagement, measures and hand-raises from before count nothing, and no stage is reached
-      until something has happened since; before quiet_until none without a hand-raise;
+      until something has happened since; before quiet_until none without a hand-raise. A model that
+      recycles nobody reads neither;
     - override_score and override_band stand in place of the computed ones.
     `behaviour`: the relations of `behaviour.shape(scoring)`, name -> select, in place of activities.
 
