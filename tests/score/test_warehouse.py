@@ -119,7 +119,7 @@ def query(scoring: Scoring, dialect: Dialect) -> str:
 
 def sorted_rows(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
     found = [dict(zip(SIGNALS, row, strict=True)) for row in rows]
-    return sorted(found, key=lambda row: (row["lead_id"], row["name"], row["fingerprint"]))
+    return sorted(found, key=lambda row: (row["lead_id"], row["name"]))
 
 
 # --- models and histories ---
@@ -202,7 +202,7 @@ EVERY_KIND = model(
     recycling=Recycling(("recycled",), engagement=0.25),
     kinds=(), disqualifiers=(),
 )  # fmt: skip
-FINGERPRINTS = {signal.fingerprint for signal in warehouse.signals(EVERY_KIND)}
+NAMES = {signal.name for signal in warehouse.signals(EVERY_KIND)}
 
 # --- alike on every engine ---
 
@@ -269,7 +269,7 @@ def asked_of(dialect: Dialect) -> tuple[object, ...]:
     texts = {str(node.this) for node in tree.find_all(exp.Literal) if node.is_string}
     names = {table.name.lower() for table in tree.find_all(exp.Table)}
     columns = {column.name.lower() for column in tree.find_all(exp.Column)}
-    return counted, names, columns, {text for text in texts if text in {*TYPES, *FINGERPRINTS}}
+    return counted, names, columns, {text for text in texts if text in {*TYPES, *NAMES}}
 
 
 # --- as good as the activities ---

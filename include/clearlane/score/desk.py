@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ import pandas as pd
 from clearlane.policy.model import Scoring
 from clearlane.rules import Dialect, Type
 from clearlane.rules.sql import quoted, text_literal
-from clearlane.score import sheets
+from clearlane.score import sheets, warehouse
 from clearlane.score.behaviour import activity_types
 from clearlane.score.cells import ALLOWED, STORED, typed
 from clearlane.score.sheets import Sheet
@@ -33,6 +33,7 @@ OF_THE_PERSON = frozenset(
 )
 """What a person has too: an account's own is known as account_<name> only."""
 _PREFIX = "account_"
+_MAY_BE_EMPTY = ("weight", "first_at")
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,11 @@ def scored(
     as_of: datetime,
     *,
     memory_limit: str = MEMORY_LIMIT,
+    signals: Given | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that holds `profiles` (one typed column per declared attribute) and `scored`.
+
+    `signals` in place of activities: the rows of a warehouse's signals query for this policy and as_of.
 
     `scored` has the columns of `statement.RESULT` and `row`, the lead's place in what was given. Raises
     Unreadable, naming file, line and column. A time without zone, as_of included, is UTC.
@@ -70,9 +74,15 @@ def scored(
         has_accounts = accounts is not None
         if accounts is not None:
             _load_accounts(connection, scoring, _sheet(connection, "accounts", accounts))
-        _load_activities(connection, scoring, activities)
+        behaviour = None
+        if signals is None:
+            _load_activities(connection, scoring, activities)
+        else:
+            _load_signals(connection, scoring, _sheet(connection, "signals", signals), as_of)
+            behaviour = warehouse.relations(scoring, Dialect.DUCKDB)
         _join(connection, scoring, has_accounts, as_of)
-        connection.execute(f"create table results as {statement(scoring, Dialect.DUCKDB, typed=True)}")
+        query = statement(scoring, Dialect.DUCKDB, typed=True, behaviour=behaviour)
+        connection.execute(f"create table results as {query}")
         connection.execute(
             "create view scored as select results.*, leads.row from results"
             " join leads on leads.lead_id = results.lead_id"
@@ -94,7 +104,7 @@ def _load_leads(connection: duckdb.DuckDBPyConnection, scoring: Scoring, sheet: 
         *(_Column(name, type_, (name,)) for name, type_ in _attributes(scoring).items()),
     ]
     _load(connection, "leads", sheet, columns)
-    _refuse_twice(connection, "leads", "lead_id", sheet)
+    _refuse_twice(connection, "leads", ("lead_id",), sheet, "lead_id")
 
 
 def _load_accounts(connection: duckdb.DuckDBPyConnection, scoring: Scoring, sheet: Sheet) -> None:
@@ -104,7 +114,7 @@ def _load_accounts(connection: duckdb.DuckDBPyConnection, scoring: Scoring, shee
         *(_Column(name, type_, _said_by_account(name)) for name, type_ in _attributes(scoring).items()),
     ]
     _load(connection, "accounts", sheet, columns)
-    _refuse_twice(connection, "accounts", "own account_id", sheet, "account_id")
+    _refuse_twice(connection, "accounts", ("own account_id",), sheet, "account_id")
 
 
 def _said_by_account(name: str) -> tuple[str, ...]:
@@ -131,6 +141,27 @@ def _load_activities(
     ids = [_Column("own activity_id", Type.TEXT, ("activity_id",))] if has_id else []
     once = ' qualify "own activity_id" is null or row_number() over (partition by "own activity_id" order by row) = 1'
     _load(connection, "activities", sheet, [*columns, *ids], f"type in ({types})", once if has_id else "")
+
+
+def _load_signals(
+    connection: duckdb.DuckDBPyConnection, scoring: Scoring, sheet: Sheet, as_of: datetime
+) -> None:
+    """Snowflake names its columns in capitals."""
+    sources = {n: n.upper() if n.upper() in sheet.columns else n for n in warehouse.SIGNALS}
+    columns = [
+        _Column(name, type_, (sources[name],), needed=name not in _MAY_BE_EMPTY)
+        for name, type_ in warehouse.SIGNALS.items()
+    ]
+    _refuse_missing(sheet, [replace(column, needed=True) for column in columns])
+    _load(connection, "signals", sheet, columns)
+    _refuse_twice(connection, "signals", ("lead_id", "name"), sheet, sources["name"])
+    for column, ours, reason in (
+        ("fingerprint", _text(warehouse.fingerprint(scoring)), "which is not of this policy: run its query"),
+        ("as_of", _moment(as_of), f"but asked are the scores of {as_of.isoformat()}"),
+    ):
+        first = connection.execute(f"select min(row) from signals where {column} <> {ours}").fetchone()
+        if first is not None and first[0] is not None:
+            raise sheet.refused(first[0], sources[column], reason)
 
 
 def _load(
@@ -198,13 +229,14 @@ def _value(column: _Column, cells: Sequence[tuple[str, Type]]) -> str:
 
 
 def _refuse_twice(
-    connection: duckdb.DuckDBPyConnection, table: str, key: str, sheet: Sheet, column: str | None = None
+    connection: duckdb.DuckDBPyConnection, table: str, keys: Sequence[str], sheet: Sheet, column: str
 ) -> None:
+    key = ", ".join(map(_name, keys))
     twice = connection.execute(
-        f"select max(row) from {table} group by {_name(key)} having count(*) > 1 order by max(row) limit 1"
+        f"select max(row) from {table} group by {key} having count(*) > 1 order by max(row) limit 1"
     ).fetchone()
     if twice is not None:
-        raise sheet.refused(twice[0], column or key, "which an earlier row has already")
+        raise sheet.refused(twice[0], column, "which an earlier row has already")
 
 
 def _join(

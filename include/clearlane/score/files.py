@@ -29,16 +29,21 @@ def score_files(
     as_of: datetime,
     out: Path,
     *,
+    signals: Path | None = None,
     memory_limit: str = desk.MEMORY_LIMIT,
 ) -> int:
     """Score the leads of a file into `out` and return their number, in the order given.
 
+    `signals`, in place of activities, holds what a warehouse added up (see warehouse.signals_query).
     CSV or Parquet by extension. Raises sheets.Unreadable (file, line, column) and policy.PolicyErrors;
     `out` is written whole or not at all.
     """
     scoring = policy.load(policy_dir).scoring
     unfinished = out.with_name(f".{out.name}.unfinished")
-    with desk.scored(scoring, leads, activities, accounts, as_of, memory_limit=memory_limit) as connection:
+    given = desk.scored(
+        scoring, leads, activities, accounts, as_of, signals=signals, memory_limit=memory_limit
+    )
+    with given as connection:
         form = "format parquet" if out.suffix.lower() in sheets.PARQUET else "format csv, header"
         rows = f"select {', '.join(COLUMNS)} from scored order by row"
         copied = connection.execute(

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from clearlane.policy.model import Measure, Scoring
-from clearlane.rules import Dialect, Predicate
+from clearlane.rules import Dialect, Predicate, Type
 from clearlane.rules.sql import (
     as_double,
     epoch_seconds,
@@ -25,8 +25,11 @@ from clearlane.rules.sql import (
 from clearlane.score import behaviour
 from clearlane.score.behaviour import DAY, Counting
 
-SIGNALS = ("lead_id", "name", "fingerprint", "as_of", "weight", "n", "first_at", "last_at")
-"""Columns of a row: texts up to fingerprint, weight a double, n a whole number, the others moments."""
+SIGNALS: Mapping[str, Type] = {
+    **dict.fromkeys(("lead_id", "name", "fingerprint"), Type.TEXT),
+    "as_of": Type.TIME, **dict.fromkeys(("weight", "n"), Type.NUMBER), "first_at": Type.TIME, "last_at": Type.TIME,
+}  # fmt: skip
+"""The columns of a row, in order."""
 HAND_RAISE = "hand_raise"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAYS_SINCE = "days since"
@@ -38,7 +41,7 @@ class Signal:
     """What one row says: which activities it counts, and what each of them weighs."""
 
     name: str
-    """of the first rule that counts so, of the measure, or `hand_raise`; for the reader"""
+    """the first rule that counts so, the measure, or `hand_raise`; no two are alike"""
     kind: str
     types: tuple[str, ...]
     when: Predicate | None
@@ -55,24 +58,26 @@ class Signal:
     def is_bounded(self) -> bool:
         return self.per_day or self.at_most is not None
 
-    @property
-    def fingerprint(self) -> str:
-        """Hash of the meaning, without the name: another policy's rows are not mistaken for this one's."""
-        when = self.when and self.when.fingerprint
-        meaning = (
-            self.kind, sorted(self.types), when, self.half_life_days, self.per_day, self.at_most,
-            self.window_days, self.within_days, self.before,
-        )  # fmt: skip
-        return hashlib.sha256(repr(meaning).encode()).hexdigest()[:16]
-
 
 def signals(scoring: Scoring) -> tuple[Signal, ...]:
     """What the model, its variants included, asks of behaviour."""
-    return (
+    found = (
+        *([_of_hand_raise(scoring)] if scoring.hand_raise_types else []),
         *(_of_counting(scoring, counting) for counting in behaviour.countings(scoring)),
         *(_of_measure(scoring, measure) for measure in scoring.measures),
-        *([_of_hand_raise(scoring)] if scoring.hand_raise_types else []),
     )
+    names = [signal.name for signal in found]
+    times = [names[:k].count(name) for k, name in enumerate(names)]
+    return tuple(
+        replace(signal, name=f"{signal.name} ({n + 1})") if n else signal
+        for signal, n in zip(found, times, strict=True)
+    )
+
+
+def fingerprint(scoring: Scoring) -> str:
+    """Hash of all that the model asks of behaviour: rows of another policy are not mistaken for this one's."""
+    asked = [(replace(s, when=None), s.when and s.when.fingerprint) for s in signals(scoring)]
+    return hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
 
 
 def signals_query(
@@ -94,23 +99,23 @@ def signals_query(
     a measure it is the measure. `first_at` is the earliest that counts. Points and caps are not applied.
     """
     steps = _Steps(signals(scoring), scoring, dialect, as_of.astimezone(UTC), leads)
-    named = ", ".join(f"{name} as ({body})" for name, body in steps.named(activities))
-    return f"with {named} {steps.rows()}"
+    named = ",\n".join(f"{name} as ({body})" for name, body in steps.named(activities))
+    return f"with {named}\n{steps.rows()}"
 
 
 def relations(scoring: Scoring, dialect: Dialect, table: str = "signals") -> dict[str, str]:
     """The relations of `behaviour.shape` over a table of SIGNALS, for `statement(behaviour=...)`.
 
-    The rows must be made with this policy (see `Signal.fingerprint`) and for the as_of of `profiles`.
+    Rows of another policy (see `fingerprint`), or of another moment than the as_of in `profiles`, are left out.
     """
-    made = iter(signals(scoring))
+    made = (signal for signal in signals(scoring) if signal.kind != HAND_RAISE)
     countings = {behaviour.weight_column(k): next(made) for k, _ in enumerate(behaviour.countings(scoring))}
     measures = {behaviour.measure_column(j): next(made) for j, _ in enumerate(scoring.measures)}
     known = {**countings, **measures}
     return {
         name: _pivot(scoring, dialect, table, known, columns)
         if name == "behaviour"
-        else _picked(dialect, table, columns[1], known[columns[1]])
+        else _picked(scoring, dialect, table, columns[1], known[columns[1]])
         for name, columns in behaviour.shape(scoring).items()
     }
 
@@ -170,7 +175,7 @@ class _Steps:
 
     def named(self, activities: str) -> Iterator[tuple[str, str]]:
         yield "event", self.event(activities)
-        yield "asked", " union all ".join(self.asked())
+        yield "asked", "\nunion all ".join(self.asked())
         yield "hit", self.hit()
         yield "summed", self.summed()
         if self.bounded:
@@ -216,9 +221,9 @@ class _Steps:
                 "at_most": self.number(signal.at_most), "oldest": self.number(self.oldest(signal)),
                 "before_cycle": self.number(signal.before), "per_day": "true" if signal.per_day else "false",
             }  # fmt: skip
-            columns = ", ".join(f"{value} as {name}" for name, value in values.items())
             for kind in sorted(set(signal.types)):
-                yield f"select {columns}, {self.text(kind)} as type"
+                row = {"type": self.text(kind), **values}
+                yield "select " + ", ".join(f"{value} as {name}" for name, value in row.items())
 
     def oldest(self, signal: Signal) -> float | None:
         """The greatest age that counts, in seconds."""
@@ -281,7 +286,7 @@ class _Steps:
         values = {
             "lead_id": "summed.lead_id",
             "name": self.of_each(signal.name for signal in self.signals),
-            "fingerprint": self.of_each(signal.fingerprint for signal in self.signals),
+            "fingerprint": self.text(fingerprint(self.scoring)),
             "as_of": time_literal(self.as_of, self.dialect),
             "weight": self.shown(),
             **{name: f"summed.{name}" for name in ("n", "first_at", "last_at")},
@@ -318,12 +323,11 @@ def _seconds(days: float | None) -> float | None:
 
 
 def _pivot(
-    scoring: Scoring, dialect: Dialect, table: str, known: dict[str, Signal], columns: tuple[str, ...]
+    scoring: Scoring, dialect: Dialect, table: str, known: Mapping[str, Signal], columns: Sequence[str]
 ) -> str:
-    """One row per lead; `profiles` is asked when the lead's cycle began."""
-    ours = ", ".join(text_literal(signal.fingerprint, dialect) for signal in signals(scoring))
+    raised = f"s.name = {text_literal(HAND_RAISE, dialect)}" if scoring.hand_raise_types else "false"
     values = {
-        "raised_at": _of(scoring, dialect, "first_at"),
+        "raised_at": f"max(case when {raised} then s.first_at end)",
         "counted": "cast(sum(s.n) as bigint)",
         "active": "coalesce(bool_or(profiles.cycle_since is null or s.last_at >= profiles.cycle_since), false)",
         "counted_at": "max(s.last_at)",
@@ -332,22 +336,20 @@ def _pivot(
         },
     }
     picked = ", ".join(f"{values[name]} as {name}" for name in columns[1:])
-    return (
-        f"select s.lead_id, {picked} from {table} s join profiles on profiles.lead_id = s.lead_id"
-        f" where s.fingerprint in ({ours}) group by s.lead_id"
-    )
+    return f"select s.lead_id, {picked} from {_of_profiles(scoring, dialect, table)} group by s.lead_id"
 
 
-def _of(scoring: Scoring, dialect: Dialect, column: str) -> str:
-    """The column of the hand-raises' row."""
-    if not scoring.hand_raise_types:
-        return "cast(null as timestamp with time zone)"
-    return f"max(case when {_is(_of_hand_raise(scoring), dialect)} then s.{column} end)"
+def _picked(scoring: Scoring, dialect: Dialect, table: str, column: str, signal: Signal) -> str:
+    rows = _of_profiles(scoring, dialect, table)
+    return f"select s.lead_id, s.weight as {column} from {rows} and {_is(signal, dialect)}"
+
+
+def _of_profiles(scoring: Scoring, dialect: Dialect, table: str) -> str:
+    """The rows that this policy made for the moments of the profiles."""
+    ours = text_literal(fingerprint(scoring), dialect)
+    same = "profiles.lead_id = s.lead_id and profiles.as_of = s.as_of"
+    return f"{table} s join profiles on {same} where s.fingerprint = {ours}"
 
 
 def _is(signal: Signal, dialect: Dialect) -> str:
-    return f"s.fingerprint = {text_literal(signal.fingerprint, dialect)}"
-
-
-def _picked(dialect: Dialect, table: str, column: str, signal: Signal) -> str:
-    return f"select s.lead_id, max(s.weight) as {column} from {table} s where {_is(signal, dialect)} group by s.lead_id"
+    return f"s.name = {text_literal(signal.name, dialect)}"
