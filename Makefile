@@ -2,6 +2,7 @@
 
 PORT ?= 8080
 SCHEDULE ?= off
+BASE ?= main
 VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
@@ -11,7 +12,7 @@ STAMP := $(VENV)/.setup
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down test test-full test-pythons lint bench docs docs-check up lock clean
+.PHONY: help setup demo down test test-full test-pythons test-spark lint bench policy-diff docs docs-check up lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -48,12 +49,21 @@ test-pythons: setup ## the library's tests on every Python 3.11 to 3.13 of this 
 			--ignore tests/dags --ignore tests/e2e </dev/null || exit 1; \
 	done
 
+test-spark: setup ## conditions and signals on Spark, in an environment of its own (needs Java 17 or newer)
+	@$(UV) venv -q --allow-existing --python $(PY) .venv-spark
+	@$(UV) pip install -q --python .venv-spark/bin/python --require-hashes -r requirements-dev.txt
+	@$(UV) pip install -q --python .venv-spark/bin/python "pyspark>=4,<5"
+	@PYTHONPATH=include .venv-spark/bin/python -m pytest -q tests/rules/test_spark.py tests/score/test_warehouse.py
+
 lint: setup ## ruff and mypy --strict
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 
 bench: setup ## what benchmarks/ measures
 	@$(RUN) -m benchmarks
+
+policy-diff: setup ## what this branch's policy does otherwise than main's, for a pull request (BASE=main)
+	@BASE=$(BASE) .ci/policy-diff
 
 docs: setup ## write the generated pages of docs/
 	@$(RUN) -m clearlane docs

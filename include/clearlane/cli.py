@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -141,6 +141,46 @@ def policy_publish(
         out.print(f"{name} {digest[:12]} in force", highlight=False)
     if not published:
         out.print("nothing changed: these versions are in force already")
+
+
+@policy_app.command("diff")
+def policy_diff(
+    against: Annotated[Path, typer.Argument(help="policy folder as it was")],
+    folder: Annotated[Path, typer.Argument(help="policy folder as it would be")] = DEFAULT_POLICY,
+    names: Annotated[tuple[str, str], typer.Option(help="what to call the two")] = ("before", "after"),
+    days: Annotated[float, typer.Option(help="of the ledger: days before its newest run")] = 30.0,
+) -> None:
+    """What one folder does otherwise than another, as Markdown: on the ledger, else on the generated company."""
+    from clearlane import policy, review
+
+    with _readable(), _comparable():
+        contents = policy.texts(against)
+        policies = (policy.parse(contents), policy.load(folder))
+        if policies[0].hashes == policies[1].hashes:
+            typer.echo(review.NOTHING)
+            return
+        with _history(contents, days) as (connection, since, until, company):
+            told = review.whatif(
+                connection, policies[1], since=since, until=until, name=names[1],
+                against=policies[0], against_name=names[0],
+            )  # fmt: skip
+        typer.echo(review.comment(told, company), nl=False)
+
+
+@contextmanager
+def _history(texts: Any, days: float) -> Iterator[Any]:
+    """A ledger with the span to play and whose it is: the one that is named, else the generated company's."""
+    from clearlane import rehearsal, review
+
+    if os.environ.get("CLEARLANE_LEDGER_URL"):
+        with _ledger() as connection:
+            until = review.known_until(connection) or _now()
+            yield connection, until - timedelta(days=days), until, "the ledger"
+        return
+    today = _now().replace(hour=0, minute=0, second=0, microsecond=0)
+    end = today - timedelta(days=today.weekday())
+    with rehearsal.lived(texts, end) as engine, engine.begin() as connection:
+        yield connection, end - timedelta(days=rehearsal.DAYS), end, "the generated company"
 
 
 # --- the ledger -------------------------------------------------------------------------------
@@ -428,12 +468,13 @@ def _readable() -> Iterator[None]:
 
 @contextmanager
 def _comparable() -> Iterator[None]:
-    """A what-if without leads or policy ends with its own sentence and exit code 2."""
+    """A what-if without leads, policy or company ends with its own sentence and exit code 2."""
+    from clearlane.rehearsal import NotTheSample
     from clearlane.review import NothingToCompare
 
     try:
         yield
-    except NothingToCompare as nothing:
+    except (NothingToCompare, NotTheSample) as nothing:
         _stop(str(nothing))
 
 
