@@ -298,3 +298,53 @@ def scored(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, .
     return connection.execute(
         f"select {', '.join(columns)} from ({sql}) as found order by lead_id"
     ).fetchall()
+
+
+@FEW
+@given(scoring=models(), history=histories())
+def test_signals_score_as_activities_do_in_postgres(
+    postgres: sa.Connection, scoring: Scoring, history: tuple[list[Row], list[Row]]
+) -> None:
+    load_postgres(postgres, *history)
+    from_signals = statement(
+        scoring, Dialect.POSTGRES, typed=True, behaviour=warehouse.relations(scoring, Dialect.POSTGRES)
+    )
+    given = f"with activities as (select * from events), signals as ({query(scoring, Dialect.POSTGRES)})"
+    columns = ", ".join(RESULT)
+    found = [
+        postgres.execute(
+            sa.text(f"{given} select {columns} from ({sql}) as found order by lead_id")
+        ).fetchall()
+        for sql in (from_signals, statement(scoring, Dialect.POSTGRES, typed=True))
+    ]
+    assert found[0] == found[1]
+
+
+def test_rows_of_another_policy_or_moment_are_left_out(duck: duckdb.DuckDBPyConnection) -> None:
+    scoring, other = (model(acted("visit", "visit", 8, half_life_days=days)) for days in (7.0, 14.0))
+    leads = [profile("a", NOW), profile("b", ago(days=1))]
+    event = {"type": "visit", "occurred_at": ago(days=7), "minutes": None, "page": None}
+    load_duckdb(duck, leads, [{**event, "lead_id": "a"}, {**event, "lead_id": "b"}])
+    both = f"({query(scoring, Dialect.DUCKDB)}) union all ({query(other, Dialect.DUCKDB)})"
+    duck.execute(f"create or replace table signals as {both}")
+    behaviour = warehouse.relations(scoring, Dialect.DUCKDB)["behaviour"]
+    assert duck.execute(f"select lead_id, counted, weight_0 from ({behaviour})").fetchall() == [("a", 1, 0.5)]
+
+
+def test_what_counts_alike_is_one_row_and_what_does_not_has_a_name_of_its_own() -> None:
+    visit, again = acted("visit", "visit", 8), acted("visit again", "visit", 3, group="negative")
+    first = acted("hand_raise", "click", 5, counting="first")
+    measure = Measure("visit", "…", ("visit",))
+    scoring = model(visit, again, first, measures=(measure,))
+    assert [signal.name for signal in warehouse.signals(scoring)] == [
+        "hand_raise", "visit", "hand_raise (2)", "visit (2)",
+    ]  # fmt: skip
+
+
+def test_notation_and_worth_change_nothing_but_meaning_does() -> None:
+    def of(text: str, points: float = 1, **options: Any) -> str:
+        return warehouse.fingerprint(model(acted("a", "visit", points, when=activity_when(text), **options)))
+
+    assert of("minutes >= 5") == of("minutes  >=  5.0", points=9)
+    assert of("minutes >= 5") != of("minutes > 5")
+    assert of("minutes >= 5") != of("minutes >= 5", half_life_days=7.0)
