@@ -8,12 +8,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import duckdb
 import pytest
 import sqlalchemy as sa
 from tests.score.engines import Row, activity, on_duckdb, on_postgres, profile
-from tests.score.models import NOW, acted, activity_when, ago, fit, model, stage_when
+from tests.score.models import NOW, acted, activity_when, ago, fit, model, stage_when, when
 
-from clearlane.policy.model import Scoring, StageRule
+from clearlane.policy.model import Disqualifier, Measure, Recycling, Scoring, StageRule, Variant
+from clearlane.rules import Dialect
+from clearlane.score import behaviour, statement
+from clearlane.score.statement import MEMORY
 
 Score = Callable[..., Row]
 
@@ -277,3 +281,222 @@ def test_every_lead_has_a_row_of_its_own(postgres: sa.Connection) -> None:
     rows = on_postgres(postgres, scoring, leads, happened)
     assert [points(row) for row in rows] == [{"visit": 5}, {"click": 1}, {}]
     assert rows == on_duckdb(scoring, leads, happened)
+
+
+# --- bounds, measures ---------------------------------------------------------------------------------
+
+
+def test_a_rule_has_a_lowest_and_a_highest(score: Score) -> None:
+    swing = replace(acted("swing", "visit", -3), bounds=(-5.0, 24.0))
+    gain = replace(fit("gain", "employees = 1", 30), bounds=(0.0, 24.0))
+    scoring = replace(model(swing, gain), group_bounds={})
+    row = score(scoring, {"employees": 1}, [did("visit", 1), did("visit", 2)])
+    assert points(row) == {"swing": -5, "gain": 24}
+
+
+@pytest.mark.parametrize(
+    ("count", "within", "value"),
+    [
+        ("events", None, 6),
+        ("events", 1, 2),  # 2026-03-02, up to noon
+        ("events", 2, 4),
+        ("days", None, 4),
+        ("days", 2, 2),
+        ("days", 7, 3),
+        ("days_since", None, 0.25),
+    ],
+)
+def test_a_measure_counts_what_a_lead_did(score: Score, count: Any, within: int | None, value: float) -> None:
+    visits = [did("visit", days) for days in (0.25, 0.5, 0.50001, 1, 6, 40)]
+    measure = Measure("seen", "…", ("visit",), None, count, within)
+    exactly = replace(fit("exactly", "true", 7), when=when(f"seen = {value}", "seen"))
+    assert points(score(model(exactly, measures=(measure,)), happened=visits)) == {"exactly": 7}
+
+
+def test_what_never_happened_is_no_event_and_no_time_ago(score: Score) -> None:
+    measures = tuple(Measure(n, "…", ("visit",), None, n) for n in ("events", "days", "days_since"))  # type: ignore[arg-type]
+    nothing = when("events = 0 and days = 0 and days_since is null", "events", "days", "days_since")
+    scoring = model(replace(fit("nothing", "true", 7), when=nothing), measures=measures)
+    assert points(score(scoring)) == {"nothing": 7}
+    assert points(score(scoring, happened=[did("demo_request", 1)])) == {"nothing": 7}
+
+
+def test_the_day_that_ends_at_as_of_is_today() -> None:
+    midnight = NOW - timedelta(hours=12)
+    measure = Measure("today", "…", ("visit",), None, "events", 1)
+    scoring = model(replace(fit("one", "true", 7), when=when("today = 1", "today")), measures=(measure,))
+    visits = [activity("ada", "visit", midnight - timedelta(hours=h)) for h in (0, 24, 25)]
+    (row,) = on_duckdb(scoring, [profile("ada", midnight)], visits)
+    assert points(row) == {"one": 7}
+
+
+def test_disqualifiers_and_stages_read_measures(score: Score) -> None:
+    measure = Measure("visits", "…", ("visit",))
+    out = Disqualifier("robot", "…", when("visits > 2", "visits"))
+    stage = StageRule("pql", "…", stage_when("visits = 2", "visits"))
+    scoring = model(measures=(measure,), disqualifiers=(out,), stages=(stage,))
+    assert score(scoring, happened=[did("visit", 1)] * 2)["stage"] == "pql"
+    assert score(scoring, happened=[did("visit", 1)] * 3)["disqualified"] == "robot"
+
+
+# --- cycles ---------------------------------------------------------------------------------------
+
+RECYCLES = Recycling(("rejected",), {"*": timedelta(days=30)})
+LIVED = [did("visit", 20), did("visit", 3), did("demo_request", 12), did("unsubscribed", 20)]
+
+
+def recycling(share: float = 0) -> Scoring:
+    rules = acted("visit", "visit", 8), acted("unsubscribed", "unsubscribed", -15, group="negative")
+    return model(*rules, fit("all", "employees = 1", 50), recycling=replace(RECYCLES, engagement=share))
+
+
+@pytest.mark.parametrize(("share", "visit"), [(0, 8), (0.5, 12), (1, 16)])
+def test_a_new_cycle_forgets_what_was_done_but_not_what_speaks_against(
+    score: Score, share: float, visit: float
+) -> None:
+    row = score(recycling(share), {"employees": 1}, LIVED, cycle_since=ago(days=10))
+    assert points(row) == {"visit": visit, "unsubscribed": -15, "all": 50}
+    assert (row["hand_raise"], row["counted"]) == (False, 4)
+
+
+def test_the_first_of_a_new_cycle_counts_again(score: Score) -> None:
+    scoring = model(acted("trial", "trial", 16, counting="first", half_life_days=10), recycling=RECYCLES)
+    happened = [did("trial", 20), did("trial", 10), did("trial", 1)]
+    assert points(score(scoring, happened=happened, cycle_since=ago(days=15))) == {"trial": 8}
+    half = replace(scoring, recycling=replace(RECYCLES, engagement=0.5))
+    assert points(score(half, happened=happened, cycle_since=ago(days=15))) == {"trial": 2}
+
+
+@pytest.mark.parametrize(
+    ("happened", "rests_days", "reached"),
+    [
+        ([], None, "inquiry"),  # 50 points of fit, but it did nothing since
+        ([did("visit", 20)], None, "inquiry"),
+        ([did("visit", 3)], None, "mql"),
+        ([did("visit", 3)], 1, "inquiry"),
+        ([did("visit", 3)], 0, "mql"),
+        ([did("demo_request", 3)], 1, "mql"),
+        ([did("demo_request", 20)], 1, "inquiry"),
+    ],
+)
+def test_points_make_a_recycled_lead_an_mql_after_its_rest_and_new_activity(
+    score: Score, happened: list[Row], rests_days: float | None, reached: str
+) -> None:
+    rests = None if rests_days is None else NOW + timedelta(days=rests_days)
+    row = score(recycling(), {"employees": 1}, happened, cycle_since=ago(days=10), quiet_until=rests)
+    assert (row["reached"], row["stage"]) == (reached, reached)
+
+
+# --- what a person says -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "score_", "band"),
+    [
+        ({"override_score": 80}, 80, "hot"),
+        ({"override_score": 30}, 30, "cool"),  # at once: no dwell
+        ({"override_score": 500}, 100, "hot"),
+        ({"override_score": 0}, 1, "cold"),
+        ({"override_band": "hot"}, 60, "hot"),
+        ({"override_band": "cold", "override_score": 80}, 80, "cold"),
+        ({"override_band": "no such band"}, 60, "warm"),
+    ],
+)
+def test_what_a_person_set_is_shown(score: Score, said: Row, score_: int, band: str) -> None:
+    scoring = replace(model(fit("only", "employees = 1", 60)), group_bounds={})
+    row = score(scoring, {"employees": 1}, band_before="warm", band_since=ago(hours=1), **said)
+    assert (row["score"], row["band"], row["total"], points(row)) == (score_, band, 60, {"only": 60})
+
+
+def test_nobody_sets_a_disqualified_lead_above_the_rest(score: Score) -> None:
+    row = score(model(), {"domain": "rival.example"}, override_score=90, override_band="hot")
+    assert (row["score"], row["band"], row["stage"]) == (0, "cold", "disqualified")
+
+
+# --- the account --------------------------------------------------------------------------------------
+
+
+def of_account(
+    postgres: sa.Connection, scoring: Scoring, *people: Row, happened: Sequence[Row] = ()
+) -> list[Any]:
+    rows = on_postgres(postgres, scoring, people, happened)
+    assert rows == on_duckdb(scoring, people, happened)
+    return [(row["lead_id"], points(row), json.loads(row["account"])) for row in rows]
+
+
+def test_the_other_people_of_an_account_add_up(postgres: sa.Connection) -> None:
+    group = replace(fit("group", "true", 9), when=when("account_engaged >= 1 and account_sum >= 30"))
+    scoring = model(fit("size", "employees > 0", 20), acted("visit", "visit", 10), group)
+    people = [
+        profile("ada", NOW, {"employees": 1}, account_id="x"),
+        profile("bo", NOW, {"employees": 1}, account_id="x", own=False),
+        profile("cy", NOW, {"employees": 1}, account_id="x", kind="student"),
+        profile("dee", NOW, {"employees": 1}, account_id="y"),
+        profile("eve", NOW, {"employees": 1}),
+    ]
+    happened = [activity("bo", "visit", ago(days=30)), activity("cy", "visit", ago(days=1))]
+    ada, cy, dee, eve = of_account(postgres, scoring, *people, happened=happened)
+    alone = {"account_best": 0, "account_sum": 0, "account_decayed": 0, "account_engaged": 0}
+    assert ada == (
+        "ada", {"size": 20, "group": 9},
+        {"account_best": 30, "account_sum": 30, "account_decayed": 15, "account_engaged": 1},
+    )  # fmt: skip
+    assert cy[2] == {"account_best": 30, "account_sum": 50, "account_decayed": 15, "account_engaged": 1}
+    assert (dee[2], eve[2]) == (alone, alone)
+
+
+def test_a_model_that_asks_nothing_of_the_account_says_nothing_of_it(score: Score) -> None:
+    assert score(model(fit("size", "employees > 0", 20)), {"employees": 1}, account_id="x")["account"] is None
+
+
+# --- variants -----------------------------------------------------------------------------------------
+
+
+def test_the_first_variant_whose_condition_holds_is_in_force(score: Score) -> None:
+    default = model(fit("size", "employees > 0", 20), acted("visit", "visit", 5))
+    large = replace(default, rules=(fit("large", "employees > 0", 60), default.rules[1]), group_bounds={})
+    strict = replace(default, bands=tuple(replace(band, entry=2 * band.entry) for band in default.bands))
+    scoring = replace(
+        default,
+        variants=(
+            Variant("large", "…", when("employees > 1000"), large),
+            Variant("abroad", "…", when("country = 'FR' or employees > 5000"), strict),
+        ),
+    )
+    seen = [
+        score(scoring, attributes, [did("visit", 1)])
+        for attributes in ({"employees": 9000}, {"employees": 9, "country": "FR"}, {"employees": 9}, {})
+    ]
+    assert [(row["model"], row["score"], row["band"]) for row in seen] == [
+        ("large", 65, "warm"), ("abroad", 25, "cold"), ("default", 25, "cool"), ("default", 5, "cold"),
+    ]  # fmt: skip
+
+
+# --- behaviour from elsewhere -------------------------------------------------------------------------
+
+
+def test_behaviour_may_come_from_elsewhere() -> None:
+    rules = acted("visit", "visit", 5, half_life_days=7), acted("day", "visit", 1, counting="per_day")
+    measure = Measure("days", "…", ("visit",), None, "days", 30)
+    scoring = model(
+        *rules, replace(fit("use", "true", 3), when=when("days = 2", "days")), measures=(measure,)
+    )
+    shape = behaviour.shape(scoring)
+    assert list(shape) == ["behaviour", "bounded_1", "measured_0"]
+    given = {
+        "behaviour": "select 'ada' as lead_id, timestamptz '2026-03-01 12:00:00+00' as raised_at, 9 as counted,"
+        " 0.5 as weight_0",
+        "bounded_1": "select 'ada' as lead_id, 2.0 as weight_1",
+        "measured_0": "select 'ada' as lead_id, 2.0 as measure_0",
+    }
+    with duckdb.connect() as connection:
+        columns = ", ".join(
+            f"cast(null as {type_}) as {name}" for name, type_ in MEMORY.items() if name != "own"
+        )
+        connection.execute(
+            "create table profiles as select 'ada' as lead_id, timestamptz '2026-03-02 12:00:00+00' as as_of,"
+            f" 'sales' as kind, null as source, null as account_id, true as own, {columns}, '{{}}' as attributes"
+        )
+        query = statement(scoring, Dialect.DUCKDB, behaviour=given)
+        (row,) = connection.execute(f"select contributions, hand_raise, counted from ({query})").fetchall()
+    assert (json.loads(row[0]), row[1], row[2]) == ({"visit": 2.5, "day": 2, "use": 3}, True, 9)
