@@ -254,6 +254,42 @@ def replay(
 
 
 @app.command()
+def override(
+    lead: Annotated[str, typer.Argument(help="lead id, SOURCE:ID, or e-mail")],
+    by: By,
+    because: Because,
+    score: Annotated[int | None, typer.Option(help="show this score")] = None,
+    band: Annotated[str | None, typer.Option(help="put it into this band")] = None,
+    until: Annotated[str | None, typer.Option(help="ISO 8601 moment; default: until taken back")] = None,
+    end: Annotated[bool, typer.Option("--end", help="take back what is in force")] = False,
+) -> None:
+    """Say what a lead is worth in place of the model, or take that back; it is scored anew at once."""
+    from clearlane import explain as stories
+    from clearlane import policy
+    from clearlane.score import overrides, refresh
+
+    now = _now()
+    if end and (score is not None or band or until):
+        _stop("--end takes back what is in force: give no --score, --band or --until with it")
+    with _ledger() as connection:
+        try:
+            lead_id = stories.find(connection, lead)
+            published = policy.stored(connection, policy.in_force(connection, now))
+            if end:
+                overrides.end_override(connection, lead_id, by=by, because=because, at=now)
+            else:
+                overrides.set_override(
+                    connection, published.scoring, lead_id, score=score, band=band, by=by, because=because,
+                    since=now, until=_moment(until) if until else None,
+                )  # fmt: skip
+        except (stories.Unknown, overrides.NotAllowed) as problem:
+            _stop(str(problem), code=1)
+        refresh.rescore_now(connection, published, [lead_id], now)
+        shown = stories.shown_score(connection, lead_id)
+    out.print(f"{lead} is {shown}", highlight=False, markup=False)
+
+
+@app.command()
 def doctor(
     as_json: Json = False,
     folder: Annotated[Path, typer.Option("--policy", help="policy folder to compare")] = DEFAULT_POLICY,

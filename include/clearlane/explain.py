@@ -84,6 +84,12 @@ def find(connection: Connection, name: str) -> UUID:
             raise Unknown(f"{name!r} names {len(several)} leads: {', '.join(map(str, several))}")
 
 
+def shown_score(connection: Connection, lead_id: UUID) -> str:
+    """`80, hot`: what is shown of a person now."""
+    found = _rows(connection, "select score, band from standing where lead_id = :id", lead_id)
+    return f"{found[0]['score']}, {found[0]['band']}" if found else "not scored yet"
+
+
 def as_json(told: Story) -> Mapping[str, Any]:
     return {
         "lead_id": str(told.lead_id),
