@@ -295,7 +295,7 @@ def check_relations(
     """What the statement reads, from signals and from activities, for persons without activities to come."""
     gather(ledger, scoring, leads, NOW)
     persons.describe(ledger, scoring, NOW, numbers=numbers)
-    held = read(ledger, signals.relations(scoring, numbers, "p.folded"))
+    held = read(ledger, signals.relations(scoring, numbers, persons.FOLDED))
     folded = {row[0] for row in table(ledger, "select lead_id from profiles where folded")}
     persons.describe(ledger, scoring, NOW)
     ledger.execute(sa.text("drop table if exists pg_temp.event"))

@@ -2,7 +2,7 @@
 
 from clearlane.score.explain import Explanation, NotScored, RuleStory, explain
 from clearlane.score.files import score_files, score_frame
-from clearlane.score.scoring import Counts, run
+from clearlane.score.scoring import Counts, run, score_at
 from clearlane.score.sheets import Unreadable
 from clearlane.score.statement import statement
 
@@ -14,6 +14,7 @@ __all__ = [
     "Unreadable",
     "explain",
     "run",
+    "score_at",
     "score_files",
     "score_frame",
     "statement",

@@ -34,6 +34,11 @@ _TABLES = {
     "activities": "lead_id uuid, type text, occurred_at timestamptz, attributes jsonb",
 }
 
+FOLDED = (
+    "(select p.lead_id, p.as_of, m.record_id from pg_temp.profiles p join pg_temp.member m using (lead_id)"
+    " where p.folded)"
+)
+"""the records of the persons whose signals say what they did"""
 EVERYTHING = 2**62
 """a number of identity runs beyond all"""
 PROFILE = """
@@ -96,7 +101,7 @@ def describe(
     done = _fill(connection, "activities", _ACTIVITIES, {"known_seq": known_seq, "types": types})
     if numbers is None:
         return statement(scoring, Dialect.POSTGRES)
-    held = signals.relations(scoring, numbers, "p.folded")
+    held = signals.relations(scoring, numbers, FOLDED)
     behaved = _with_counted(connection, scoring, held) if done else held
     return statement(scoring, Dialect.POSTGRES, behaviour=behaved)
 

@@ -222,21 +222,26 @@ def _adding(events: str, conditions: Mapping[int, str]) -> str:
 # --- reading them -----------------------------------------------------------------------------------
 
 
-def relations(scoring: Scoring, numbers: Mapping[Counting, int], only: str = "true") -> dict[str, str]:
-    """The relations of `behaviour.shape(scoring)` from signals, for the rows of `profiles` that `only` picks.
+def relations(
+    scoring: Scoring, numbers: Mapping[Counting, int], persons: str, also: Sequence[str] = ()
+) -> dict[str, str]:
+    """The relations of `behaviour.shape(scoring)` from signals, each with the columns that it has there.
 
-    `numbers` as of `prepare`. Reads profiles (lead_id, as_of) and member (lead_id, record_id); right for persons
-    in their first cycle all of whose counted activities are before as_of.
+    `numbers` as of `prepare`; `persons` a relation, or a select in brackets, with a row (lead_id, as_of, record_id)
+    for each record of a person. Right in their first cycle, and where all counted activities are before as_of.
+    `also` names columns that `behaviour` is to have beside its own.
     """
-    reading = _Reading(scoring, numbers, only)
-    return {name: reading.relation(name, columns[1:]) for name, columns in behaviour.shape(scoring).items()}
+    reading = _Reading(scoring, numbers, persons)
+    found = {name: columns[1:] for name, columns in behaviour.shape(scoring).items()}
+    found |= {name: (*columns, *also) for name, columns in found.items() if name == "behaviour"}
+    return {name: reading.relation(name, columns) for name, columns in found.items()}
 
 
 @dataclass(frozen=True)
 class _Reading:
     scoring: Scoring
     numbers: Mapping[Counting, int]
-    only: str
+    persons: str
 
     def relation(self, name: str, columns: Sequence[str]) -> str:
         which, _, place = name.partition("_")
@@ -253,8 +258,8 @@ class _Reading:
         listed = ", ".join(map(str, sorted(set(ids))))
         return (
             "(select p.lead_id, date_part('epoch', p.as_of) as now, s.counting_id, s.bucket, s.n, s.value, s.first_at,"
-            " s.last_at from profiles p join pg_temp.member m on m.lead_id = p.lead_id"
-            f" join signal s on s.lead_id = m.record_id where s.counting_id in ({listed}) and {self.only}) as held"
+            f" s.last_at from {self.persons} p join signal s on s.lead_id = p.record_id"
+            f" where s.counting_id in ({listed})) as held"
         )
 
     def values(self) -> Iterator[tuple[str, str]]:
@@ -266,6 +271,7 @@ class _Reading:
         yield "counted", f"cast(sum({first_true(times, '0')}) as bigint)"
         yield "active", "sum(n) > 0"
         yield "counted_at", "max(last_at)"
+        yield "newest", "max(last_at)"
         for k, counting in enumerate(behaviour.countings(self.scoring)):
             if not counting.is_bounded:
                 yield behaviour.weight_column(k), self.weight(counting.term)
