@@ -298,9 +298,12 @@ def doctor(
     from clearlane import policy
     from clearlane import replay as replaying
     from clearlane.ledger import doctor as examination
+    from clearlane.score import signals
 
     with _ledger() as connection:
-        findings = (*examination.examine(connection), replaying.finding(connection))
+        findings = (
+            *examination.examine(connection), signals.finding(connection), replaying.finding(connection)
+        )  # fmt: skip
         unpublished = policy.unpublished(connection, folder, _now()) if folder.is_dir() else ()
     if as_json:
         typer.echo(

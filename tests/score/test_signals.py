@@ -154,6 +154,21 @@ def test_what_is_corrected_is_counted_anew(ledger: Connection) -> None:
     assert kept(ledger) == counted(ledger, RICH, [ada, bo])
 
 
+def test_doctor_names_a_record_whose_signals_are_wrong(ledger: Connection) -> None:
+    ada, bo = rows.lead(ledger, "ada"), rows.lead(ledger, "bo")
+    assert signals.finding(ledger).count == 0
+    for lead in (ada, bo):
+        rows.activity(ledger, lead, "visit", ago(days=1), minutes=9)
+    fold(ledger, RICH, ada, bo)
+    assert signals.finding(ledger).count == 0
+    ledger.execute(sa.text("update signal set value = value * 1.001 where lead_id = :bo"), {"bo": bo})
+    assert signals.finding(ledger).offenders == (str(bo),)
+    ledger.execute(sa.text("delete from signal where lead_id = :ada"), {"ada": ada})
+    assert signals.finding(ledger).count == 2
+    ledger.execute(sa.text("insert into signal_due (lead_id) values (:ada), (:bo)"), {"ada": ada, "bo": bo})
+    assert signals.finding(ledger).count == 0
+
+
 # --- what it comes to ---
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from clearlane.ledger.doctor import Check, Finding
 from clearlane.policy.model import ActivityTerm, Measure, Scoring
 from clearlane.rules import Dialect, Predicate
 from clearlane.rules.columns import read
@@ -184,21 +185,32 @@ def temporary(connection: Connection, table: str, columns: str) -> None:
 
 def _count(connection: Connection, events: str, only: Sequence[int] | None = None, **bound: Any) -> None:
     """Add the events to the signals of all countings, or of some."""
-    rows = connection.execute(sa.text(_KNOWN)).all()
-    chosen = [row for row in rows if only is None or row.counting_id in only]
-    if chosen:
-        ids = {"countings": [row.counting_id for row in chosen]}
-        holds = {row.counting_id: row.condition for row in chosen if row.condition is not None}
-        connection.execute(sa.text(_adding(events, holds)), {**ids, **bound})
+    counted = _counted(connection, events, only)
+    if counted is not None:
+        connection.execute(sa.text(_ADDING.format(counted=counted)), bound)
 
 
-def _adding(events: str, conditions: Mapping[int, str]) -> str:
-    met = " ".join(f"when {number} then {condition}" for number, condition in conditions.items())
+_COLUMNS = "lead_id, counting_id, bucket, n, value, first_at, last_at"
+_ADDING = f"""
+ insert into signal ({_COLUMNS}) select {_COLUMNS} from ({{counted}}) as counted order by 1, 2, 3
+ on conflict (lead_id, counting_id, bucket) do update set n = signal.n + excluded.n,
+   value = signal.value + excluded.value, first_at = least(signal.first_at, excluded.first_at),
+   last_at = greatest(signal.last_at, excluded.last_at)
+"""
+
+
+def _counted(connection: Connection, events: str, only: Sequence[int] | None = None) -> str | None:
+    """A select of the signals that the events come to, in all countings or some; None: there is no counting."""
+    known = {row.counting_id: row.condition for row in connection.execute(sa.text(_KNOWN))}
+    chosen = [number for number in known if only is None or number in only]
+    met = " ".join(f"when {number} then {known[number]}" for number in chosen if known[number] is not None)
     where = f"where case counting_id {met} else true end" if met else ""
+    if not chosen:
+        return None
     return f"""
      with counted as (
        select counting_id, bucket, half_life_days * {DAY} as half_life, unnest(types) as type
-       from counting where counting_id = any(:countings)
+       from counting where counting_id in ({", ".join(map(str, chosen))})
      ),
      placed as (
        select event.lead_id, counting_id, event.occurred_at, half_life,
@@ -208,15 +220,44 @@ def _adding(events: str, conditions: Mapping[int, str]) -> str:
            else coalesce(floor(date_part('epoch', event.occurred_at) / ({SPAN} * half_life)), 0) end as bucket
        from {events} as event join counted using (type) {where}
      )
-     insert into signal (lead_id, counting_id, bucket, n, value, first_at, last_at)
-     select lead_id, counting_id, cast(bucket as bigint) as number, count(*),
-       sum(coalesce(power(2, (happened - bucket * {SPAN} * half_life) / half_life), 1)),
-       min(occurred_at), max(occurred_at)
-     from placed group by 1, 2, 3 order by 1, 2, 3
-     on conflict (lead_id, counting_id, bucket) do update set n = signal.n + excluded.n,
-       value = signal.value + excluded.value, first_at = least(signal.first_at, excluded.first_at),
-       last_at = greatest(signal.last_at, excluded.last_at)
+     select lead_id, counting_id, cast(bucket as bigint) as bucket, count(*) as n,
+       sum(coalesce(power(2, (happened - bucket * {SPAN} * half_life) / half_life), 1)) as value,
+       min(occurred_at) as first_at, max(occurred_at) as last_at
+     from placed group by 1, 2, cast(placed.bucket as bigint)
     """
+
+
+# --- asking whether they are right ------------------------------------------------------------------
+
+CHECK = Check(
+    "signals_add_up",
+    "the signals of the records that did something last are what counting their activities gives",
+    "",
+)
+_SAMPLE = """
+ select distinct a.lead_id from (select lead_id from activity order by seq desc limit :sample) a
+ where a.lead_id is not null and not exists (select from signal_due d where d.lead_id = a.lead_id)
+"""
+_DIFFERENT = f"""
+ with sample as materialized ({_SAMPLE}),
+ counted as ({{counted}}),
+ kept as (select * from signal where lead_id in (select lead_id from sample))
+ select distinct cast(lead_id as text) as id from counted c full join kept k using (lead_id, counting_id, bucket)
+ where (c.n, c.first_at, c.last_at) is distinct from (k.n, k.first_at, k.last_at)
+   or abs(c.value - k.value) > 1e-9 * greatest(abs(c.value), 1)
+ order by 1
+"""
+_OF_SAMPLE = "(select * from activity where lead_id in (select lead_id from sample))"
+
+
+def finding(connection: Connection, sample: int = 1_000, limit: int = 20) -> Finding:
+    """What `doctor` says of the records whose activities arrived last: those whose signals a recount contradicts."""
+    counted = _counted(connection, _OF_SAMPLE)
+    if counted is None:
+        return Finding(CHECK, (), 0)
+    query = sa.text(_DIFFERENT.format(counted=counted))
+    wrong = connection.execute(query, {"sample": sample}).scalars().all()
+    return Finding(CHECK, tuple(wrong[:limit]), len(wrong))
 
 
 # --- reading them -----------------------------------------------------------------------------------
