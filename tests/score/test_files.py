@@ -240,3 +240,50 @@ def test_an_empty_frame_has_no_scores() -> None:
 def test_a_frame_without_lead_ids_is_refused() -> None:
     with pytest.raises(Unreadable, match="leads, line 1, column lead_id: this required column is missing"):
         score_frame(model(), pd.DataFrame({"id": [1]}), None, None, NOW)
+
+
+# --- people of one account, and variants --------------------------------------------------------------
+
+OF_ACCOUNT = """
+rollup: {engaged_at: 5}
+variants:
+  - {id: huge, because: Huge, when: employees > 1000,
+     rules: {fit: [{id: huge, because: Huge, points: 30, when: "true"}]}}
+"""
+GROUP = "    - {id: group, because: Others came too, when: account_engaged >= 1, points: 3}\n  engagement:"
+
+
+@pytest.fixture
+def write_account(tmp_path: Path, write: Write) -> Write:
+    text = POLICY.replace("  engagement:", GROUP) + DEFAULTS + OF_ACCOUNT
+    (tmp_path / "policy" / "scoring.yaml").write_text(text, encoding="utf-8")
+    return write
+
+
+def points_of(rows: list[dict[str, str]]) -> dict[str, dict[str, float]]:
+    return {row["lead_id"]: json.loads(row["contributions"]) for row in rows}
+
+
+def test_people_of_one_account_add_up_in_files(write_account: Write) -> None:
+    leads = write_account(
+        "leads.csv",
+        "lead_id,account_id,domain\na,x,\nb,x,\nc,,acme.example\nd,,ACME.example\ne,y,\nf,,\n",
+    )
+    moment = "2026-03-02T11:59:59Z"
+    activities = write_account(
+        "acts.csv", f"lead_id,type,occurred_at\nb,visit,{moment}\nd,visit,{moment}\nf,visit,{moment}\n"
+    )
+    found = points_of(scored(leads, activities))
+    assert {lead for lead, points in found.items() if "group" in points} == {"a", "c"}
+
+
+def test_an_account_file_says_whose_domain_it_is(write_account: Write) -> None:
+    leads = write_account("leads.csv", "lead_id,account_id,domain\na,x,\nb,,acme.example\n")
+    accounts = write_account("accounts.csv", "account_id,domain\nx,acme.example\n")
+    activities = write_account("acts.csv", "lead_id,type,occurred_at\nb,visit,2026-03-02T11:59:59Z\n")
+    assert "group" in points_of(scored(leads, activities, accounts))["a"]
+
+
+def test_variants_are_in_force_for_files(write_account: Write) -> None:
+    leads = write_account("leads.csv", "lead_id,employees\na,5000\nb,100\n")
+    assert points_of(scored(leads)) == {"a": {"huge": 30}, "b": {"size": 15}}
