@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.companies import WINDOWS, policy_for, write_company
+from tests.companies import END, WINDOWS, policy_for, write_company
 from tests.e2e.rivers import River
 
 from clearlane import ledger, policy, replay
@@ -104,7 +106,7 @@ BEFORE = """(select assignment_id from assignment a join decision made using (de
 
 ALTERATIONS = (
     Alteration(
-        "an attribute", "profile", "content",
+        "an attribute", "profile", "employees",
         f"update lead_profile set attributes = attributes || '{{\"employees\": 7}}' where profile_id = {PROFILE}",
     ),
     Alteration(
@@ -206,3 +208,51 @@ def test_an_altered_policy_file_is_named(connection: sa.Connection, name: str) -
     (cause,) = made.differences
     assert cause.subject.startswith(f"{name}.yaml")
     assert cause.follows == ()
+
+
+# --- whatever came later ----------------------------------------------------------------------------
+
+
+def late(company: Path) -> None:
+    """What comes after three days: late and corrected events, and a person who asks under a second record."""
+    events = [json.loads(line) for line in (company / "web/events-2026-11-16.jsonl").read_text().splitlines()]
+    known = [event for event in events if event.get("submission_id")]
+    wrong = [{**event, "event": "demo_request", "at": f"{event['at'][:19]}.5Z"} for event in known[:20]]
+    more = [{**event, "event_id": f"late-{i}", "event": "pricing_page_view"} for i, event in enumerate(known)]
+    (company / "web/events-2026-11-16-late.jsonl").write_text("\n".join(map(json.dumps, wrong + more)))
+    asked = [
+        json.loads(line) for line in (company / "web/submissions-2026-11-16.jsonl").read_text().splitlines()
+    ]
+    again = [
+        {**form, "submission_id": f"again-{i}", "submitted_at": "2026-11-18T09:00:00Z", "job_title": "CEO"}
+        for i, form in enumerate(asked)
+    ]
+    (company / "web/submissions-2026-11-18.jsonl").write_text("\n".join(map(json.dumps, again)))
+
+
+def changed(texts: dict[str, str]) -> dict[str, str]:
+    """Other points and other weights from now on."""
+    return {
+        **texts,
+        "scoring": texts["scoring"].replace("points: 15", "points: 16", 1) + "\n# another version\n",
+        "teams": texts["teams"].replace("caps: {day: 15", "caps: {day: 4") + "\n# another version\n",
+    }
+
+
+def test_what_came_later_changes_nothing(tmp_path: Path, ledger_engine: sa.Engine) -> None:
+    company = write_company(tmp_path)
+    river = River(ledger_engine)
+    river.publish(policy_for(company))
+    for window in WINDOWS:
+        river.run(window)
+    with ledger_engine.begin() as connection:
+        before = numbers(connection)
+        policy.publish(connection, changed(policy_for(company)), by="test", because="test", in_force_from=END)
+    late(company)
+    river.run((END, END + timedelta(days=1)))
+    with ledger_engine.connect() as connection:
+        assert differing(connection, numbers(connection)) == {}
+        made = replay.replays(connection, numbers(connection))
+        assert connection.execute(sa.text("select count(*) from merge")).scalar_one() > 20
+    assert len(made) > len(before)
+    assert any("corrected since" in note for one in made[: len(before)] for note in one.notes)

@@ -64,15 +64,32 @@ cross join lateral jsonb_object_keys((r.attributes || i.record) - {_NORMALISED} 
 where i.record is not null and r.content_hash = {RECORD_HASH}
   and r.attributes -> k.key is distinct from nullif(i.record -> k.key, 'null')
 """
+# Where an attribute came from a record, the record's revision of that time still says what it was.
 _PROFILES = f"""
-select decision_seq, 'profile ' || profile_id || ' of ' || name, 'content', 'sha256 ' || left({PROFILE_HASH}, 12),
-       'sha256 ' || left(content_hash, 12)
-from (
-    select d.decision_seq, {_NAMED} as name, p.*
-    from {_ASKED} join score s using (score_id) join lead_profile p on p.profile_id = s.profile_id
-    join lead l on l.lead_id = s.lead_id
-) made
-where content_hash not in ({PROFILE_HASH}, 'none')
+with made as (
+    select *, {PROFILE_HASH} as now
+    from (
+        select d.decision_seq, {_NAMED} as name, p.*
+        from {_ASKED} join score s using (score_id) join lead_profile p on p.profile_id = s.profile_id
+        join lead l on l.lead_id = s.lead_id
+    ) named
+)
+select decision_seq, 'profile ' || profile_id || ' of ' || name, coalesce(said.key, 'content'),
+       coalesce(said.stored, 'sha256 ' || left(now, 12)), coalesce(said.again, 'sha256 ' || left(content_hash, 12))
+from made left join lateral (
+    select o.key, coalesce(made.attributes ->> o.key, 'nothing') as stored, r.attributes ->> o.key as again
+    from jsonb_each_text(made.provenance) o
+    join lead l on l.source || ':' || l.external_id = o.value
+    cross join lateral (
+        select attributes from lead_revision
+        where lead_id = l.lead_id and valid_from <= made.valid_from
+        order by valid_from desc, content_hash desc limit 1
+    ) r
+    where r.attributes -> o.key is distinct from made.attributes -> o.key
+    union all
+    select key, value, 'nothing' from jsonb_each_text(made.attributes) where not made.provenance ? key
+) said on true
+where content_hash not in (now, 'none')
 """
 _ACTIVITIES = f"""
 select p.decision_seq, 'activity ' || coalesce(i.external_id, x.activity_id::text) || ' of ' || {_NAMED}, said.name,

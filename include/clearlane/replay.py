@@ -115,13 +115,12 @@ def lines(one: Replay) -> Iterator[str]:
     yield f"decision {one.decision_seq}, {one.lead}, {one.as_of:%Y-%m-%d %H:%M} UTC, {one.mode}: {one.because}"
     yield "  the same: made again from what was known before it" if one.identical else "  differs:"
     for cause in one.differences:
-        yield f"    {_said(cause)}"
-        yield from (f"      so {_said(effect)}" for effect in cause.follows)
+        yield f"    {cause.subject}, {cause.column}: stored {cause.stored}, should be {cause.again}"
+        yield from (
+            f"      so {one.subject}, {one.column}: {one.stored} comes out as {one.again}"
+            for one in cause.follows
+        )
     yield from (f"  note: {note}" for note in one.notes)
-
-
-def _said(one: Difference) -> str:
-    return f"{one.subject}, {one.column}: stored {one.stored}, made again {one.again}"
 
 
 def as_json(one: Replay) -> Mapping[str, Any]:
@@ -328,7 +327,7 @@ def _columns(
     subject: str, names: Iterable[str], stored: Any, again: Any, *, before: str = ""
 ) -> Iterator[Difference]:
     if stored is None or again is None:
-        yield Difference(subject, "row", "stored" if stored else "missing", "counted" if again else "none")
+        yield Difference(subject, "turn", *("taken" if row else "not taken" for row in (stored, again)))
         return
     for name in names:
         one, other = stored.get(name), again.get(name)

@@ -32,7 +32,7 @@ order by d.decision_seq, t.rep_id
 
 @dataclass(frozen=True)
 class Miscounted:
-    """A stored turn that does not follow from those before it; a column is `missing` where there is no row."""
+    """A stored turn that does not follow from those before it; a `turn` may be missing or one too many."""
 
     decision_seq: int
     rep: str
@@ -125,7 +125,7 @@ def _compared(
 ) -> Iterator[Miscounted]:
     now, row = changed.get(rep), stored.get(rep)
     if row is None or now is None:
-        yield Miscounted(seq, rep, "turn", "stored" if row else "missing", "counted" if now else "none")
+        yield Miscounted(seq, rep, "turn", *("taken" if one else "not taken" for one in (row, now)))
         return
     if row["weight"] != now.weight:
         yield Miscounted(seq, rep, "weight", f"{row['weight']:g}", f"{now.weight:g}")
