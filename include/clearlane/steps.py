@@ -18,10 +18,12 @@ from clearlane import enrich as _enrich
 from clearlane import identity as _identity
 from clearlane import push as _push
 from clearlane import quality as _quality
+from clearlane import review as _review
 from clearlane import route as _route
 from clearlane import score as _score
 from clearlane.ledger import Batch, batch_of
 from clearlane.policy.model import Policy
+from clearlane.score import refresh as _refresh
 
 Counts = Mapping[str, int]
 Secrets = Callable[[str], str]
@@ -88,6 +90,26 @@ def score(engine: Engine, batch_id: str) -> Counts:
     return _staged(engine, batch_id, _score.run)
 
 
+def score_refresh(engine: Engine, as_of: datetime) -> Counts:
+    """Bring every lead's standing to a moment, under the policy in force then; one transaction a chunk.
+
+    What a broken run left undone the next one finds.
+    """
+    with engine.connect() as connection:
+        with connection.begin():
+            pinned = policy.stored(connection, policy.in_force(connection, as_of))
+            counts = dict(_counts(_refresh.fade(connection, pinned, as_of)))
+        for chunk in iter(lambda: _rescored(connection, pinned, as_of), None):
+            for name, count in _counts(chunk).items():
+                counts[name] = counts.get(name, 0) + count
+    return counts
+
+
+def _rescored(connection: Connection, pinned: Policy, as_of: datetime) -> _refresh.Rescored | None:
+    with connection.begin():
+        return _refresh.rescore(connection, pinned, as_of)
+
+
 def route(engine: Engine, batch_id: str) -> Counts:
     """Decide for the batch's leads, hottest first, in chunks that each hold the routing lock."""
     with engine.connect() as connection:
@@ -140,6 +162,24 @@ def river(engine: Engine, batch_id: str, at: datetime, secrets: Secrets, *, lane
     counts = {**route(engine, batch_id), **push(engine, batch_id, at, secrets)}
     close(engine, batch_id)
     return counts
+
+
+def replay_history(
+    engine: Engine, *, since: datetime, until: datetime, named: str, at: datetime, horizon_days: float, out: Path
+) -> Counts:
+    """Play history through a policy in shadow and write the report into a folder; how many leads, and how many move.
+
+    `named` is `in_force` (at moment `at`), a policy folder, or the hash of a stored version. LookupError where
+    there is no such policy, or nothing to compare.
+    """
+    with engine.begin() as connection:
+        name, candidate = _review.candidate(connection, named, at)
+        told = _review.whatif(
+            connection, candidate, since=since, until=until, name=name, horizon_days=horizon_days
+        )
+    _review.write(told, out, page="index.html")
+    found = told.figures
+    return {"leads": found.leads, "moved": found.leads - found.unchanged, "bands_moved": found.bands.moved}
 
 
 def _run(connection: Connection, batch_id: str) -> tuple[Batch, Policy]:

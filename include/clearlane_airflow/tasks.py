@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import TriggerRule, task
@@ -98,6 +99,15 @@ def score(batch_id: str) -> Counts:
 
 
 @task(multiple_outputs=False)
+def score_refresh(dag_run: Any = None) -> Counts:
+    """Bring every lead's score to the end of the run's interval: fading, overrides that ended, windows that moved."""
+    from clearlane import steps
+
+    window = _window(dag_run)
+    return dict(steps.score_refresh(ledger(), window[1] if window else _now()))
+
+
+@task(multiple_outputs=False)
 def route(batch_id: str) -> Counts:
     """Decide who gets each lead, hottest first, with reasons."""
     from clearlane import steps
@@ -124,6 +134,26 @@ def drain(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
     return dict(steps.drain(ledger(), _now(), address, dry_run=old or _dry_run(params or {})))
 
 
+@task(multiple_outputs=False)
+def replay(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
+    """Play history with another policy, in shadow; the report is the Data Docs of the run."""
+    from clearlane import steps
+    from clearlane.ledger import ids
+
+    asked = params or {}
+    folder = Path(asked["out"]) if asked.get("out") else data_docs_folder()
+    counts = steps.replay_history(
+        ledger(),
+        since=_moment(asked["from"]),
+        until=_moment(asked["to"]),
+        named=asked["policy"],
+        at=_now(),
+        horizon_days=asked["horizon"],
+        out=folder / str(ids.batch_id(dag_run.dag_id, dag_run.run_id)),
+    )
+    return dict(counts)
+
+
 @task(multiple_outputs=False, trigger_rule=TriggerRule.ONE_FAILED, retries=0)
 def watch() -> None:
     """Fail the run when any task failed: without it a failed source would leave a green run."""
@@ -140,6 +170,11 @@ def code_version() -> str:
 def _window(dag_run: Any) -> tuple[datetime, datetime] | None:
     start, end = dag_run.data_interval_start, dag_run.data_interval_end
     return (start, end) if start and end and start < end else None
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _dry_run(asked: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-KNOWN = {"lead_flow", "crm_push"}
+KNOWN = {"lead_flow", "crm_push", "score_refresh", "lead_replay"}
 FILES = sorted((ROOT / "dags").glob("*.py"))
 HEAVY = ("pandas", "great_expectations", "duckdb", "sqlalchemy", "clearlane")
 
@@ -36,9 +36,9 @@ def test_each_task_is_documented_bounded_and_retried(dagbag):
 
 
 def test_params_are_typed(dagbag):
-    params = dagbag.dags["lead_flow"].params
-    assert {"mode", "sources", "dry_run"} == set(params)
-    assert all(params.get_param(name).schema.get("type") for name in params)
+    assert set(dagbag.dags["lead_flow"].params) == {"mode", "sources", "dry_run"}
+    for dag in dagbag.dags.values():
+        assert all(dag.params.get_param(name).schema.get("type") for name in dag.params), dag.dag_id
 
 
 def test_the_stages_follow_the_lead(dagbag):
@@ -54,12 +54,21 @@ def test_runs_are_intervals_and_assets_wake_them(dagbag):
     from airflow.serialization.serialized_objects import DagSerialization
 
     start = datetime(2026, 3, 2, 12, tzinfo=UTC)
-    for dag in dagbag.dags.values():
+    for dag in (dagbag.dags["lead_flow"], dagbag.dags["crm_push"]):
         stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
         runs = list(stored.iter_dagrun_infos_between(start, start + timedelta(minutes=5)))
         assert runs[0].data_interval.start == start, dag.dag_id
         assert runs[0].data_interval.end == start + timedelta(minutes=5), dag.dag_id
         assert [asset.name for _, asset in stored.timetable.asset_condition.iter_assets()], dag.dag_id
+
+
+def test_scores_are_refreshed_every_night(dagbag):
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    stored = DagSerialization.from_dict(DagSerialization.to_dict(dagbag.dags["score_refresh"]))
+    runs = list(stored.iter_dagrun_infos_between(start, start + timedelta(days=2)))
+    assert [run.data_interval.end - run.data_interval.start for run in runs] == [timedelta(days=1)] * 2
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
