@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,13 +10,16 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Connection
 from tests.score import ledger_rows as rows
-from tests.score.models import NOW, acted, activity_when, ago, fit, model
+from tests.score.models import NOW, acted, activity_when, ago, fit, model, when
+from tests.score.plain import PlainRule, Row, count, group_total
+from tests.score.test_engines import BOUNDS, histories, plain_rules, scoring_of
 
 from clearlane import policy
-from clearlane.policy.model import Scoring
-from clearlane.score import Explanation, NotScored, explain, run
+from clearlane.policy.model import Measure, Recycling, Rule, Scoring, Variant
+from clearlane.score import Explanation, NotScored, explain, overrides, run
 
 MODEL = model(
     fit("size", "employees >= 50", 30),
@@ -219,3 +223,152 @@ def test_the_band_says_where_it_was_entered_and_where_it_ends(ledger: Connection
         ("cool", "holds", moments[2]),
     ]  # fmt: skip
     assert (bands[1].enter, bands[1].leave, bands[1].above) == (50, 45, ("hot", 75))
+
+
+def test_a_band_that_may_not_be_left_yet_says_until_when(ledger: Connection) -> None:
+    ada = rows.lead(ledger, "ada")
+    rows.profile(ledger, ada, {"employees": 100})
+    scoring = model(fit("size", "employees >= 50", 50), fit("german", "country = 'DE'", 1))
+    told(ledger, ada, scoring, ago(hours=20))
+    rows.profile(ledger, ada, {"employees": 10, "country": "DE"}, ago(hours=2))
+    band = told(ledger, ada, scoring).band
+    assert (band.name, band.why, band.since, band.stays_until) == (
+        "warm", "dwell", ago(hours=20), ago(hours=20) + timedelta(days=1)
+    )  # fmt: skip
+
+
+def test_an_override_is_told_with_who_why_and_until_when(ledger: Connection) -> None:
+    ada = rows.lead(ledger, "ada")
+    rows.profile(ledger, ada, {"employees": 100})
+    said = {"by": "mo", "because": "met their board", "since": ago(days=1), "until": NOW + timedelta(days=1)}
+    overrides.set_override(ledger, MODEL, ada, score=80, **said)
+    found = told(ledger, ada)
+    assert found.override is not None
+    assert (found.score, found.band.name, found.total) == (80, "hot", 30)
+    assert {name: getattr(found.override, name) for name in said} == said
+    overrides.set_override(ledger, MODEL, ada, band="cool", by="mo", because="again", since=NOW)
+    assert told(ledger, ada, at=NOW + timedelta(hours=1)).band.why == "override"
+
+
+def test_the_model_in_force_says_why_it_is(ledger: Connection) -> None:
+    large = replace(MODEL, rules=(fit("large", "employees >= 1000", 40),))
+    scoring = replace(
+        MODEL,
+        variants=(Variant("enterprise", "Large firms", when("employees >= 500 and country = 'DE'"), large),),
+    )
+    ada, bo = rows.lead(ledger, "ada"), rows.lead(ledger, "bo")
+    rows.profile(ledger, ada, {"employees": 2000, "country": "DE"})
+    rows.profile(ledger, bo, {"employees": 2000})
+    found, other = told(ledger, ada, scoring), told(ledger, bo, scoring, NOW + timedelta(minutes=1))
+    assert (found.model.id, found.model.because) == ("enterprise", "Large firms")
+    assert [(term.text, term.held) for term in found.model.terms] == [
+        ("employees >= 500", True),
+        ("country = 'DE'", True),
+    ]
+    assert [rule.id for rule in found] == ["large"]
+    assert (other.model.id, other.model.because) == ("default", None)
+    assert [rule.id for rule in other] == ["size"]
+
+
+def test_rules_over_measures_and_colleagues_say_what_they_saw(ledger: Connection) -> None:
+    busy = Measure("visits", "Visits in a week", ("visit",), within_days=7)
+    scoring = model(
+        acted("demo", "demo_request", 40), measured("busy", "visits >= 3", 5),
+        measured("group", "account_sum >= 60", 7), measured("team", "account_engaged >= 1", 3), measures=(busy,),
+    )  # fmt: skip
+    ada, bo = rows.lead(ledger, "ada"), rows.lead(ledger, "bo")
+    for lead in (ada, bo):
+        rows.profile(ledger, lead, {})
+    ledger.execute(sa.text("update lead_profile set account_id = :id"), {"id": UUID(int=7)})
+    rows.activity(ledger, bo, "demo_request", ago(days=1))
+    for days in (1, 2, 9):
+        rows.activity(ledger, ada, "visit", ago(days=days))
+    scored(ledger, scoring, NOW, ada, bo)
+    found = explain(ledger, scoring, ada, NOW)
+    assert found.account == {
+        "account_best": 40,
+        "account_sum": 40,
+        "account_decayed": found.account["account_decayed"],
+        "account_engaged": 1,
+    }
+    assert [(rule.id, rule.seen) for rule in found] == [("team", {"account_engaged": 1})]
+    assert {rule.id: rule.seen for rule in found.nearly} == {
+        "busy": {"visits": 2},
+        "group": {"account_sum": 40},
+    }
+
+
+def measured(id: str, text: str, points: float) -> Rule:
+    return Rule(id, "fit", f"because of {id}", points, when(text, "visits", "account_sum", "account_engaged"))
+
+
+def test_what_was_before_the_cycle_is_met_and_not_counted(ledger: Connection) -> None:
+    ada = rows.lead(ledger, "ada")
+    rows.profile(ledger, ada, {})
+    for days in (30, 20, 3):
+        rows.activity(ledger, ada, "visit", ago(days=days))
+    columns = "outcome_id, source, lead_id, kind, occurred_at"
+    recycled = sa.text(f"insert into outcome ({columns}) values (:lead, 'crm', :lead, 'recycled', :at)")
+    ledger.execute(recycled, {"lead": ada, "at": ago(days=10)})
+    again = Recycling(outcomes=("recycled",), cooldown={"*": timedelta(days=1)})
+    scoring = model(acted("visit", "visit", 5, half_life_days=7), recycling=again)
+    found = told(ledger, ada, scoring)
+    (rule,) = found.fired
+    assert rule.did is not None
+    assert (found.cycle, found.cycle_since, rule.did.met, rule.did.counted) == (2, ago(days=10), 3, 1)
+    assert rule.points == pytest.approx(5 * 0.5 ** (3 / 7), abs=1e-6)
+
+
+# --- whatever the model ---
+
+
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@given(rules=plain_rules(), history=histories())
+def test_points_add_up_and_what_was_counted_is_what_a_plain_scorer_counts(
+    ledger_engine: sa.Engine, rules: list[PlainRule], history: tuple[list[Row], list[Row]]
+) -> None:
+    scoring = scoring_of(rules)
+    with ledger_engine.connect() as connection:
+        leads, happened = put(connection, *history)
+        scored(connection, scoring, NOW, *leads)
+        found = [explain(connection, scoring, lead, NOW) for lead in leads]
+        connection.rollback()
+    for lead, one in zip(leads, found, strict=True):
+        check(one, rules, happened[lead])
+
+
+def put(
+    connection: Connection, leads: list[Row], activities: list[Row]
+) -> tuple[list[UUID], dict[UUID, list[Row]]]:
+    """The leads and their activities in the ledger, once each moment and type."""
+    ids = {lead["lead_id"]: rows.lead(connection, lead["lead_id"]) for lead in leads}
+    once = {(a["lead_id"], a["type"], a["occurred_at"]): a for a in activities}
+    for lead in leads:
+        known = json.loads(json.dumps(lead["attributes"], default=datetime.isoformat))
+        rows.profile(connection, ids[lead["lead_id"]], known, kind=lead["kind"])
+    for (lead_id, type_, at), activity in once.items():
+        rows.activity(connection, ids[lead_id], type_, at, **activity["attributes"])
+    happened = {own: [a for a in once.values() if a["lead_id"] == name] for name, own in ids.items()}
+    return list(ids.values()), happened
+
+
+def check(one: Explanation, rules: list[PlainRule], happened: list[Row]) -> None:
+    stories = {story.id: story for story in (*one.fired, *one.silent)}
+    assert stories.keys() == {rule.id for rule in rules}
+    for rule in rules:
+        story = stories[rule.id]
+        low, high = (-rule.cap, rule.cap) if rule.cap and not rule.bounds else rule.bounds or (-1e9, 1e9)
+        assert story.points == pytest.approx(max(low, min(high, story.uncut)), abs=2e-6)
+        assert not (story.points and story.failed)
+        if story.did:
+            unfading = replace(rule, half_life_days=None)
+            assert story.did.weight == pytest.approx(count(rule, happened, NOW), abs=1e-9)
+            assert story.did.counted == pytest.approx(count(unfading, happened, NOW))
+            assert story.did.met >= story.did.counted
+    groups = {group.name: group for group in one.groups}
+    points = {story.id: story.points for story in one.fired}
+    for name, bounds in BOUNDS.items():
+        assert float(group_total(points, rules, name, bounds)) == pytest.approx(groups[name].points, abs=1e-6)
+        low, high = groups[name].low, groups[name].high
+        assert groups[name].points == pytest.approx(max(low, min(high, groups[name].uncut)), abs=1e-6)
+    assert one.total == pytest.approx(sum(group.points for group in one.groups), abs=1e-6)

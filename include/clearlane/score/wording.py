@@ -15,7 +15,7 @@ from clearlane.score.changes import listed, shown
 from clearlane.score.evidence import Did
 from clearlane.score.explain import BandStory, Explanation, GroupStory, Override, RuleStory
 from clearlane.score.history import Cause, Change
-from clearlane.score.lift import LARGEST, Lift, Lifts, More
+from clearlane.score.lift import LARGEST, TIMES, Lift, Lifts, More
 
 Told = Iterator[tuple[str, str]]
 CAUSES: Mapping[Cause, str] = {
@@ -115,7 +115,7 @@ def _next(band: BandStory, score: int) -> str:
     if band.above is None or band.why in ("override", "disqualified"):
         return ""
     name, entry = band.above
-    return f"; {name} from {_number(entry)}, {_number(entry - score)} more"
+    return f"; {name} from {_number(entry)}, {_number(entry - score)} points more"
 
 
 def _stage(told: Explanation) -> Told:
@@ -174,10 +174,13 @@ def lift(found: Lifts, scoring: Scoring) -> Told:
     yield from ((f"{one.score} {one.band}", _knowing(one)) for one in found.by_knowing)
     yield from ((f"{one.score} {one.band}", _doing(one)) for one in found.by_doing)
     if not found.by_knowing and scoring.changeable:
-        where = "tried" if not found.complete else f"of {', '.join(sorted(scoring.changeable))}"
-        yield "", f"no {LARGEST} or fewer changes {where} would reach {found.above}"
+        which = "that were tried " if not found.complete else ""
+        yield (
+            "",
+            f"no {LARGEST} changes {which}of {listed(sorted(scoring.changeable))} would reach {found.above}",
+        )
     if not found.by_doing:
-        yield "", f"no kind of activity alone, 5 times or fewer, would reach {found.above}"
+        yield "", f"no activity alone, not even {TIMES} times, would reach {found.above}"
 
 
 def _knowing(one: Lift) -> str:
