@@ -158,6 +158,7 @@ class _Replaying:
         self.stored = self.rows(_DECISIONS)
         self.altered = inputs.altered(connection, [row["decision_seq"] for row in self.stored])
         self.charged = self.rows(_TURNS)
+        self.counted: dict[tuple[str, str], Sequence[Miscounted]] = {}
         self.corrected = {row["decision_seq"]: row["activities"] for row in self.rows(_CORRECTED)}
 
     def rows(self, query: str, **bound: Any) -> Sequence[RowMapping]:
@@ -218,9 +219,10 @@ class _Replaying:
         """The turns of its rotation before it that do not follow from those before them."""
         if not self.turns or row["rotation"] is None or row["mode"] != "live":
             return ()
-        return tuple(
-            miscounted(self.connection, self.policy_of, row["rotation"], row["band"], row["decision_seq"])
-        )
+        key = row["rotation"], row["band"]
+        if key not in self.counted:
+            self.counted[key] = tuple(miscounted(self.connection, self.policy_of, *key, max(self.altered)))
+        return [turn for turn in self.counted[key] if turn.decision_seq < row["decision_seq"]]
 
     def policy_of(self, versions: Mapping[str, str]) -> Policy:
         return policy.stored(self.connection, versions)
@@ -327,12 +329,16 @@ def _columns(
     subject: str, names: Iterable[str], stored: Any, again: Any, *, before: str = ""
 ) -> Iterator[Difference]:
     if stored is None or again is None:
-        yield Difference(subject, "turn", *("taken" if row else "not taken" for row in (stored, again)))
+        yield Difference(subject, "turn", _taken(stored), _taken(again))
         return
     for name in names:
         one, other = stored.get(name), again.get(name)
         if not _same(one, other):
             yield Difference(subject, before + name, _shown(one), _shown(other))
+
+
+def _taken(turn: object) -> str:
+    return "taken" if turn else "not taken"
 
 
 def _same(one: Any, other: Any) -> bool:

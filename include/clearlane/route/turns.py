@@ -125,7 +125,7 @@ def _compared(
 ) -> Iterator[Miscounted]:
     now, row = changed.get(rep), stored.get(rep)
     if row is None or now is None:
-        yield Miscounted(seq, rep, "turn", *("taken" if one else "not taken" for one in (row, now)))
+        yield Miscounted(seq, rep, "turn", "taken" if row else "not taken", "taken" if now else "not taken")
         return
     if row["weight"] != now.weight:
         yield Miscounted(seq, rep, "weight", f"{row['weight']:g}", f"{now.weight:g}")
