@@ -35,3 +35,34 @@ DRY_RUN = Param(
     title="Dry run",
     description="Keep what is owed to the sources in the outbox. Empty: as the deployment says (CLEARLANE_DRY_RUN).",
 )
+REPLAY = {
+    "from": Param(
+        type="string",
+        format="date-time",
+        title="From",
+        description="Runs that ended after this moment are played again.",
+    ),
+    "to": Param(
+        type="string", format="date-time", title="To", description="Runs that ended by this moment, included."
+    ),
+    "policy": Param(
+        "in_force",
+        type="string",
+        minLength=1,
+        title="Policy",
+        description="in_force: the one in force now. Or a policy folder, or the hash of a stored version of a file.",
+    ),
+    "horizon": Param(
+        90,
+        type="number",
+        exclusiveMinimum=0,
+        title="Horizon",
+        description="Days within which an outcome of a lead counts.",
+    ),
+    "out": Param(
+        None,
+        type=["null", "string"],
+        title="Folder",
+        description="Where the report is kept, below a folder of the run. Empty: with the Data Docs.",
+    ),
+}

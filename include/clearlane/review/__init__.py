@@ -1,6 +1,7 @@
 """The review: what another policy would have done."""
 
 from clearlane.review.artefacts import write
+from clearlane.review.candidates import candidate
 from clearlane.review.history import known_until
 from clearlane.review.markdown import NOTHING, comment
 from clearlane.review.tables import tables
@@ -13,6 +14,7 @@ __all__ = [
     "NothingToCompare",
     "WhatIf",
     "as_json",
+    "candidate",
     "comment",
     "known_until",
     "tables",
