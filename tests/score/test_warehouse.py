@@ -10,7 +10,7 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 import sqlglot
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 from tests.rules.warehouses import WAREHOUSES, in_duckdb
@@ -19,8 +19,9 @@ from tests.score.models import NOW, acted, activity_when, ago, model
 
 from clearlane.policy.model import Measure, Recycling, Rule, Scoring
 from clearlane.rules import Dialect
+from clearlane.score import behaviour as acts
 from clearlane.score import warehouse
-from clearlane.score.statement import RESULT, statement
+from clearlane.score.statement import RESULT, event, statement
 from clearlane.score.warehouse import SIGNALS, signals_query
 
 EVENT = {
@@ -28,8 +29,8 @@ EVENT = {
 }  # fmt: skip
 MOMENTS_OF_ROWS = ("as_of", "first_at", "last_at")
 Ask = Callable[[Scoring, Sequence[Row], Sequence[Row]], list[Row]]
-SOME = settings(max_examples=30, suppress_health_check=list(HealthCheck))
-FEW = settings(max_examples=12, suppress_health_check=list(HealthCheck))
+SOME = settings(max_examples=20, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=8, suppress_health_check=list(HealthCheck))
 
 # --- engines ---
 
@@ -67,9 +68,10 @@ def load_duckdb(connection: duckdb.DuckDBPyConnection, leads: Sequence[Row], eve
     for name, rows, columns in (("profiles", leads, PROFILE), ("events", events, EVENT)):
         defined = ", ".join(f"{column} {type_}" for column, type_ in columns.items())
         connection.execute(f"create or replace table {name} ({defined})")
-        values = [[row[column] for column in columns] for row in rows]
-        if values:
-            connection.executemany(f"insert into {name} values ({', '.join('?' * len(columns))})", values)
+        reads = ", ".join(f"unnest(cast(? as {type_}[]))" for type_ in columns.values())
+        connection.execute(
+            f"insert into {name} select {reads}", [[row[column] for row in rows] for column in columns]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -179,14 +181,14 @@ def models(draw: st.DrawFn) -> Scoring:
 def histories(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
     names = [f"lead {i}" for i in range(draw(st.integers(1, 3)))]
     leads = [profile(name, NOW, cycle_since=draw(st.none() | MOMENTS), source="web") for name in names]
-    event = st.fixed_dictionaries(
+    happening = st.fixed_dictionaries(
         {
             "lead_id": st.sampled_from([*names, "stranger"]), "type": st.sampled_from([*TYPES, "other"]),
             "occurred_at": MOMENTS, "minutes": st.sampled_from([None, 4.9, 5.0]),
             "page": st.sampled_from([None, "größe", "/PRIC_NG"]),
         }
     )  # fmt: skip
-    return leads, draw(st.lists(event, min_size=10, max_size=40))
+    return leads, draw(st.lists(happening, min_size=10, max_size=40))
 
 
 EVERY_KIND = model(
@@ -275,15 +277,79 @@ def asked_of(dialect: Dialect) -> tuple[object, ...]:
 # --- as good as the activities ---
 
 
+BORDERS = [
+    border + nudge
+    for border in (NOW, *(ago(days=days) for days in (0.5, 6.5, 13.5, 20, 30, 400)))
+    for nudge in (-MICROSECOND, timedelta(0), MICROSECOND)
+]
+CYCLES = {"first": None, "second": ago(days=6.5), "third": ago(days=20)}
+ON_BORDERS = (
+    [
+        profile(f"{type_} {i} {cycle}", NOW, cycle_since=since)
+        for type_ in TYPES
+        for i in range(len(BORDERS))
+        for cycle, since in CYCLES.items()
+    ],
+    [
+        {"lead_id": f"{type_} {i} {cycle}", "type": type_, "occurred_at": at, "minutes": 5.0, "page": "/pricing"}
+        for type_ in TYPES
+        for i in range(len(BORDERS))
+        for cycle in CYCLES
+        for at in BORDERS[i:]
+    ],
+)  # fmt: skip
+"""For each type and cycle leads who did something at the borders of windows, each lead one thing less."""
+
+
+@SOME
+@given(scoring=models(), history=histories())
+@example(scoring=EVERY_KIND, history=ON_BORDERS)
+def test_signals_say_of_each_lead_what_activities_say(
+    duck: duckdb.DuckDBPyConnection, scoring: Scoring, history: tuple[list[Row], list[Row]]
+) -> None:
+    load_duckdb(duck, *history)
+    duck.execute(f"create or replace table signals as {query(scoring, Dialect.DUCKDB)}")
+    duck.execute(
+        "create or replace view activities as select lead_id, type, occurred_at,"
+        " json_object('minutes', minutes, 'page', page) as attributes from events"
+    )
+    duck.execute(f"create or replace table event as {event(scoring, Dialect.DUCKDB)}")
+    for name, columns in acts.shape(scoring).items():
+        from_signals = told(duck, warehouse.relations(scoring, Dialect.DUCKDB)[name], columns)
+        from_activities = told(duck, acts.relations(scoring, Dialect.DUCKDB)[name], columns)
+        for lead in from_signals.keys() | from_activities.keys():
+            pairs = zip(
+                from_signals.get(lead, NOTHING), from_activities.get(lead, NOTHING), columns[1:], strict=False
+            )
+            for ours, theirs, column in pairs:
+                assert (lead, column, ours) == (lead, column, pytest.approx(theirs, rel=0, abs=1e-9))
+
+
+NOTHING = (0,) * 20
+
+
+def told(
+    connection: duckdb.DuckDBPyConnection, sql: str, columns: Sequence[str]
+) -> dict[str, tuple[Any, ...]]:
+    """Lead -> what a relation says; moments in microseconds, and nothing is 0."""
+    moments = {"raised_at", "counted_at"}
+    reads = [
+        f"coalesce(epoch_us({name}), 0)" if name in moments else f"coalesce({name}, 0)"
+        for name in columns[1:]
+    ]
+    return {
+        row[0]: row[1:]
+        for row in connection.execute(f"select lead_id, {', '.join(reads)} from ({sql})").fetchall()
+    }
+
+
 @SOME
 @given(scoring=models(), history=histories())
 def test_signals_score_as_activities_do(
     duck: duckdb.DuckDBPyConnection, scoring: Scoring, history: tuple[list[Row], list[Row]]
 ) -> None:
     load_duckdb(duck, *history)
-    duck.execute(
-        "create or replace view activities as select lead_id, type, occurred_at, minutes, page from events"
-    )
+    duck.execute("create or replace view activities as select * from events")
     duck.execute(f"create or replace table signals as {query(scoring, Dialect.DUCKDB)}")
     from_activities = statement(scoring, Dialect.DUCKDB, typed=True)
     from_signals = statement(
@@ -323,8 +389,8 @@ def test_signals_score_as_activities_do_in_postgres(
 def test_rows_of_another_policy_or_moment_are_left_out(duck: duckdb.DuckDBPyConnection) -> None:
     scoring, other = (model(acted("visit", "visit", 8, half_life_days=days)) for days in (7.0, 14.0))
     leads = [profile("a", NOW), profile("b", ago(days=1))]
-    event = {"type": "visit", "occurred_at": ago(days=7), "minutes": None, "page": None}
-    load_duckdb(duck, leads, [{**event, "lead_id": "a"}, {**event, "lead_id": "b"}])
+    visit = {"type": "visit", "occurred_at": ago(days=7), "minutes": None, "page": None}
+    load_duckdb(duck, leads, [{**visit, "lead_id": "a"}, {**visit, "lead_id": "b"}])
     both = f"({query(scoring, Dialect.DUCKDB)}) union all ({query(other, Dialect.DUCKDB)})"
     duck.execute(f"create or replace table signals as {both}")
     behaviour = warehouse.relations(scoring, Dialect.DUCKDB)["behaviour"]
