@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from clearlane.policy import probing
 from clearlane.policy.document import read
 from clearlane.policy.loading import parse, texts
 from clearlane.policy.model import Expectation, Scoring
@@ -36,7 +37,12 @@ def check(source: Path | Mapping[str, str], *overlays: Path, run_expectations: b
         return Report(errors.errors, ())
     runs = run_expectations and policy.scoring.expect
     broken = tuple(_unkept(policy.scoring, contents["scoring"])) if runs else ()
-    return Report(broken, policy.warnings)
+    odd = (
+        probing.warnings(policy.scoring, read("scoring", contents["scoring"]))
+        if "scoring" in contents
+        else ()
+    )
+    return Report(broken, (*policy.warnings, *odd))
 
 
 def _unkept(scoring: Scoring, text: str) -> Iterator[Problem]:

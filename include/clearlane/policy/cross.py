@@ -96,7 +96,7 @@ def _model_warnings(
 ) -> Iterator[str]:
     """What is odd about the rules of a model, those `told` alone; the others stand in the default."""
     at, seen = f"{document.file}:{document.line((*path, 'rules'))}", dict[tuple[object, ...], str]()
-    places = _rule_lines(document, path)
+    places = rule_lines(document, path)
     if len(rules) > MOST_RULES and (told is None or told):
         yield f"{at}: {len(rules)} scoring rules; above {MOST_RULES} nobody can say why a lead is hot"
     for rule in rules:
@@ -127,7 +127,7 @@ def _never(scoring: Scoring, document: Document) -> Iterator[str]:
             yield from taken.warnings(f"{document.file}:{document.line((section, index))}", name, rule.when)
 
 
-def _rule_lines(document: Document, path: Path) -> Mapping[str, int]:
+def rule_lines(document: Document, path: Path) -> Mapping[str, int]:
     """Rule id -> line, of the rules written under a path."""
     written = document.at(path).get("rules", {})
     return {
@@ -159,6 +159,11 @@ def _unreachable(policy: Policy, document: Document) -> Iterator[str]:
     taken = _Taken()
     for index, rule in enumerate(policy.routing.rules):
         yield from taken.warnings(f"{document.file}:{document.line(('rules', index))}", rule.id, rule.when)
+
+
+def is_constant(when: Predicate) -> bool:
+    """Whether the condition is `true` or `false`, whatever the lead."""
+    return _constant(when.text) is not None
 
 
 def _constant(text: str) -> bool | None:
