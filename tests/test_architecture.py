@@ -38,7 +38,10 @@ VAGUE = {"utils", "util", "common", "helpers", "helper", "manager", "misc", "cor
 # The command line turns the clock, the environment and files into arguments; nobody else looks at them.
 COMMAND_LINE = {"cli.py", "__main__.py"}
 REACHES_OUT = ("connectors/", "push/", "enrich/providers", "ledger/")
-OPENS_FILES = (*REACHES_OUT, "policy/", "score/sheets.py", "pages.py", "sample", "review/artefacts.py", "steps.py", *COMMAND_LINE)
+OPENS_FILES = (
+    *(*REACHES_OUT, "policy/", "score/sheets.py", "pages.py", "sample", "review/artefacts.py", "steps.py"),
+    *COMMAND_LINE,
+)
 CLOCK_OR_CHANCE = {
     *("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "Timestamp.now", "Timestamp.today"),
     *("time.time", "os.environ", "os.getenv", "uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4"),
