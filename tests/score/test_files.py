@@ -277,6 +277,12 @@ def test_people_of_one_account_add_up_in_files(write_account: Write) -> None:
     assert {lead for lead, points in found.items() if "group" in points} == {"a", "c"}
 
 
+def test_people_of_a_free_mail_provider_are_no_company(write_account: Write) -> None:
+    leads = write_account("leads.csv", "lead_id,domain,free_mail\na,mail.example,true\nb,mail.example,true\n")
+    activities = write_account("acts.csv", "lead_id,type,occurred_at\nb,visit,2026-03-02T11:59:59Z\n")
+    assert "group" not in points_of(scored(leads, activities))["a"]
+
+
 def test_an_account_file_says_whose_domain_it_is(write_account: Write) -> None:
     leads = write_account("leads.csv", "lead_id,account_id,domain\na,x,\nb,,acme.example\n")
     accounts = write_account("accounts.csv", "account_id,domain\nx,acme.example\n")

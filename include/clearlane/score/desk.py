@@ -244,15 +244,23 @@ def _join(
 ) -> None:
     names = [_name(name) for name in _attributes(scoring)]
     values = [f"coalesce(leads.{n}, accounts.{n}) as {n}" if has_accounts else f"leads.{n}" for n in names]
-    company = 'coalesce(accounts."own account_id", leads."own account_id", lower(leads."own domain"))'
-    own_company = 'coalesce(leads."own account_id", lower(leads."own domain"))'
+    said = ['accounts."own account_id"'] if has_accounts else []
+    company = ", ".join([*said, 'leads."own account_id"', _domain(scoring)])
     columns = [
         "leads.lead_id", f"{_moment(as_of)} as as_of", 'leads."own kind" as kind', 'leads."own source" as source',
-        f"{company if has_accounts else own_company} as account_id", "true as own",
+        f"coalesce({company}) as account_id", "true as own",
         *(f"cast(null as {type_}) as {name}" for name, type_ in MEMORY.items() if name != "own"), *values,
     ]  # fmt: skip
     source = f"leads{_ACCOUNT}" if has_accounts else "leads"
     connection.execute(f"create view profiles as select {', '.join(columns)} from {source}")
+
+
+def _domain(scoring: Scoring) -> str:
+    """Whom a lead without account belongs to: the people of its domain, unless anyone may have a mail address there."""
+    domain = 'lower(leads."own domain")'
+    if scoring.attributes.get("free_mail") is not Type.BOOLEAN:
+        return domain
+    return f"case when leads.free_mail is distinct from true then {domain} end"
 
 
 _ACCOUNT = """
