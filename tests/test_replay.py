@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from click.testing import Result
 from tests.companies import END, WINDOWS, policy_for, write_company
 from tests.e2e.rivers import River
+from typer.testing import CliRunner
 
 from clearlane import ledger, policy, replay
+from clearlane.cli import app
 from clearlane.ledger import server
 from clearlane.replay import Difference
 
@@ -167,6 +170,11 @@ ALTERATIONS = (
         f"update assignment set rep_id = 'somebody' where assignment_id = {BEFORE}",
     ),
     Alteration(
+        "to whom an earlier decision gave its lead", "decision", "rep_id",
+        "update decision set rep_id = 'somebody' where decision_seq ="
+        f" (select decision_seq from assignment where assignment_id = {BEFORE})",
+    ),
+    Alteration(
         "since when an earlier lead is", "assignment", "started_at",
         f"update assignment set started_at = started_at - interval '30 days' where assignment_id = {BEFORE}",
     ),
@@ -208,6 +216,80 @@ def test_an_altered_policy_file_is_named(connection: sa.Connection, name: str) -
     (cause,) = made.differences
     assert cause.subject.startswith(f"{name}.yaml")
     assert cause.follows == ()
+
+
+def test_doctor_names_the_decision(connection: sa.Connection) -> None:
+    assert replay.finding(connection).count == 0
+    decision = numbers(connection, "mode = 'live' and rep_id is not null")[-1]
+    altered = "update decision set runner_up = 'somebody' where decision_seq = :seq"
+    connection.execute(sa.text(altered), {"seq": decision})
+    assert replay.finding(connection).offenders == (str(decision),)
+
+
+def test_a_policy_that_cannot_be_read_any_more_is_named(connection: sa.Connection) -> None:
+    connection.execute(sa.text("update policy_file set content = 'schema: [' where name = 'routing'"))
+    made = replay.replay(connection, numbers(connection, "mode = 'live'")[-1])
+    (cause,) = made.differences
+    assert cause.subject.startswith("routing.yaml")
+    assert "cannot be read" in made.notes[0]
+
+
+# --- the command ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clearlane(lived: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setenv("CLEARLANE_LEDGER_URL", lived.url.render_as_string(hide_password=False))
+    return lambda *words: CliRunner().invoke(app, ["replay", *words])
+
+
+def test_the_same_is_said_and_exits_0(connection: sa.Connection, clearlane: Callable[..., Result]) -> None:
+    decision = numbers(connection)[-1]
+    told = clearlane(str(decision))
+    assert told.exit_code == 0, told.output
+    assert f"decision {decision}" in told.output
+    assert "the same" in told.output
+
+
+def test_what_differs_is_said_and_exits_1(lived: sa.Engine, clearlane: Callable[..., Result]) -> None:
+    with lived.connect() as connection:
+        decision = numbers(connection, "rotation is not null and mode = 'live'")[-1]
+    alter = sa.text(
+        "update decision set team = coalesce(nullif(team, 'x'), 'y') || :more where decision_seq = :seq"
+    )
+    restore = sa.text("update decision set team = replace(team, :more, '') where decision_seq = :seq")
+    with lived.begin() as connection:
+        connection.execute(alter, {"more": "-altered", "seq": decision})
+    told, data = clearlane(str(decision)), clearlane(str(decision), "--json")
+    with lived.begin() as connection:
+        connection.execute(restore, {"more": "-altered", "seq": decision})
+    assert told.exit_code == data.exit_code == 1
+    assert "team: stored" in told.output
+    (made,) = json.loads(data.output)
+    assert (made["identical"], [one["column"] for one in made["differences"]]) == (False, ["team"])
+
+
+def test_all_decisions_for_a_lead(connection: sa.Connection, clearlane: Callable[..., Result]) -> None:
+    query = """
+     select l.source || ':' || l.external_id, count(*) from decision d join lead l using (lead_id)
+     where d.mode = 'live' and l.survivor_id = l.lead_id group by 1 order by 2 desc, 1 limit 1
+    """
+    name, count = connection.execute(sa.text(query)).one()
+    told = clearlane("--lead", name, "--json")
+    assert told.exit_code == 0, told.output
+    assert len(json.loads(told.output)) == count >= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [((), 2), (("1", "--lead", "x"), 2), (("999999",), 1), (("--lead", "x"), 1)]
+)
+def test_what_cannot_be_asked_is_a_sentence(
+    clearlane: Callable[..., Result], words: tuple[str, ...], code: int
+) -> None:
+    told = clearlane(*words)
+    assert told.exit_code == code
+    assert isinstance(told.exception, SystemExit)
+    assert told.output.strip()
 
 
 # --- whatever came later ----------------------------------------------------------------------------

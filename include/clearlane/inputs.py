@@ -121,14 +121,23 @@ cross join lateral (
 where said.stored is distinct from said.again
 """
 _LAST = "(select max(number) from unnest(cast(:decisions as bigint[])) as number)"
+# Whose turn it was, or who alone was free, tells which of the two is altered where they name other reps.
 _ASSIGNED = f"""
-select made.decision_seq as since, 'assignment of decision ' || made.decision_seq as subject, said.*
+select made.decision_seq as since,
+       case when decided then '' else 'assignment of ' end || 'decision ' || made.decision_seq as subject, said.name,
+       case when decided then said.again else said.stored end as stored,
+       case when decided then said.stored else said.again end as again
 from decision made
 left join assignment a on a.decision_seq = made.decision_seq and a.lead_id = made.lead_id
+left join turn t on t.decision_seq = made.decision_seq and t.kind = 'turn'
 cross join lateral (
     values ('rep_id', case when a.assignment_id is null then 'missing' else a.rep_id end, made.rep_id),
            ('team', a.team, made.team), ('started_at', a.started_at::text, made.as_of::text)
 ) as said (name, stored, again)
+cross join lateral (
+    select coalesce(said.name = 'rep_id' and a.rep_id
+        = coalesce(t.rep_id, case when cardinality(made.eligible) = 1 then made.eligible[1] end), false) as decided
+) witness
 where made.decision_seq <= {_LAST} and made.mode = 'live' and made.place = 'owned'
   and cardinality(made.eligible) > 0 and said.stored is distinct from said.again
   and (a.assignment_id is not null or said.name = 'rep_id')

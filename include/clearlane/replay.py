@@ -291,9 +291,13 @@ _COPIED: Final = {"rep_id": "rep_id", "team": "team", "started_at": "as_of"}
 
 def _but_of_it(altered: Sequence[Altered], row: RowMapping, apart: Sequence[Difference]) -> Sequence[Altered]:
     """Without what the decision's own assignment keeps and the decision does not: there the decision is altered."""
-    own = f"assignment of decision {row['decision_seq']}"
+    own = f"decision {row['decision_seq']}"
     columns = {one.column for one in apart}
-    return [one for one in altered if one.subject != own or _COPIED.get(one.column) not in columns]
+    return [
+        one
+        for one in altered
+        if one.subject.removeprefix("assignment of ") != own or _COPIED.get(one.column) not in columns
+    ]
 
 
 # --- what differs -----------------------------------------------------------------------------------

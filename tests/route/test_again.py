@@ -20,6 +20,7 @@ from clearlane.policy.model import Caps, Policy
 from clearlane.route.again import decided_again
 from clearlane.route.roster import roster_id, snapshot
 from clearlane.route.store import DECISION, TURN, decision_row, turn_rows
+from clearlane.route.turns import miscounted
 
 HOUR = timedelta(hours=1)
 NAMES = ("ana", "ben", "cyd", "dee", "eve")
@@ -183,3 +184,36 @@ def test_it_reads_only_what_came_before(world):
     with world.engine.begin() as connection:
         connection.execute(sa.text("update assignment set rep_id = 'cyd' where decision_seq > 3"))
     assert {row["decision_seq"]: row for row, _ in again(world, batch, of)} == before
+
+
+# --- turns, counted again ---------------------------------------------------------------------------
+
+
+def wrong(world: World, of: Policy) -> list[tuple[int, str, str]]:
+    with world.engine.connect() as connection:
+        rotations = connection.execute(
+            sa.text("select distinct rotation, band from turn order by 1, 2")
+        ).all()
+        return [
+            (one.decision_seq, one.rep, one.column)
+            for rotation, band in rotations
+            for one in miscounted(connection, lambda _: of, rotation, band, 2**62)
+        ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_altered_turn_is_named_once_whatever_follows_it(world, seed):
+    random = Random(seed)
+    history = History(world, random, firm(random))
+    history.hire = lambda: None
+    history.live_through(12)
+    assert wrong(world, history.of) == []
+    turns = world.rows("select decision_seq, rep_id from turn")
+    chosen = random.choice(turns)
+    alter = "update turn set credit = credit + 3 where decision_seq = :decision_seq and rep_id = :rep_id"
+    with world.engine.begin() as connection:
+        connection.execute(sa.text(alter), chosen)
+    named = [(chosen["decision_seq"], chosen["rep_id"], "credit")]
+    assert wrong(world, history.of) == named
+    history.live_through(6)
+    assert wrong(world, history.of) == named
