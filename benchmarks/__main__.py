@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import scoring
+from benchmarks import folding, refreshing, scoring
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", nargs="?", choices=["scoring"])
+    parser.add_argument("name", nargs="?", choices=["scoring", "folding", "refreshing"])
     parser.add_argument("--leads", type=int, default=100_000)
     parser.add_argument("--activities", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--explain", action="store_true", help="print the plans first")
+    parser.add_argument("--explain", action="store_true", help="print the plans of scoring first")
     asked = parser.parse_args()
-    scoring.main(asked.leads, asked.activities, explain=asked.explain, rounds=asked.rounds)
+    if asked.name in (None, "scoring"):
+        scoring.main(asked.leads, asked.activities, explain=asked.explain, rounds=asked.rounds)
+    if asked.name in (None, "folding"):
+        folding.main(asked.activities, rounds=asked.rounds)
+    if asked.name in (None, "refreshing"):
+        refreshing.main(asked.leads, asked.activities, rounds=asked.rounds)
 
 
 main()

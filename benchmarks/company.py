@@ -44,10 +44,18 @@ def _one_of(prime: int, values: Sequence[str | None]) -> str:
     return f"(array[{listed}])[1 + {_drawn(prime, len(values))}]"
 
 
-def _identity(n: str) -> str:
+def identity(n: str) -> str:
+    """The uuid of number n."""
     return f"cast(md5(cast({n} as varchar)) as uuid)"
 
 
+DEED = _one_of(22801763, [kind for kind, share in SHARES.items() for _ in range(share)])
+"""The type of activity n."""
+AGE = "(n * 15485863 % 9999991 % 7776000)"
+"""Seconds since activity n."""
+_LATE = f"case when {_drawn(104729, 2)} = 0 then cast({_drawn(1299709, 600)} as double precision) end"
+SAID = f"jsonb_build_object('page', '/page/' || n % 40, 'seconds_after_delivery', {_LATE})"
+"""The attributes of activity n, on PostgreSQL."""
 _MEMORY = f"""
   case when n % 3 = 0 then {_one_of(7919, ("hot", "warm", "cool", "cold"))} end as band_before,
   case when n % 3 = 0 then {NOW} - {_drawn(104729, 90)} * interval '1' hour end as band_since,
@@ -67,37 +75,32 @@ _ATTRIBUTES = f"""
   'person' || cast(n as varchar) || '@company.example' as email, '+1 415 555 0' || cast(n % 1000 as varchar) as phone,
   'Company ' || cast({_drawn(49979687, 200000)} as varchar) as company, 'Berlin' as city, 'Europe/Berlin' as zone
 """
+PACKED = f"(select jsonb_strip_nulls(to_jsonb(a)) from (select {_ATTRIBUTES}) as a)"
+"""The attributes of lead n, on PostgreSQL."""
 
 
 def profiles(dialect: Dialect, leads: int) -> str:
     """`profiles` as the statement reads it: attributes as jsonb on PostgreSQL, as typed columns on DuckDB."""
     own = (
-        f"{_identity('n')} as lead_id, {NOW} as as_of, cast(null as varchar) as kind, 'crm' as source,"
+        f"{identity('n')} as lead_id, {NOW} as as_of, cast(null as varchar) as kind, 'crm' as source,"
         f" cast(null as uuid) as account_id, {_MEMORY}"
     )
-    packed = f"(select jsonb_strip_nulls(to_jsonb(a)) from (select {_ATTRIBUTES}) as a) as attributes"
     if dialect is Dialect.POSTGRES:
-        return f"create unlogged table profiles as select {own}, {packed} from {_numbers(leads)}"
-    return f"create table profiles as select {own}, {_ATTRIBUTES} from {_numbers(leads)}"
+        return f"create unlogged table profiles as select {own}, {PACKED} as attributes from {numbers(leads)}"
+    return f"create table profiles as select {own}, {_ATTRIBUTES} from {numbers(leads)}"
 
 
 def activities(dialect: Dialect, leads: int, count: int) -> str:
     """`activities` as the statement reads it, evenly spread over the leads and over 90 days."""
-    late = f"case when {_drawn(104729, 2)} = 0 then cast({_drawn(1299709, 600)} as double precision) end"
     own = (
-        f"{_identity(f'1 + n * 1299721 % {leads}')} as lead_id, {_type()} as type,"
-        f" {NOW} - (n * 15485863 % 9999991 % 7776000) * interval '1' second as occurred_at"
+        f"{identity(f'1 + n * 1299721 % {leads}')} as lead_id, {DEED} as type,"
+        f" {NOW} - {AGE} * interval '1' second as occurred_at"
     )
-    packed = f"jsonb_build_object('page', '/page/' || n % 40, 'seconds_after_delivery', {late}) as attributes"
     if dialect is Dialect.POSTGRES:
-        return f"create unlogged table activities as select {own}, {packed} from {_numbers(count)}"
-    return f"create table activities as select {own}, {late} as seconds_after_delivery from {_numbers(count)}"
+        return f"create unlogged table activities as select {own}, {SAID} as attributes from {numbers(count)}"
+    return f"create table activities as select {own}, {_LATE} as seconds_after_delivery from {numbers(count)}"
 
 
-def _numbers(last: int) -> str:
+def numbers(last: int) -> str:
+    """Rows n from 1 to last."""
     return f"generate_series(bigint '1', {last}) as numbers(n)"
-
-
-def _type() -> str:
-    hundred = [kind for kind, share in SHARES.items() for _ in range(share)]
-    return _one_of(22801763, hundred)

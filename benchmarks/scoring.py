@@ -6,31 +6,18 @@ beside counting the same leads × activities, which reads what scoring must read
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-import duckdb
-import psycopg
 
 from benchmarks import company
+from benchmarks.engines import Execute, in_process, postgres
 from benchmarks.timing import timed
 from clearlane import policy
-from clearlane.ledger import server
 from clearlane.rules import Dialect
 from clearlane.score import statement
 
 HERE = Path(__file__).parent
 AIM = 1.2
-SETTINGS = {
-    **server.THROWAWAY,
-    "shared_buffers": "1GB",
-    "work_mem": "256MB",
-    "max_wal_size": "8GB",
-    "jit": "off",
-}
 COUNTING = """
  select count(*) as pairs, count(p.as_of) as leads, count(a.type) as deeds
  from profiles p join activities a using (lead_id)
@@ -46,7 +33,6 @@ DIFFERENT = """
   or abs(ours.engagement - theirs.engagement) > 1e-9 or abs(ours.negative - theirs.negative) > 1e-9
 """
 """Leads that the two do not agree about."""
-Execute = Callable[[str], list[tuple[Any, ...]]]
 
 
 class Disagreement(RuntimeError):
@@ -99,27 +85,3 @@ def _refuse_difference(execute: Execute) -> None:
     different = execute(DIFFERENT)[0][0]
     if different:
         raise Disagreement(f"{different:,} leads score otherwise by hand")
-
-
-@contextmanager
-def postgres() -> Iterator[Execute]:
-    """A PostgreSQL of its own, gone afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        running = server.start(Path(folder), ["bench"], settings=SETTINGS)
-        try:
-            with psycopg.connect(running.url("bench").replace("+psycopg", ""), autocommit=True) as connection:
-                yield lambda query: _rows(connection.execute(query))
-        finally:
-            running.stop()
-            server.erase(Path(folder))
-
-
-def _rows(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    return cursor.fetchall() if cursor.description else []
-
-
-@contextmanager
-def in_process() -> Iterator[Execute]:
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect(f"{folder}/bench.duckdb") as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        yield lambda query: connection.execute(query).fetchall()
