@@ -18,7 +18,8 @@ from tests.score import ledger_rows as rows
 from tests.score.models import NOW, acted, activity_when, ago, fit, model, when
 
 from clearlane import policy
-from clearlane.policy.model import Disqualifier, Rule, Scoring
+from clearlane.policy.model import Disqualifier, Measure, Rule, Scoring, Variant
+from clearlane.rules import Type, parse
 from clearlane.score import run, score_frame
 from clearlane.score.explain import Score, stored
 from clearlane.score.lift import Lifts, lifts
@@ -179,6 +180,47 @@ def test_a_value_that_another_attribute_has_is_tried(ledger: Connection) -> None
     assert said(lifted(ledger, scoring, lead(ledger, seniority="DE"))) == [{"country": "DE"}]
 
 
+def test_measures_colleagues_and_variants_stay_in_force(ledger: Connection) -> None:
+    def seen(id: str, text: str, points: float) -> Rule:
+        return Rule(id, "fit", id, points, when(text, "visits"))
+
+    default = changeable(
+        seen("visits", "visits >= 2 and country = 'DE'", 12), seen("group", "account_sum >= 20 and employees > 5", 9),
+        acted("demo", "demo_request", 22), measures=(Measure("visits", "Visits", ("visit",)),),
+    )  # fmt: skip
+    large = replace(default, rules=(*default.rules, fit("large", "country = 'DE'", 4)))
+    scoring = replace(default, variants=(Variant("large", "Large", when("employees >= 1000"), large),))
+    ada, bo = lead(ledger), lead_again(ledger)
+    ledger.execute(sa.text("update lead_profile set account_id = :id"), {"id": UUID(int=7)})
+    rows.activity(ledger, bo, "demo_request", ago(days=1))
+    for days in (1, 2):
+        rows.activity(ledger, ada, "visit", ago(days=days))
+    assert said(lifted(ledger, scoring, ada)) == [{"country": "DE", "employees": "1,000 or more"}]
+
+
+def test_more_sets_than_can_be_tried_are_said_to_be_so(
+    ledger: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clearlane.score.lift.MOST", 1)
+    rules = [
+        fit("one", "employees > 5", 10), fit("two", "country = 'DE'", 4), fit("three", "free_mail", 10),
+        fit("four", "seniority = 'vp'", 10),
+    ]  # fmt: skip
+    found = lifted(ledger, changeable(*rules), lead(ledger))
+    assert (found.by_knowing, found.complete) == ((), False)
+
+
+def test_attributes_may_have_any_name(ledger: Connection) -> None:
+    names = dict.fromkeys(("n", "place", "id", "Größe"), Type.TEXT)
+    rules = [Rule(name, "fit", name, 9, parse(f"\"{name}\" = 'x'", names)) for name in names]
+    found = lifted(
+        ledger,
+        changeable(*rules, attributes=names, kinds=(), stages=(), changeable=frozenset(names)),
+        lead(ledger),
+    )
+    assert said(found)[0] == {"Größe": "x", "id": "x", "n": "x"}
+
+
 # --- against brute force ---
 
 CONDITIONS = [
@@ -223,7 +265,7 @@ def models(draw: st.DrawFn) -> Scoring:
 LEADS = st.fixed_dictionaries({name: st.sampled_from([None, *values]) for name, values in VALUES.items()})
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(models(), LEADS, st.booleans())
 def test_every_lift_lifts_and_no_smaller_set_does(
     ledger_engine: sa.Engine, scoring: Scoring, attributes: dict[str, Any], asked: bool
@@ -242,6 +284,9 @@ def test_every_lift_lifts_and_no_smaller_set_does(
     for lift in found.by_knowing:
         changed = {**attributes, **{change.attribute: change.value for change in lift.changes}}
         assert bands(scoring, [changed], asked) == [(lift.band, lift.score)]
+    for more in found.by_doing:
+        assert bands(scoring, [attributes], asked, more.times) == [(more.band, more.score)]
+        assert bands(scoring, [attributes], asked, more.times - 1)[0][0] != more.band
 
 
 def by_brute_force(
@@ -262,15 +307,14 @@ def by_brute_force(
     return None, None
 
 
-def bands(scoring: Scoring, leads: list[dict[str, Any]], asked: bool) -> list[tuple[str, int]]:
-    """Band and score of each lead, from a frame: no ledger, no memory."""
+def bands(scoring: Scoring, leads: list[dict[str, Any]], asked: bool, more: int = 0) -> list[tuple[str, int]]:
+    """Band and score of each lead, from a frame: no ledger, no memory. `more`: demo requests at this moment."""
     frame = pd.DataFrame(
         {name: pd.array([one[name] for one in leads], dtype=DTYPES[name]) for name in VALUES}
     )
     frame.insert(0, "lead_id", [str(i) for i in range(len(leads))])
-    acts = [(str(i), "demo_request", ago(days=3)) for i in range(len(leads)) if asked]
-    activities = pd.DataFrame(acts, columns=["lead_id", "type", "occurred_at"])
-    scores = score_frame(
-        scoring, frame.assign(source="crm", kind="sales"), activities if asked else None, None, NOW
-    )
+    moments = [ago(days=3)] * asked + [ago(microseconds=n + 1) for n in range(more)]
+    acts = [(str(i), "demo_request", moment) for i in range(len(leads)) for moment in moments]
+    activities = pd.DataFrame(acts, columns=["lead_id", "type", "occurred_at"]) if acts else None
+    scores = score_frame(scoring, frame.assign(source="crm", kind="sales"), activities, None, NOW)
     return [(row.band, row.score) for row in scores.itertuples()]

@@ -33,6 +33,8 @@ LARGEST = 3
 MOST = 5_000
 """So many sets of one size are tried at most."""
 TIMES = 5
+_NUMBER, _PLACE, _SET = "number of change", "place of attribute", "set of changes"
+"""Columns beside attributes, which may have any name."""
 SHOWN = 3
 _COMBINATIONS = 64  # of an activity's attributes, to find one that a rule counts
 
@@ -113,7 +115,7 @@ class _Asked:
         """The smallest sets that lift, best first, and whether all sets up to that size were tried."""
         possible = list(changes(self.connection, self.scoring, self.known()))
         complete = True
-        tried = self.tried(possible, [1]) if possible else []
+        tried = self.tried(possible, 1) if possible else []
         for size in range(2, LARGEST + 2):
             found = [one for one in tried if one.numbers and one.values["band"] in self.hotter]
             if found or size > LARGEST:
@@ -121,7 +123,7 @@ class _Asked:
             if size == 2:
                 possible = list(_promising(self.scoring, possible, tried))
             complete = complete and _count(possible, size) <= MOST
-            tried = self.tried(possible, [size]) if len({c.attribute for c in possible}) >= size else []
+            tried = self.tried(possible, size) if len({c.attribute for c in possible}) >= size else []
         return tuple(self.lift(possible, one) for one in _best(possible, found)), complete
 
     def known(self) -> Mapping[str, Any]:
@@ -136,16 +138,18 @@ class _Asked:
         changed = tuple(possible[number] for number in one.numbers)
         return Lift(changed, one.values["score"], one.values["band"])
 
-    def tried(self, possible: Sequence[Change], sizes: Sequence[int]) -> list[_Tried]:
+    def tried(self, possible: Sequence[Change], size: int) -> list[_Tried]:
         """The lead as it is and with each set of that size, scored in one statement."""
         places = {name: i for i, name in enumerate(sorted({change.attribute for change in possible}))}
-        asked = [{"n": n, "place": places[c.attribute], c.attribute: c.value} for n, c in enumerate(possible)]
-        query = self.scoring_sets(sorted(places), sizes)
+        asked = [
+            {_NUMBER: n, _PLACE: places[c.attribute], c.attribute: c.value} for n, c in enumerate(possible)
+        ]
+        query = self.scoring_sets(sorted(places), size)
         bound = {
             **self.parameters(),
             "changes": json.dumps(asked, default=str),
             "band": self.band,
-            "most": MOST,
+            "most": MOST if size > 1 else len(possible),
         }
         rows = self.connection.execute(sa.text(query), bound).mappings()
         return [_Tried(tuple(map(int, filter(None, row["lead_id"].split(",")))), dict(row)) for row in rows]
@@ -153,15 +157,15 @@ class _Asked:
     def parameters(self) -> dict[str, Any]:
         return {**parameters(self.score), "as_of": self.at}
 
-    def scoring_sets(self, attributes: Sequence[str], sizes: Sequence[int]) -> str:
+    def scoring_sets(self, attributes: Sequence[str], size: int) -> str:
         model = self.scoring
         scored = statement(model, Dialect.POSTGRES, typed=True, behaviour=_spread(model))
-        sets = [_unchanged(model, attributes), *(_sets(attributes, size) for size in sizes)]
+        sets = [_unchanged(model, attributes), _sets(attributes, size)]
         typed = ", ".join(f"{identifier(name)} {STORED[model.attributes[name]]}" for name in attributes)
         return f"""
          with own as materialized ({_own_behaviour(model)}), base as materialized ({_base(model)}),
          change as materialized (
-           select * from jsonb_to_recordset(cast(:changes as jsonb)) as c(n int, place int, {typed})
+           select * from jsonb_to_recordset(cast(:changes as jsonb)) as c("{_NUMBER}" int, "{_PLACE}" int, {typed})
          ),
          sets as materialized ({" union all ".join(sets)}),
          profiles as materialized ({_profiles(model, attributes)})
@@ -304,20 +308,22 @@ def _base(scoring: Scoring) -> str:
 
 def _unchanged(scoring: Scoring, attributes: Sequence[str]) -> str:
     nulls = (f"cast(null as {STORED[scoring.attributes[name]]}) as {identifier(name)}" for name in attributes)
-    return f"select {', '.join([_text('') + ' as id', *nulls])}"
+    return f"select {', '.join([_text('') + f' as {identifier(_SET)}', *nulls])}"
 
 
 def _sets(attributes: Sequence[str], size: int) -> str:
     aliases = [f"c{i}" for i in range(size)]
-    id = f"concat_ws(',', {', '.join(f'{alias}.n' for alias in aliases)}) as id"
+    numbers = ", ".join(f'{alias}."{_NUMBER}"' for alias in aliases)
+    id = f"concat_ws(',', {numbers}) as \"{_SET}\""
     values = (
         f"coalesce({', '.join(f'{alias}.{identifier(name)}' for alias in aliases)}) as {identifier(name)}"
         for name in attributes
     )
     joins = "".join(
-        f" join change {alias} on {alias}.place > {before}.place" for before, alias in pairwise(aliases)
+        f' join change {alias} on {alias}."{_PLACE}" > {before}."{_PLACE}"'
+        for before, alias in pairwise(aliases)
     )
-    return f"(select {', '.join([id, *values])} from change c0{joins} limit :most)"
+    return f"(select {', '.join([id, *values])} from change c0{joins} order by {numbers} limit :most)"
 
 
 def _profiles(scoring: Scoring, attributes: Sequence[str]) -> str:
@@ -327,7 +333,7 @@ def _profiles(scoring: Scoring, attributes: Sequence[str]) -> str:
         else f"base.{identifier(name)}"
         for name in _readable(scoring)
     ]
-    lead = ["sets.id as lead_id", "base.as_of", "base.source", "base.kept_kind as kind"]
+    lead = [f'sets."{_SET}" as lead_id', "base.as_of", "base.source", "base.kept_kind as kind"]
     return f"select {', '.join([*lead, _past(), *own])} from sets cross join base"
 
 

@@ -172,6 +172,8 @@ def lift(found: Lifts, scoring: Scoring) -> Told:
     if found.above is None:
         return
     yield from ((f"{one.score} {one.band}", _knowing(one)) for one in found.by_knowing)
+    if found.by_knowing and not found.complete:
+        yield "", "fewer changes may do: there were too many to try them all"
     yield from ((f"{one.score} {one.band}", _doing(one)) for one in found.by_doing)
     if not found.by_knowing and scoring.changeable:
         which = "that were tried " if not found.complete else ""
