@@ -157,9 +157,10 @@ where a.begun_seq < {_LAST} and (a.ended_at is null or a.ended_because = 'routed
 """
 # Each is asked once, for the last of the decisions; earlier ones are told of what came before them.
 _ASSIGNMENTS = f"""
+with broken as materialized ({_ASSIGNED} union all {_ENDED})
 select d.decision_seq, broken.subject, broken.name, coalesce(broken.stored, 'nothing'),
        coalesce(broken.again, 'nothing')
-from {_ASKED} join ({_ASSIGNED} union all {_ENDED}) broken on broken.since <= d.decision_seq
+from {_ASKED} join broken on broken.since <= d.decision_seq
 where d.mode = 'live'
 """
 _QUESTIONS: Final[Mapping[str, str]] = {

@@ -178,11 +178,12 @@ class _Replaying:
             yield from (self.unreadable(row, problem) for row in decisions)
             return
         scores = self.scores(pinned, decisions)
+        roster = roster_id(snapshot(pinned.teams))
         seqs = [row["decision_seq"] for row in decisions]
         again = {one.seq: one for one in decided_again(self.connection, pinned, batch, seqs)}
         for row in decisions:
             made = again[row["decision_seq"]]
-            apart = tuple(_decision(pinned, batch, row, made))
+            apart = tuple(_decision(pinned, batch, roster, row, made))
             altered = _but_of_it(self.altered[made.seq], row, apart)
             turns, charged = self.miscounted(row), tuple(self.charged_otherwise(row, made))
             yield self.told(row, _Found(altered, turns, scores[row["score_id"]], apart, charged))
@@ -313,10 +314,10 @@ def _score(subject: str, stored: RowMapping, again: Mapping[str, Any]) -> Iterat
         )
 
 
-def _decision(pinned: Policy, batch: Batch, row: RowMapping, again: Decided) -> Iterator[Difference]:
-    made = dict(
-        zip(DECISION, decision_row(batch, pinned, roster_id(snapshot(pinned.teams)), again), strict=True)
-    )
+def _decision(
+    pinned: Policy, batch: Batch, roster: str, row: RowMapping, again: Decided
+) -> Iterator[Difference]:
+    made = dict(zip(DECISION, decision_row(batch, pinned, roster, again), strict=True))
     subject = f"decision {row['decision_seq']} of {row['lead']}"
     rules = [rule.id for rule in pinned.routing.rules]
     stored = {**row, "terms": _held(rules, row["terms"])}
