@@ -21,7 +21,7 @@ from clearlane.policy.model import Measure, Recycling, Rule, Scoring
 from clearlane.rules import Dialect
 from clearlane.score import behaviour as acts
 from clearlane.score import warehouse
-from clearlane.score.statement import RESULT, event, statement
+from clearlane.score.statement import RESULT, events, statement
 from clearlane.score.warehouse import SIGNALS, signals_query
 
 EVENT = {
@@ -313,7 +313,7 @@ def test_signals_say_of_each_lead_what_activities_say(
         "create or replace view activities as select lead_id, type, occurred_at,"
         " json_object('minutes', minutes, 'page', page) as attributes from events"
     )
-    duck.execute(f"create or replace table event as {event(scoring, Dialect.DUCKDB)}")
+    duck.execute(f"create or replace table event as {events(scoring, Dialect.DUCKDB)}")
     for name, columns in acts.shape(scoring).items():
         from_signals = told(duck, warehouse.relations(scoring, Dialect.DUCKDB)[name], columns)
         from_activities = told(duck, acts.relations(scoring, Dialect.DUCKDB)[name], columns)
