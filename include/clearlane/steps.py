@@ -41,6 +41,7 @@ _KNOWN = (
     "work",
     "place",
 )
+_SCORED = ("signal", "score", "standing", "stage_entry")
 _PROFILED = ("enrichment", "lead_profile", "inquiry")
 
 
@@ -87,7 +88,7 @@ def enrich(engine: Engine, batch_id: str) -> Counts:
 
 def score(engine: Engine, batch_id: str) -> Counts:
     """Score the batch's leads as of the run's moment."""
-    return _staged(engine, batch_id, _score.run)
+    return _staged(engine, batch_id, _score.run, wrote=_SCORED)
 
 
 def score_refresh(engine: Engine, as_of: datetime) -> Counts:

@@ -64,9 +64,9 @@ _ACTIVITIES = """
  where not p.folded and a.occurred_at < p.as_of and a.known_seq <= :known_seq and a.type = any(:types)
 """
 _ALL_BEFORE = """
- not exists (
-   select from pg_temp.member m join signal s on s.lead_id = m.record_id
-   where m.lead_id = l.lead_id and s.counting_id = any(:countings) and s.last_at >= :as_of
+ l.lead_id not in (
+   select m.lead_id from pg_temp.member m join signal s on s.lead_id = m.record_id
+   where s.counting_id = any(:countings) and s.last_at >= :as_of
  )
 """
 
@@ -155,10 +155,10 @@ def _profiles(scoring: Scoring, folded: str) -> str:
        where lead_id = l.lead_id and entered_at < :as_of and cycle = 1 + coalesce(again.cycles, 0)
        order by {first_true(rungs, "-1")} desc, entered_at limit 1
      ) entry on true
-     left join lateral (
-       select case when count(*) > 1 then array_agg(record_id order by record_id) end as ids
-       from pg_temp.member where lead_id = l.lead_id
-     ) record on true
+     left join (
+       select lead_id, array_agg(record_id order by record_id) as ids
+       from pg_temp.member group by lead_id having count(*) > 1
+     ) record on record.lead_id = l.lead_id
      left join ({said}) said on said.lead_id = l.lead_id
     """
 

@@ -159,9 +159,7 @@ _PREVIOUS = """
  select * from score where lead_id = found.lead_id and as_of <= found.as_of
  order by as_of desc, policy_hash = :policy_hash desc, score_id desc limit 1
 """
-_COUNTED_ANEW = """
- select from pg_temp.member m join pg_temp.anew a on a.lead_id = m.record_id where m.lead_id = found.lead_id
-"""
+_COUNTED_ANEW = "select m.lead_id from pg_temp.member m join pg_temp.anew a on a.lead_id = m.record_id"
 
 
 def _found() -> str:
@@ -185,7 +183,7 @@ def _saving(scoring: Scoring, scores: str) -> str:
     columns = ("lead_id", "as_of", *_INPUTS, *_RESULTS)
     differs = f"({_compared(scoring, 'found')}) is distinct from ({_compared(scoring, 'previous')})"
     at = "(found.as_of, found.contributions) is distinct from (previous.as_of, previous.contributions)"
-    corrected = f"exists ({_COUNTED_ANEW}) and {at}"
+    corrected = f"found.lead_id in ({_COUNTED_ANEW}) and {at}"
     return f"""
      with scores as materialized ({scores}),
      found as materialized ({_found()}),

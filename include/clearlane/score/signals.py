@@ -16,6 +16,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from clearlane.ledger import refresh_statistics
 from clearlane.ledger.doctor import Check, Finding
 from clearlane.policy.model import ActivityTerm, Measure, Scoring
 from clearlane.rules import Dialect, Predicate
@@ -145,6 +146,7 @@ def prepare(connection: Connection, scoring: Scoring) -> Mapping[Counting, int]:
     if missing:
         types = sorted({kind for counting in missing for kind in counting.types})
         _count(connection, f"({_FOLDED})", list(added.values()), types=types)
+        refresh_statistics(connection, "signal")
     return {counting: (numbers | added)[fingerprint] for fingerprint, counting in wanted.items()}
 
 
