@@ -19,7 +19,7 @@ def comment(told: WhatIf, company: str) -> str:
 
 
 def _lines(told: WhatIf, company: str) -> Iterator[str]:
-    yield f"### {title(told)}"
+    yield f"### {_plain(title(told))}"
     files = ", ".join(f"`{file}.yaml`" for file in (*told.files, *told.not_played)) or "no file"
     yield f"\nPlayed on {company}; {files} differ{'s' * (len((*told.files, *told.not_played)) < 2)}.\n"
     yield from (f"- {_plain(line)}" for line in headline(told))
