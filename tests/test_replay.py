@@ -296,7 +296,7 @@ def test_what_cannot_be_asked_is_a_sentence(
 
 
 def late(company: Path) -> None:
-    """What comes after three days: late and corrected events, and a person who asks under a second record."""
+    """What comes after three days: late and corrected events, people under a second record, some older."""
     events = [json.loads(line) for line in (company / "web/events-2026-11-16.jsonl").read_text().splitlines()]
     known = [event for event in events if event.get("submission_id")]
     wrong = [{**event, "event": "demo_request", "at": f"{event['at'][:19]}.5Z"} for event in known[:20]]
@@ -310,6 +310,17 @@ def late(company: Path) -> None:
         for i, form in enumerate(asked)
     ]
     (company / "web/submissions-2026-11-18.jsonl").write_text("\n".join(map(json.dumps, again)))
+    older = [
+        {**form, "submission_id": f"older-{i}", "submitted_at": "2026-11-01T09:00:00Z"}
+        for i, form in enumerate(asked[::2])
+    ]
+    (company / "web/submissions-2026-11-01.jsonl").write_text("\n".join(map(json.dumps, older)))
+
+
+MOVED = """
+ select count(*) from activity a join inbox i using (seq) join batch b on b.batch_id = i.batch_id
+ where a.known_seq > b.known_seq and a.lead_external_id is null and a.lead_id is not null
+"""
 
 
 def changed(texts: dict[str, str]) -> dict[str, str]:
@@ -336,5 +347,6 @@ def test_what_came_later_changes_nothing(tmp_path: Path, ledger_engine: sa.Engin
         assert differing(connection, numbers(connection)) == {}
         made = replay.replays(connection, numbers(connection))
         assert connection.execute(sa.text("select count(*) from merge")).scalar_one() > 20
+        assert connection.execute(sa.text(MOVED)).scalar_one() > 0
     assert len(made) > len(before)
     assert any("corrected since" in note for one in made[: len(before)] for note in one.notes)

@@ -1,6 +1,7 @@
 """Stored scores computed again from what each was made of: profile, memory, override, records, known activities.
 
-Only reads. An activity that its source corrected later counts as it was known then: the inbox keeps every version.
+Only reads. An activity that its source corrected later counts as it was known then: the inbox keeps every version;
+one that moved to another record since counts where it was by the addresses of then.
 What the other people of the account came to is computed from them as known then, merged as they are now.
 """
 
@@ -80,6 +81,24 @@ cross join lateral (
 where v.occurred_at < o.as_of
 """
 
+# An event that names an address alone was with the oldest record that had it, of those known then.
+_ADDRESS = "coalesce(r.keys ->> 'email', r.keys ->> 'role_email')"
+_MOVED = f"""
+select distinct on (o.key, x.activity_id) o.key, x.type, x.occurred_at, x.attributes
+from record o join lead_revision r on r.lead_id = o.record_id
+join activity x on x.email = {_ADDRESS} and x.lead_external_id is null and x.contact_external_id is null
+    and x.known_seq > o.known_seq and x.occurred_at < o.as_of
+join inbox i on i.seq = x.seq join batch b on b.batch_id = i.batch_id and b.known_seq <= o.known_seq
+cross join lateral (
+    select l.lead_id from lead_key k join lead l using (lead_id)
+    where k.kind in ('email', 'role_email') and k.value = x.email and exists (
+        select from lead_revision r join inbox j using (seq) join batch c on c.batch_id = j.batch_id
+        where r.lead_id = l.lead_id and {_ADDRESS} = x.email and c.known_seq <= o.known_seq)
+    order by l.created_at, l.source collate "C", l.external_id collate "C" limit 1
+) home
+where home.lead_id = o.record_id
+"""
+
 
 def scored_again(
     connection: Connection, scoring: Scoring, scores: Mapping[int, int]
@@ -106,6 +125,6 @@ def _query(scoring: Scoring) -> str:
     columns = ", ".join(f"{special[name]} as {name}" if name in special else name for name in RESULTS)
     return f"""
      with asked as materialized ({_ASKED}), profiles as materialized ({persons_of}),
-     record as ({_RECORDS}), activities as materialized ({_DONE})
+     record as ({_RECORDS}), activities as materialized ({_DONE} union all ({_MOVED}))
      select lead_id, {columns} from ({statement(scoring, Dialect.POSTGRES)}) as again
     """
