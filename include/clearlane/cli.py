@@ -179,8 +179,9 @@ def _history(texts: Any, days: float) -> Iterator[Any]:
         return
     today = _now().replace(hour=0, minute=0, second=0, microsecond=0)
     end = today - timedelta(days=today.weekday())
-    with rehearsal.lived(texts, end) as engine, engine.begin() as connection:
-        yield connection, end - timedelta(days=rehearsal.DAYS), end, "the generated company"
+    days, leads = rehearsal.DAYS, rehearsal.LEADS
+    with rehearsal.lived(texts, end, days=days, leads=leads) as engine, engine.begin() as connection:
+        yield connection, end - timedelta(days=days), end, "the generated company"
 
 
 # --- the ledger -------------------------------------------------------------------------------
