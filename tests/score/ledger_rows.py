@@ -64,6 +64,16 @@ def activity(
     return own
 
 
+def outcome(
+    connection: Connection, lead_id: UUID, kind: str, occurred_at: datetime, reason: str = "timing"
+) -> None:
+    own = ids.named("outcome", str(lead_id), f"{kind}:{occurred_at}")
+    _insert(
+        connection, models.outcome, outcome_id=own, source="crm", lead_id=lead_id, kind=kind, reason=reason,
+        occurred_at=occurred_at,
+    )  # fmt: skip
+
+
 def correct(connection: Connection, activity_id: UUID, **values: Any) -> None:
     """Another version of an activity replaces it, perhaps on another record: both are counted anew."""
     one = models.activity.c.activity_id == activity_id

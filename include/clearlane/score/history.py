@@ -66,7 +66,7 @@ def _causes(row: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[Cause
     if _account_did(row["account"] or {}, before["account"] or {}):
         yield "account"
     elif not found:
-        yield "decay" if _is_later(row, before) and _shows_else(row, before) else "activity"
+        yield "decay" if _only_faded(row, before) else "activity"
 
 
 def _account_did(now: Mapping[str, float], then: Mapping[str, float]) -> bool:
@@ -75,12 +75,13 @@ def _account_did(now: Mapping[str, float], then: Mapping[str, float]) -> bool:
     return now.get(engaged) != then.get(engaged) or any(now[name] > then.get(name, 0.0) for name in now)
 
 
-def _is_later(row: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
-    return bool(row["as_of"] > before["as_of"])
-
-
-def _shows_else(row: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
-    return any(row[name] != before[name] for name in _SHOWN)
+def _only_faded(row: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether it shows something else at a later moment, and no rule gives more or takes more than before."""
+    now, then = row["contributions"], before["contributions"]
+    faded = all(abs(points) <= abs(then.get(rule, 0.0)) for rule, points in now.items())
+    return bool(
+        faded and row["as_of"] > before["as_of"] and any(row[name] != before[name] for name in _SHOWN)
+    )
 
 
 def _delta(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, float]:

@@ -30,15 +30,14 @@ _COLUMNS = {
 """Of `profiles`; `folded`: its signals say what it did before as_of."""
 _TABLES = {
     "member": "lead_id uuid, record_id uuid",
+    "held": (
+        "lead_id uuid, counting_id integer, bucket bigint, n integer, value double precision,"
+        " first_at timestamptz, last_at timestamptz"
+    ),
     "profiles": ", ".join(f"{name} {type_}" for name, type_ in _COLUMNS.items()),
     "activities": "lead_id uuid, type text, occurred_at timestamptz, attributes jsonb",
 }
 
-FOLDED = (
-    "(select p.lead_id, p.as_of, m.record_id from pg_temp.profiles p join pg_temp.member m using (lead_id)"
-    " where p.folded)"
-)
-"""the records of the persons whose signals say what they did"""
 EVERYTHING = 2**62
 """a number of identity runs beyond all"""
 PROFILE = """
@@ -63,12 +62,20 @@ _ACTIVITIES = """
  from pg_temp.profiles p join pg_temp.member m using (lead_id) join activity a on a.lead_id = m.record_id
  where not p.folded and a.occurred_at < p.as_of and a.known_seq <= :known_seq and a.type = any(:types)
 """
-_ALL_BEFORE = """
- l.lead_id not in (
-   select m.lead_id from pg_temp.member m join signal s on s.lead_id = m.record_id
-   where s.counting_id = any(:countings) and s.last_at >= :as_of
- )
+# Each record is looked up: what a run reads must follow its leads, whatever the planner guesses.
+_HELD = """
+ insert into pg_temp.held
+ select m.lead_id, s.counting_id, s.bucket, s.n, s.value, s.first_at, s.last_at
+ from pg_temp.member m cross join lateral (
+   select * from signal where lead_id = m.record_id and counting_id = any(:countings) offset 0
+ ) s
 """
+_ALL_BEFORE = "l.lead_id not in (select lead_id from pg_temp.held where last_at >= :as_of)"
+FOLDED = """
+ (select h.*, date_part('epoch', p.as_of) as now
+  from pg_temp.held h join pg_temp.profiles p using (lead_id) where p.folded)
+"""
+"""the signals of the persons whom they tell of"""
 
 
 def gather(connection: Connection, scoring: Scoring, chunk: str, as_of: datetime, **bound: Any) -> None:
@@ -94,9 +101,10 @@ def describe(
     `numbers` of the model's countings, folded before; None: all is counted from activities. Those of a greater
     `known_seq` are not known.
     """
+    if numbers is not None:
+        _fill(connection, "held", _HELD, {"countings": list(numbers.values())})
     folded = "false" if numbers is None else f"coalesce(again.cycles, 0) = 0 and {_ALL_BEFORE}"
-    countings = {} if numbers is None else {"countings": list(numbers.values())}
-    _fill(connection, "profiles", _profiles(scoring, folded), {"as_of": as_of, **countings})
+    _fill(connection, "profiles", _profiles(scoring, folded), {"as_of": as_of})
     types = list(behaviour.activity_types(scoring))
     done = _fill(connection, "activities", _ACTIVITIES, {"known_seq": known_seq, "types": types})
     if numbers is None:

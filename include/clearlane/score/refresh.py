@@ -83,14 +83,16 @@ _FADE: Final = f"""
  where f.lead_id = s.lead_id and s.as_of <= :as_of and not f.moves
    and not exists (select from pg_temp.moving m where m.lead_id = s.lead_id)
 """
-_RECORDS: Final = (
-    "(select survivor_id as lead_id, lead_id as record_id, cast(:as_of as timestamptz) as as_of from lead)"
-)
+_HELD: Final = """
+ (select l.survivor_id as lead_id, date_part('epoch', cast(:as_of as timestamptz)) as now, s.counting_id, s.bucket, s.n,
+    s.value, s.first_at, s.last_at
+  from lead l join signal s on s.lead_id = l.lead_id)
+"""
 
 
 def _faded(scoring: Scoring, numbers: Mapping[Counting, int]) -> str:
     """What each standing shows by now where that is something else, and whether more than points `moves`."""
-    held = signals.relations(scoring, numbers, _RECORDS, also=("newest",))
+    held = signals.relations(scoring, numbers, _HELD, also=("newest",))
     named = ", ".join(f"{name} as ({select})" for name, select in held.items())
     variants = [_text(variant.id) for variant in scoring.variants]
     mine = ["made.model not in (" + ", ".join(variants) + ")" if variants else "true"]
@@ -299,7 +301,9 @@ def rescore(connection: Connection, policy: Policy, as_of: datetime) -> Rescored
     return Rescored(done.scored, done.written, _tell(connection, as_of))
 
 
-def rescore_now(connection: Connection, policy: Policy, leads: Sequence[UUID], as_of: datetime) -> Rescored | None:
+def rescore_now(
+    connection: Connection, policy: Policy, leads: Sequence[UUID], as_of: datetime
+) -> Rescored | None:
     """Score these persons (ids of survivors) as of the moment, without waiting for a run. Never commits."""
     chosen = "on commit drop as select lead_id from unnest(cast(:leads as uuid[])) as wanted(lead_id)"
     _keep(connection, "moving", chosen, {"leads": list(leads)})

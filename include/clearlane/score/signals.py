@@ -105,7 +105,8 @@ _ADD = """
 """
 _MEMBER = "lead_id uuid, record_id uuid"
 _FRESH = "lead_id uuid, type text, occurred_at timestamptz, attributes jsonb"
-# One statement sees one state of the ledger: what it takes is what was known at the number it gives.
+# One statement sees one state of the ledger: what it takes is what was known at the number it gives. Each activity
+# is looked up, whatever the planner guesses of how many are due.
 _TAKE = """
  with cut as (select coalesce(max(known_seq), 0) as known_seq from batch),
  due as (
@@ -117,11 +118,16 @@ _TAKE = """
  ),
  taken as (
    insert into pg_temp.fresh
-   select a.lead_id, a.type, a.occurred_at, a.attributes from due join activity a using (activity_id, lead_id)
-   where a.lead_id not in (select lead_id from counted_anew)
+   select a.* from (select * from due where lead_id not in (select lead_id from counted_anew)) d
+   cross join lateral (
+     select lead_id, type, occurred_at, attributes from activity
+     where activity_id = d.activity_id and lead_id = d.lead_id offset 0
+   ) a
    union all
-   select a.lead_id, a.type, a.occurred_at, a.attributes from activity a
-   where a.lead_id in (select lead_id from counted_anew)
+   select a.* from counted_anew n
+   cross join lateral (
+     select lead_id, type, occurred_at, attributes from activity where lead_id = n.lead_id offset 0
+   ) a
  )
  select known_seq from cut
 """
@@ -266,15 +272,16 @@ def finding(connection: Connection, sample: int = 1_000, limit: int = 20) -> Fin
 
 
 def relations(
-    scoring: Scoring, numbers: Mapping[Counting, int], persons: str, also: Sequence[str] = ()
+    scoring: Scoring, numbers: Mapping[Counting, int], held: str, also: Sequence[str] = ()
 ) -> dict[str, str]:
     """The relations of `behaviour.shape(scoring)` from signals, each with the columns that it has there.
 
-    `numbers` as of `prepare`; `persons` a relation, or a select in brackets, with a row (lead_id, as_of, record_id)
-    for each record of a person. Right in their first cycle, and where all counted activities are before as_of.
-    `also` names columns that `behaviour` is to have beside its own.
+    `numbers` as of `prepare`. `held` is a relation, or a select in brackets: the signals of all records of each
+    person (its lead_id in place of the record's) with `now`, as_of in seconds since 1970. Right for persons in
+    their first cycle all of whose counted activities are before as_of. `also` names columns that `behaviour` is to
+    have beside its own.
     """
-    reading = _Reading(scoring, numbers, persons)
+    reading = _Reading(scoring, numbers, held)
     found = {name: columns[1:] for name, columns in behaviour.shape(scoring).items()}
     found |= {name: (*columns, *also) for name, columns in found.items() if name == "behaviour"}
     return {name: reading.relation(name, columns) for name, columns in found.items()}
@@ -284,7 +291,7 @@ def relations(
 class _Reading:
     scoring: Scoring
     numbers: Mapping[Counting, int]
-    persons: str
+    signals: str
 
     def relation(self, name: str, columns: Sequence[str]) -> str:
         which, _, place = name.partition("_")
@@ -297,13 +304,8 @@ class _Reading:
         return f"select lead_id, {picked} from {self.held(self.numbers.values())} group by lead_id"
 
     def held(self, ids: Iterable[int]) -> str:
-        """The signals of each person, those of all its records; `now` is as_of in seconds since 1970."""
         listed = ", ".join(map(str, sorted(set(ids))))
-        return (
-            "(select p.lead_id, date_part('epoch', p.as_of) as now, s.counting_id, s.bucket, s.n, s.value, s.first_at,"
-            f" s.last_at from {self.persons} p join signal s on s.lead_id = p.record_id"
-            f" where s.counting_id in ({listed})) as held"
-        )
+        return f"(select * from {self.signals} as held where counting_id in ({listed})) as held"
 
     def values(self) -> Iterator[tuple[str, str]]:
         times = [
