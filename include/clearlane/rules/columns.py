@@ -7,6 +7,7 @@ Times are ISO 8601 texts of the years 1000 to 9999; without a zone they are UTC.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 from clearlane.rules.sql import Dialect, number, text_literal, write
@@ -19,6 +20,8 @@ _ZONE = "(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)"
 _MOMENT = f"^{_DATE}([T ]{_CLOCK}{_ZONE}?)?$"
 _ZONED = f"{_ZONE}$"
 _BEYOND_MICROSECONDS = "([.][0-9]{6})[0-9]+"
+_SURELY_IN_RANGE = 300
+"""JSON numbers are written without exponent: shorter ones are no double too large or too small."""
 _LAST = Literal(datetime.max.replace(tzinfo=UTC), Type.TIME)
 """Python knows no later moment, also where a zone would make it one."""
 
@@ -37,6 +40,7 @@ def read(name: str, type_: Type, dialect: Dialect, source: str = "attributes") -
 class _Postgres:
     def __init__(self, name: str, source: str) -> None:
         key = _literal(name)
+        self.name, self.source = name, source
         self.value, self.text = f"({source} -> {key})", f"({source} ->> {key})"
 
     def read(self, type_: Type) -> str:
@@ -46,9 +50,13 @@ class _Postgres:
             case Type.TIME:
                 return self.time()
             case Type.BOOLEAN:
-                return f"case when {self.is_one('boolean')} then {self.text} = 'true' end"
+                return f"case when {self.holds(True)} then true when {self.holds(False)} then false end"
             case Type.TEXT:
                 return self.scalar()
+
+    def holds(self, value: bool) -> str:
+        """Containment finds a value's type without making the value."""
+        return f"{self.source} @> {_literal(json.dumps({self.name: value}, ensure_ascii=False))}"
 
     def is_one(self, *types: str) -> str:
         return f"jsonb_typeof({self.value}) in ({', '.join(map(repr, types))})"
@@ -64,7 +72,9 @@ class _Postgres:
         """JSON numbers have no range here: too large is null, too small is 0."""
         return (
             f"case when {self.is_one('number')} then "
-            f"case when pg_input_is_valid({self.text}, 'double precision') "
+            f"case when length({self.text}) < {_SURELY_IN_RANGE} "
+            f"then cast({self.text} as double precision) "
+            f"when pg_input_is_valid({self.text}, 'double precision') "
             f"then cast({self.text} as double precision) "
             f"when abs(cast({self.text} as numeric)) < 1 then {number(0.0)} end end"
         )

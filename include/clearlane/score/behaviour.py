@@ -8,14 +8,14 @@ the earliest `at_most`; without `window_days` the window is all time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clearlane.policy import columns
 from clearlane.policy.model import ActivityTerm, Measure, Scoring
 from clearlane.rules import Dialect, Predicate
 from clearlane.rules.sql import text_literal
-from clearlane.score.units import NO_MOMENT, number
+from clearlane.score.units import NO_MOMENT, first_true, number
 
 DAY = 86_400
 _NOTHING_LEFT = 64.0  # half-lives; PostgreSQL refuses a power that underflows
@@ -55,6 +55,12 @@ def counting_of(scoring: Scoring, term: ActivityTerm, group: str) -> Counting:
 def activity_types(scoring: Scoring) -> tuple[str, ...]:
     """Every activity type that matters to the model, sorted."""
     return tuple(sorted({kind for types, _ in _asked(scoring) for kind in types}))
+
+
+def types_reading(scoring: Scoring, attribute: str) -> tuple[str, ...]:
+    """The activity types of which some condition reads this attribute, sorted."""
+    read = (types for types, when in _asked(scoring) if when is not None and attribute in when.columns)
+    return tuple(sorted({kind for types in read for kind in types}))
 
 
 def activity_predicates(scoring: Scoring) -> Iterator[Predicate]:
@@ -133,26 +139,35 @@ def has_windows(scoring: Scoring) -> bool:
 
 def _met(scoring: Scoring, dialect: Dialect) -> str:
     """How many countings and measures an event meets, the hand-raises being one."""
-    plain: Counter[str] = Counter()
-    pieces = []
+    plain = _plain_times(scoring)
+    numbers = [
+        (is_one_of(tuple(sorted(kind for kind, n in plain.items() if n == times)), dialect), f"{times}")
+        for times in sorted(set(plain.values()))
+    ]
+    conditional = [
+        f"case when {_holds(types, when, dialect)} then 1 else 0 end"
+        for types, when in _asked(scoring)
+        if when is not None
+    ]
+    return f"({' + '.join([first_true(numbers, '0'), *conditional])})"
+
+
+def _plain_times(scoring: Scoring) -> Counter[str]:
+    """Activity type -> how many countings and measures it meets without a condition."""
+    return Counter(kind for types, when in _asked(scoring) if when is None for kind in set(types))
+
+
+def _counted(scoring: Scoring, dialect: Dialect) -> str:
+    """The sum of `_met`, as counts: all events, less those of types that count but on conditions, and so on."""
+    plain = _plain_times(scoring)
+    terms = ["count(*)"]
+    for times in sorted({plain[kind] for kind in activity_types(scoring)} - {1}):
+        of_type = is_one_of(tuple(kind for kind in activity_types(scoring) if plain[kind] == times), dialect)
+        terms.append(f"({times - 1}) * count(*) filter (where {of_type})")
     for types, when in _asked(scoring):
-        if when is None:
-            plain.update(set(types))
-        else:
-            pieces.append(f"case when {_holds(types, when, dialect)} then 1 else 0 end")
-    for times in sorted(set(plain.values())):
-        of_type = is_one_of(tuple(sorted(kind for kind, n in plain.items() if n == times)), dialect)
-        pieces.append(f"case when {of_type} then {times} else 0 end")
-    return f"({' + '.join(pieces)})"
-
-
-def counts(scoring: Scoring, dialect: Dialect) -> Iterator[str]:
-    """How many activities each rule has met, and the last of them."""
-    for index, rule in enumerate(scoring.rules):
-        if rule.activity is not None:
-            holds = _holds(rule.activity.types, rule.activity.when, dialect)
-            yield f"count(*) filter (where {holds}) as rule_{index}_count"
-            yield f"max(occurred_at) filter (where {holds}) as rule_{index}_last"
+        if when is not None:
+            terms.append(f"count(*) filter (where {_holds(types, when, dialect)})")
+    return " + ".join(terms)
 
 
 def _asked(scoring: Scoring) -> Iterator[tuple[tuple[str, ...], Predicate | None]]:
@@ -179,7 +194,7 @@ def _values(scoring: Scoring, dialect: Dialect) -> dict[str, str]:
     met = _met(scoring, dialect)
     return {
         "raised_at": _raised_at(scoring, dialect),
-        "counted": f"cast(sum({met}) as bigint)",
+        "counted": _counted(scoring, dialect),
         "active": f"bool_or(fresh and {met} > 0)",
         "counted_at": f"max(case when {met} > 0 then occurred_at end)",
         **dict(_sums(scoring, dialect)),
@@ -203,13 +218,13 @@ def _sums(scoring: Scoring, dialect: Dialect) -> Iterator[tuple[str, str]]:
         if counting.term.counting == "first":
             yield weight_column(k), _first(scoring, counting, holds)
         elif not counting.is_bounded:
-            yield weight_column(k), f"sum(case when {holds} then {_weight(scoring, counting)} end)"
+            yield weight_column(k), f"sum({_weight(scoring, counting)}) filter (where {holds})"
 
 
 def _first(scoring: Scoring, counting: Counting, holds: str) -> str:
     """The weight of the earliest; nothing of the present cycle is older than what came before it."""
-    age = f"max(case when {holds} then age end)"
-    fresh = f"bool_and(case when {holds} then fresh end)"
+    age = f"max(age) filter (where {holds})"
+    fresh = f"bool_and(fresh) filter (where {holds})"
     return f"case when {age} is not null then {_weight(scoring, counting, age, fresh)} end"
 
 
@@ -254,9 +269,14 @@ def _holds(types: tuple[str, ...], when: Predicate | None, dialect: Dialect) -> 
 def _weight(scoring: Scoring, counting: Counting, age: str = "age", fresh: str = "fresh") -> str:
     decayed = decay(age, counting.term.half_life_days)
     share = scoring.recycling.engagement
-    if counting.lasting or share in (0, 1):
+    if not _fades_with_cycle(scoring, counting):
         return decayed
     return f"{decayed} * case when {fresh} then {number(1)} else {number(share)} end"
+
+
+def _fades_with_cycle(scoring: Scoring, counting: Counting) -> bool:
+    """Whether what was before the present cycle weighs a share of its weight."""
+    return not counting.lasting and scoring.recycling.engagement not in (0, 1)
 
 
 def decay(age: str, half_life_days: float | None) -> str:
@@ -269,24 +289,29 @@ def decay(age: str, half_life_days: float | None) -> str:
 
 def _bounded(scoring: Scoring, k: int, dialect: Dialect) -> str:
     counting = countings(scoring)[k]
-    fresh = "fresh" if scoring.recycling.outcomes else "true as fresh"
-    hits = f"select lead_id, happened, age, {fresh} from event where {_counts(scoring, counting, dialect)}"
-    if counting.term.counting == "per_day":
-        hits = _first_of_each_day(hits)
-    if counting.term.at_most is not None:
-        numbered = _numbered(hits, counting.term)
-        hits = f"select lead_id, age, fresh from ({numbered}) as hit where nth <= {counting.term.at_most:d}"
     weight = f"sum({_weight(scoring, counting)}) as {weight_column(k)}"
-    return f"select lead_id, {weight} from ({hits}) as hit group by lead_id"
+    return f"select lead_id, {weight} from ({_hits(scoring, counting, dialect)}) as hit group by lead_id"
 
 
-def _first_of_each_day(hits: str) -> str:
-    earliest = "min(happened) as happened, max(age) as age, bool_and(fresh) as fresh"
-    day = f"floor(happened / {number(DAY)})"
-    return f"select lead_id, {earliest} from ({hits}) as hit group by lead_id, {day}"
+_EARLIEST = {"happened": "min(happened)", "age": "max(age)", "fresh": "bool_and(fresh)"}
 
 
-def _numbered(hits: str, term: ActivityTerm) -> str:
+def _hits(scoring: Scoring, counting: Counting, dialect: Dialect) -> str:
+    """The events that count, with what their weight is made of."""
+    made_of = ["age", *(["fresh"] if _fades_with_cycle(scoring, counting) else [])]
+    kept = made_of if counting.term.at_most is None else ["happened", *made_of]
+    chosen, which = list(kept), f"event where {_counts(scoring, counting, dialect)}"
+    if counting.term.counting == "per_day":
+        chosen = [f"{_EARLIEST[name]} as {name}" for name in kept]
+        which += f" group by lead_id, floor(happened / {number(DAY)})"
+    hits = f"select {', '.join(['lead_id', *chosen])} from {which}"
+    return hits if counting.term.at_most is None else _earliest(hits, made_of, counting.term)
+
+
+def _earliest(hits: str, made_of: Sequence[str], term: ActivityTerm) -> str:
+    """The first `at_most` of each window."""
+    columns = ", ".join(["lead_id", *made_of])
     window = "" if term.window_days is None else f", floor(happened / {number(term.window_days * DAY)})"
     nth = f"row_number() over (partition by lead_id{window} order by happened)"
-    return f"select lead_id, age, fresh, {nth} as nth from ({hits}) as hit"
+    numbered = f"select {columns}, {nth} as nth from ({hits}) as hit"
+    return f"select {columns} from ({numbered}) as hit where nth <= {term.at_most:d}"

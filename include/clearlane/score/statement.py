@@ -26,6 +26,7 @@ from clearlane.score.units import (
     first_true,
     millionths,
     number,
+    plain_decimal,
     seconds,
 )
 
@@ -96,23 +97,9 @@ def facts(scoring: Scoring, dialect: Dialect, *, behaviour: Mapping[str, str] | 
     return f"with {named} select {', '.join(names)}, {model} as model from acted"
 
 
-def event(scoring: Scoring, dialect: Dialect) -> str:
-    """The step `event` of `statement`: what each lead did, a select over profiles and activities."""
-    return _Steps(scoring, dialect, False, None).event()
-
-
 def events(scoring: Scoring, dialect: Dialect) -> str:
     """The relation `event` that `behaviour.relations` reads, over profiles and activities."""
     return _Steps(scoring, dialect, False, None).event()
-
-
-def evidence(scoring: Scoring, dialect: Dialect) -> str:
-    """Per lead and activity rule, by its place i in the policy: rule_i_count and rule_i_last (occurred_at)."""
-    steps = _Steps(scoring, dialect, False, None)
-    if not steps.events:
-        return "select lead_id from profiles"
-    counts = acts.counts(scoring, dialect)
-    return f"with event as ({steps.event()}) select {', '.join(['lead_id', *counts])} from event group by lead_id"
 
 
 def model_names(scoring: Scoring) -> tuple[str, ...]:
@@ -173,8 +160,8 @@ class _Steps:
             **event, **self.events, "acted": self.acted(), **pointed, **account, **later,
         }  # fmt: skip
 
-    def select(self, columns: Sequence[str], source: str) -> str:
-        return f"select {', '.join(columns)} from {source}{self.fence}"
+    def select(self, columns: Sequence[str], source: str, *, fenced: bool = True) -> str:
+        return f"select {', '.join(columns)} from {source}{self.fence if fenced else ''}"
 
     def text(self, text: str) -> str:
         return text_literal(text, self.dialect)
@@ -185,28 +172,36 @@ class _Steps:
     # --- what is known ---
 
     def known(self) -> str:
-        reads = [self.read(name, self.scoring.attributes, "") for name in attributes_used(self.scoring)]
+        reads = [
+            f"{self.read(name, self.scoring.attributes)} as {self.column(name)}"
+            for name in attributes_used(self.scoring)
+        ]
         return self.select(
             ["lead_id", *sorted(BUILT_IN), "account_id as company_id", *MEMORY, *reads], "profiles"
         )
 
-    def read(self, name: str, declared: Mapping[str, Type], prefix: str) -> str:
+    def read(self, name: str, declared: Mapping[str, Type], prefix: str = "") -> str:
         if self.typed:
             return prefix + self.column(name)
-        source = f"{prefix}attributes"
-        return f"{read(name, declared[name], self.dialect, source)} as {self.column(name)}"
+        return read(name, declared[name], self.dialect, f"{prefix}attributes")
+
+    def read_of_types(self, name: str) -> str:
+        """An attribute of an activity, where a condition reads it."""
+        asked = acts.is_one_of(acts.types_reading(self.scoring, name), self.dialect)
+        value = self.read(name, self.scoring.activity_attributes, "activities.")
+        return f"case when activities.{asked} then {value} end as {self.column(name)}"
 
     def person(self) -> str:
         pairs = [(rule.when.sql(self.dialect, "known"), self.text(rule.kind)) for rule in self.scoring.kinds]
         kind = f"coalesce(known.kind, {first_true(pairs, self.text('sales'))}) as kind"
         attributes = map(self.column, attributes_used(self.scoring))
-        return self.select(["lead_id", "as_of", "source", kind, "company_id", *MEMORY, *attributes], "known")
+        own = ["lead_id", "as_of", "source", kind, "company_id", *MEMORY, *attributes]
+        return self.select(own, "known", fenced=False)
 
     def event(self) -> str:
         """The activities before as_of of the types that matter, with the attributes that conditions name."""
         happened, now = (seconds(c, self.dialect) for c in ("activities.occurred_at", "profiles.as_of"))
-        declared = self.scoring.activity_attributes
-        reads = [self.read(name, declared, "activities.") for name in activity_attributes_used(self.scoring)]
+        reads = [self.read_of_types(name) for name in activity_attributes_used(self.scoring)]
         types = acts.is_one_of(acts.activity_types(self.scoring), self.dialect)
         fresh = "profiles.cycle_since is null or activities.occurred_at >= profiles.cycle_since"
         day = number(acts.DAY)
@@ -231,6 +226,7 @@ class _Steps:
         return self.select(
             [*(f"person.{name}" for name in own), *self.weights(), *self.measures(), f"{model} as variant"],
             f"person{joins}",
+            fenced=False,
         )
 
     def weights(self) -> Iterator[str]:
@@ -345,7 +341,7 @@ class _Model:
         )
 
     def account_json(self) -> str:
-        pieces = [f"'\"{name}\":' || {decimal_text(name)}" for name in ROLLUP]
+        pieces = [f"'\"{name}\":' || {decimal_text(name, self.dialect)}" for name in ROLLUP]
         return f"'{{' || {_joined(pieces)} || '}}'"
 
     def first_disqualifier(self, rules: Sequence[Disqualifier], alias: str) -> str:
@@ -379,10 +375,9 @@ class _Model:
         return acts.weight_column(known.index(acts.counting_of(self.steps.scoring, term, group)))
 
     def contribution(self, rule: Rule, alias: str) -> str:
-        low, high = rule.limits or (-FARTHEST, FARTHEST)
-        low, high = max(low, -FARTHEST), min(high, FARTHEST)
+        low, high = _limits(rule)
         if rule.activity is None:
-            worth = number(millionths(max(low, min(high, rule.points))))
+            worth = number(self.fixed(rule))
         else:
             weight = f"coalesce({self.weight(rule.activity, rule.group)}, {number(0)})"
             points = clamped(f"{number(rule.points)} * {weight}", low, high)
@@ -390,6 +385,11 @@ class _Model:
         if rule.when is None:
             return worth
         return f"case when {rule.when.sql(self.dialect, alias)} then {worth} else {number(0)} end"
+
+    def fixed(self, rule: Rule) -> float:
+        """What a rule without activities is worth where it fires, in millionths."""
+        low, high = _limits(rule)
+        return millionths(max(low, min(high, rule.points)))
 
     def summed(self) -> str:
         """The groups, in millionths."""
@@ -422,8 +422,11 @@ class _Model:
         return f"'{{' || {_joined(pieces)} || '}}'" if pieces else "'{}'"
 
     def piece(self, index: int, rule: Rule) -> str:
-        key = self.steps.text(json.dumps(rule.id, ensure_ascii=False) + ":")
-        return f"{key} || {decimal_text(f'{_points(index)} / {number(MILLION)}')}"
+        key = json.dumps(rule.id, ensure_ascii=False) + ":"
+        if rule.activity is None:
+            return self.steps.text(key + plain_decimal(self.fixed(rule) / MILLION))
+        points = decimal_text(f"{_points(index)} / {number(MILLION)}", self.dialect)
+        return f"{self.steps.text(key)} || {points}"
 
     def totalled(self) -> str:
         """The groups and the total in points, and the score that is shown."""
@@ -463,6 +466,11 @@ class _Model:
 def _asks(rule: Rule | Disqualifier) -> bool:
     """Whether the rule asks about the other people of the account."""
     return rule.when is not None and bool(rule.when.columns & ROLLUP.keys())
+
+
+def _limits(rule: Rule) -> tuple[float, float]:
+    low, high = rule.limits or (-FARTHEST, FARTHEST)
+    return max(low, -FARTHEST), min(high, FARTHEST)
 
 
 def _points(index: int) -> str:

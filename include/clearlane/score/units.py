@@ -46,9 +46,16 @@ def clamped(value: str, low: float, high: float) -> str:
     return f"greatest({number(low)}, least({number(high)}, {value}))"
 
 
-def decimal_text(points: str) -> str:
-    """Points as the shortest decimal text: 15, 3.25, -0.000001."""
+def decimal_text(points: str, dialect: Dialect) -> str:
+    """Points as JSON: 15, 3.25; PostgreSQL writes a double in its shortest form, -1e-06 too."""
+    if dialect is Dialect.POSTGRES:
+        return f"cast({points} as text)"
     return f"rtrim(rtrim(cast(cast({points} as decimal(18, 6)) as varchar), '0'), '.')"
+
+
+def plain_decimal(points: float) -> str:
+    """Points as the shortest decimal text: 15, 3.25, -0.000001."""
+    return f"{points:.6f}".rstrip("0").rstrip(".")
 
 
 def first_true(pairs: Sequence[tuple[str, str]], otherwise: str) -> str:
