@@ -54,7 +54,8 @@ _COLLEAGUES = f"""
 """
 _MEMBERS = """
  insert into pg_temp.member
- select l.survivor_id, l.lead_id from pg_temp.chunk c join lead l on l.survivor_id = c.lead_id
+ select c.lead_id, l.lead_id
+ from pg_temp.chunk c cross join lateral (select lead_id from lead where survivor_id = c.lead_id offset 0) l
 """
 _ACTIVITIES = """
  insert into pg_temp.activities
@@ -151,7 +152,7 @@ def _profiles(scoring: Scoring, folded: str) -> str:
     return f"""
      insert into pg_temp.profiles ({", ".join(values)})
      select {", ".join(f"{value} as {name}" for name, value in values.items())}
-     from pg_temp.chunk c join lead l using (lead_id)
+     from pg_temp.chunk c cross join lateral (select * from lead where lead_id = c.lead_id offset 0) l
      join lateral ({PROFILE}) p on true
      left join ({_CYCLES.format(recycles=recycles(scoring.recycling, "o"))}) again on again.lead_id = l.lead_id
      left join lateral (
