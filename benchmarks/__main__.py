@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import folding, refreshing, scoring
+from benchmarks import folding, memory, refreshing, scoring
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", nargs="?", choices=["scoring", "folding", "refreshing"])
+    parser.add_argument("name", nargs="?", choices=["scoring", "folding", "refreshing", "memory"])
     parser.add_argument("--leads", type=int, default=100_000)
     parser.add_argument("--activities", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -21,6 +21,8 @@ def main() -> None:
         folding.main(asked.activities, rounds=asked.rounds)
     if asked.name in (None, "refreshing"):
         refreshing.main(asked.leads, asked.activities, rounds=asked.rounds)
+    if asked.name in (None, "memory"):
+        memory.main(asked.leads)
 
 
 main()
