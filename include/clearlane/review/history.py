@@ -89,19 +89,22 @@ from person a join lead l using (lead_id) join lead_profile p using (profile_id)
 """
 _ACTIVITIES = f"""
 select a.key as lead_id, v.type, v.occurred_at, {_READ.format("v", "activity_attributes")}
-from person a join activity v on v.lead_id = any(a.members)
+from person a cross join unnest(a.members) as m(record_id) join activity v on v.lead_id = m.record_id
 where v.occurred_at < a.as_of and v.type = any(%(types)s) and v.known_seq <= a.known_seq
 """
 _OUTCOMES = """
 select a.key as lead_id, o.kind, lower(o.reason) as reason, o.occurred_at, true as before
-from person a join outcome o on o.lead_id = any(a.members)
+from person a cross join unnest(a.members) as m(record_id) join outcome o on o.lead_id = m.record_id
 where o.occurred_at < a.as_of and o.kind = any(%(recycling)s)
 union all
 select a.key, o.kind, lower(o.reason), o.occurred_at, false
-from person a join lead l using (lead_id) join lead m on m.survivor_id = l.survivor_id
-join outcome o on o.lead_id = m.lead_id
-where a.own and o.occurred_at > least(a.as_of, coalesce(
-    (select max(d.as_of) from decision d where d.lead_id = a.lead_id and d.as_of < a.as_of), l.created_at))
+from person a join lead l using (lead_id)
+cross join lateral (select lead_id from lead where survivor_id = l.survivor_id offset 0) m
+cross join lateral (select kind, reason, occurred_at from outcome where lead_id = m.lead_id offset 0) o
+cross join lateral (
+    select coalesce(max(d.as_of), l.created_at) as at from decision d where d.lead_id = a.lead_id and d.as_of < a.as_of
+) came
+where a.own and o.occurred_at > least(a.as_of, came.at)
 """
 """`before`: of an earlier cycle. Else since the lead came, or was decided before: a run may be later than both."""
 _USERS = "select source, external_id, name, email, active from owner order by 1, 2"
