@@ -17,6 +17,13 @@ from clearlane.policy.model import Policy
 SINCE, UNTIL = WINDOWS[0][0], WINDOWS[-1][1]
 
 
+GROUP = """    - id: buying_group
+      because: "A colleague is engaged"
+      when: "account_engaged >= 1"
+      points: 9
+"""
+
+
 @dataclass(frozen=True)
 class Company:
     """A ledger after three days, and the texts of the policy it lived by."""
@@ -43,11 +50,12 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def bold_texts(texts: dict[str, str]) -> dict[str, str]:
-    """More for looking at prices, nothing for decision makers who only recommend."""
+    """More for looking at prices, less for those who only recommend, and something for a company's buying group."""
     price = "activity: pricing_page_view\n      points: "
     manages = "seniority in ('manager', 'head')\"\n      points: "
     dearer = edited(texts, "scoring", f"{price}8", f"{price}12")
-    return edited(dearer, "scoring", f"{manages}6", f"{manages}1")
+    lower = edited(dearer, "scoring", f"{manages}6", f"{manages}1")
+    return edited(lower, "scoring", "  fit:   # who they are\n", f"  fit:\n{GROUP}")
 
 
 @pytest.fixture(scope="module")

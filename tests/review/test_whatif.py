@@ -92,10 +92,10 @@ def test_the_figures_add_up(told: review.WhatIf):
 
 def test_a_mover_names_the_rules_that_moved_it(told: review.WhatIf):
     named = Counter(rule.name for mover in told.figures.movers for rule in mover.rules)
-    assert set(named) == {"recommender", "pricing_page"}
+    assert set(named) == {"recommender", "pricing_page", "buying_group"}
     for mover in told.figures.movers:
         for rule in mover.rules:
-            assert (rule.new - rule.old > 0) == (rule.name == "pricing_page")
+            assert (rule.new - rule.old < 0) == (rule.name == "recommender")
     first = told.figures.movers[0]
     gaps = [abs(mover.new.score - mover.old.score) for mover in told.figures.movers]
     assert gaps == sorted(gaps, reverse=True)
