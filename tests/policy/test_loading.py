@@ -77,7 +77,7 @@ def test_a_rule_is_read_whole(head: str) -> None:
 def test_a_rep_is_read_whole(head: str) -> None:
     text = head + (
         'hours: {office: {mon-thu: ["09:00-12:00", "13:00-17:00"], sat: "22:00-02:00"}}\n'
-        "defaults: {hours: office, caps: {day: 15}}\n"
+        "defaults: {hours: office, caps: {day: 15, hour: 4}}\n"
         "reps:\n"
         "  - {id: ana, name: Ana, email: a@b.example, role: sdr, zone: Europe/Lisbon, holidays: PT,\n"
         "     time_off: [{first: '2026-08-01', last: '2026-08-15', because: summer}],\n"
@@ -90,7 +90,7 @@ def test_a_rep_is_read_whole(head: str) -> None:
     assert ana.hours[6] == ((time(22), time(2)),)
     assert 5 not in ana.hours
     assert ana.time_off[0].last == date(2026, 8, 15)
-    assert (ana.caps.day, ana.caps.open, ana.ramp) == (15, None, (0.25, 1))
+    assert (ana.caps.day, ana.caps.hour, ana.caps.open, ana.ramp) == (15, 4, None, (0.25, 1))
     assert teams.teams["t"].members == (("ana", 0.5),)
 
 

@@ -52,10 +52,11 @@ def test_out_of_hours_refuses_only_where_the_rule_requires_hours():
         (Load(15, 20, 40), "day cap of 15 reached"),
         (Load(3, 50, 40), "week cap of 50 reached"),
         (Load(3, 20, 60), "open cap of 60 reached"),
+        (Load(3, 20, 40, hour=4), "hour cap of 4 reached"),
     ],
 )
 def test_caps(load, reason):
-    assert over_cap(Caps(15, 50, 60), load) == reason
+    assert over_cap(Caps(15, 50, 60, hour=4), load) == reason
 
 
 def test_no_cap_is_no_limit():
@@ -80,6 +81,11 @@ def test_the_ramp_counts_months_since_the_start(today, share):
 def test_the_ramp_lowers_caps():
     newcomer = rep("new", active_from=date(2026, 2, 20), ramp=(0.25, 1.0), caps=Caps(day=15, open=60))
     assert presence(newcomer, MONDAY_NOON).caps == Caps(3, None, 15)
+
+
+def test_the_ramp_always_leaves_one_an_hour():
+    newcomer = rep("new", active_from=date(2026, 2, 20), ramp=(0.25, 1.0), caps=Caps(hour=2))
+    assert presence(newcomer, MONDAY_NOON).caps == Caps(hour=1)
 
 
 def test_somebody_on_leave_still_sells():

@@ -13,6 +13,7 @@ from tests.route.firms import MONDAY_NOON, capped, policy, rep, routing, rule, t
 
 from clearlane import route
 from clearlane.ledger import doctor
+from clearlane.policy.model import Caps
 
 HOUR = timedelta(hours=1)
 LIVE_FROM = MONDAY_NOON - timedelta(days=10)
@@ -337,6 +338,15 @@ def test_caps_count_day_week_and_open_leads_in_the_ledger(world):
     days = [MONDAY_NOON + timedelta(days=n) for n in range(3)]
     placed = [[world.place(lead)[0] for lead in _ran(world, of, world.leads(3), day)] for day in days]
     assert [places.count("owned") for places in placed] == [2, 1, 0]
+
+
+def test_the_cap_per_hour_counts_by_the_clock_of_the_rep(world):
+    kathmandu = rep("ana", zone="Asia/Kathmandu", caps=Caps(hour=1))  # a quarter to the hour is full there
+    staff = teams([kathmandu], team("sales", "ana"))
+    of = banded(policy(routing(rule("rest", "true", to("team", "sales"))), staff))
+    moments = [MONDAY_NOON + timedelta(minutes=minutes) for minutes in (0, 10, 15, 70, 75)]
+    placed = [[world.place(lead)[0] for lead in _ran(world, of, world.leads(2), at)] for at in moments]
+    assert [places.count("owned") for places in placed] == [1, 0, 1, 0, 1]
 
 
 def _ran(world, of, leads, as_of):

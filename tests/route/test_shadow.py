@@ -45,6 +45,12 @@ def test_at_one_moment_it_is_the_floor_of_files(companies: list[str | None]):
         assert moving.decide(FIRM, NOON, facts, None) == expected
 
 
+def test_a_new_hour_begins_with_a_new_count():
+    firm, floor = of_one(hour=1), MovingFloor()
+    moments = [NOON, NOON + timedelta(minutes=59), NOON + timedelta(minutes=60)]
+    assert owners([floor.decide(firm, at, lead(at), None) for at in moments]) == ["ana", None, "ana"]
+
+
 def test_a_new_day_begins_with_a_new_count():
     firm, floor = of_one(day=1), MovingFloor()
     moments = [NOON, NOON + timedelta(hours=1), NOON + DAY]

@@ -304,7 +304,7 @@ def _rep(rep: Rep) -> Sequence[object]:
 
 
 def _caps(caps: Caps) -> str:
-    spans = (("a day", caps.day), ("a week", caps.week), ("open", caps.open))
+    spans = (("an hour", caps.hour), ("a day", caps.day), ("a week", caps.week), ("open", caps.open))
     return _names(f"{cap} {span}" for span, cap in spans if cap is not None)
 
 

@@ -215,6 +215,8 @@ class Caps:
     day: int | None = None
     week: int | None = None
     open: int | None = None
+    hour: int | None = None
+    """by the clock of the rep's zone"""
 
 
 @dataclass(frozen=True)

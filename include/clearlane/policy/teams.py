@@ -16,6 +16,7 @@ from clearlane.policy.shapes import Day, FileShape, HoursText, Shape, Zone
 
 
 class CapsShape(Shape):
+    hour: int | None = Field(default=None, ge=0)
     day: int | None = Field(default=None, ge=0)
     week: int | None = Field(default=None, ge=0)
     open: int | None = Field(default=None, ge=0)
@@ -103,7 +104,7 @@ def _rep(document: Document, path: Path, shape: RepShape, file: TeamsShape) -> R
         hours=_hours(document, path, shape.hours or file.defaults.hours, file.hours),
         holidays=shape.holidays,
         time_off=tuple(TimeOff(off.first, off.last, off.because) for off in shape.time_off),
-        caps=Caps(caps.day, caps.week, caps.open),
+        caps=Caps(**caps.model_dump()),
         ramp=tuple(shape.ramp),
         active_from=shape.active_from,
         active_until=shape.active_until,

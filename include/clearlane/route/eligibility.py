@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from math import floor
+from math import ceil, floor
 
 from clearlane.policy.model import Caps, Destination, Rep
 from clearlane.route.calendars import Calendar, absence, next_opening, rep_calendar
@@ -16,14 +16,15 @@ LANGUAGE = "language"
 
 @dataclass(frozen=True)
 class Load:
-    """Leads that we gave a rep: today and this week in the rep's zone, and those still open."""
+    """Leads that we gave a rep: in this hour, today and this week in the rep's zone, and those still open."""
 
     day: int = 0
     week: int = 0
     open: int = 0
+    hour: int = 0
 
     def plus_one(self) -> Load:
-        return Load(self.day + 1, self.week + 1, self.open + 1)
+        return Load(self.day + 1, self.week + 1, self.open + 1, self.hour + 1)
 
 
 NO_LOAD = Load()
@@ -84,10 +85,10 @@ def ramp_share(rep: Rep, today: date) -> float:
 
 
 def ramped(caps: Caps, share: float) -> Caps:
-    """Caps of a rep on the ramp, rounded down."""
-    return Caps(
-        *(cap if cap is None else floor(cap * share + 1e-9) for cap in (caps.day, caps.week, caps.open))
-    )
+    """Caps of a rep on the ramp, rounded down; those per hour up, or the first months would let nobody in."""
+    given = (caps.day, caps.week, caps.open)
+    day, week, held = (cap if cap is None else floor(cap * share + 1e-9) for cap in given)
+    return Caps(day, week, held, None if caps.hour is None else ceil(caps.hour * share - 1e-9))
 
 
 _CAP = " cap of "
@@ -101,6 +102,7 @@ def is_cap(reason: str) -> bool:
 def over_cap(caps: Caps, load: Load) -> str | None:
     """Which cap one more lead would exceed."""
     for name, cap, count in (
+        ("hour", caps.hour, load.hour),
         ("day", caps.day, load.day),
         ("week", caps.week, load.week),
         ("open", caps.open, load.open),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import date, time
 from typing import Any
@@ -12,6 +13,9 @@ from clearlane.policy.model import Teams
 
 _PERSONAL = frozenset({"name", "email", "aliases", "because"})
 """no decision depends on these"""
+_LATER = frozenset({"hour"})
+"""left out while empty: rosters stored before these were known keep their ids"""
+_EMPTY: tuple[Any, ...] = (None, (), {})
 
 
 def snapshot(teams: Teams) -> dict[str, Any]:
@@ -26,9 +30,15 @@ def roster_id(content: dict[str, Any]) -> str:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in _PERSONAL}
+        return {
+            name: _plain(held) for name, held in _named(value) if name not in _LATER or held not in _EMPTY
+        }
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return {str(key): _plain(item) for key, item in value.items()} if hasattr(value, "items") else value
+
+
+def _named(value: Any) -> Iterator[tuple[str, Any]]:
+    return ((f.name, getattr(value, f.name)) for f in fields(value) if f.name not in _PERSONAL)

@@ -16,7 +16,7 @@ from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.eligibility import Load
 from clearlane.route.floor import CompanyKey, Floor, company_keys, presences
-from clearlane.route.state import day_and_week
+from clearlane.route.state import day_and_week, hour_of
 
 
 @dataclass
@@ -72,7 +72,7 @@ def _empty(policy: Policy, as_of: datetime) -> Floor:
 
 
 def moved(floor: Floor, policy: Policy, as_of: datetime) -> Floor:
-    """The floor at a later moment: presence and caps of then, the counts of a new day and week at nothing."""
+    """The floor at a later moment: presence and caps of then, the counts of a new hour, day and week at nothing."""
     loads = {rep: _rolled(policy, rep, load, floor.as_of, as_of) for rep, load in floor.loads.items()}
     there = presences(policy.teams.reps.values(), as_of)
     return Floor(policy, as_of, there, loads, floor.rotations, floor.companies)
@@ -82,5 +82,10 @@ def _rolled(policy: Policy, rep: str, load: Load, before: datetime, now: datetim
     known = policy.teams.reps.get(rep)
     if known is None:
         return load
-    day, _, week, _ = day_and_week(known, now)
-    return Load(load.day if before >= day else 0, load.week if before >= week else 0, load.open)
+    (hour, _), (day, _, week, _) = hour_of(known, now), day_and_week(known, now)
+    return Load(
+        load.day if before >= day else 0,
+        load.week if before >= week else 0,
+        load.open,
+        load.hour if before >= hour else 0,
+    )

@@ -23,11 +23,14 @@ from clearlane.route.fairness import Rotation, Standing, as_units, charged, ente
 from clearlane.route.floor import CompanyKey, Floor, open_floor
 
 _LOADS = """
-select w.rep_id, x.day, x.week, y.open
-from unnest(cast(:reps as text[]), cast(:days as timestamptz[]), cast(:day_ends as timestamptz[]),
-            cast(:weeks as timestamptz[]), cast(:week_ends as timestamptz[])) as w(rep_id, day, day_end, week, week_end)
+select w.rep_id, x.hour, x.day, x.week, y.open
+from unnest(cast(:reps as text[]), cast(:hours as timestamptz[]), cast(:hour_ends as timestamptz[]),
+            cast(:days as timestamptz[]), cast(:day_ends as timestamptz[]),
+            cast(:weeks as timestamptz[]), cast(:week_ends as timestamptz[]))
+     as w(rep_id, hour, hour_end, day, day_end, week, week_end)
 cross join lateral (
-    select count(distinct a.decision_seq) filter (where a.started_at >= w.day and a.started_at < w.day_end) as day,
+    select count(distinct a.decision_seq) filter (where a.started_at >= w.hour and a.started_at < w.hour_end) as hour,
+           count(distinct a.decision_seq) filter (where a.started_at >= w.day and a.started_at < w.day_end) as day,
            count(distinct a.decision_seq) as week
     from assignment a
     where a.rep_id = w.rep_id and a.decision_seq < :before
@@ -134,12 +137,20 @@ def load_floor(
 
 
 def _loads(connection: Connection, reps: Iterable[Rep], at: datetime, known: Known) -> dict[str, Load]:
-    spans = {rep.id: day_and_week(rep, at) for rep in reps}
-    columns = [list(column) for column in zip(*spans.values(), strict=True)] or [[], [], [], []]
-    names = ("days", "day_ends", "weeks", "week_ends")
+    spans = {rep.id: (*hour_of(rep, at), *day_and_week(rep, at)) for rep in reps}
+    names = ("hours", "hour_ends", "days", "day_ends", "weeks", "week_ends")
+    columns = [list(column) for column in zip(*spans.values(), strict=True)] or [[] for _ in names]
     bound = {"reps": list(spans), "before": known.before, **dict(zip(names, columns, strict=True))}
     rows = connection.execute(sa.text(_LOADS.format(open=known.open)), bound)
-    return {row.rep_id: Load(row.day, row.week, row.open) for row in rows}
+    return {row.rep_id: Load(row.day, row.week, row.open, row.hour) for row in rows}
+
+
+def hour_of(rep: Rep, at: datetime) -> tuple[datetime, datetime]:
+    """Start and end, as UTC, of the hour by the rep's clock that holds `at`."""
+    local = at.astimezone(ZoneInfo(rep.zone))
+    begun = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    start = at.astimezone(UTC) - begun
+    return start, start + timedelta(hours=1)
 
 
 def day_and_week(rep: Rep, at: datetime) -> tuple[datetime, datetime, datetime, datetime]:
