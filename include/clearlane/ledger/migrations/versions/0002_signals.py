@@ -241,7 +241,8 @@ def downgrade() -> None:
     op.create_table_comment(
         "score",
         "What a lead scored as of a moment under a policy. The newest score_id of a moment counts.",
-        existing_comment="What a lead scored, and from what: a row for each change. The newest score_id of a moment counts.",
+        existing_comment="What a lead scored, and from what: a row for each change."
+        " The newest score_id of a moment counts.",
     )
     op.drop_column("assignment", "ended_seq")
     op.drop_column("assignment", "begun_seq")
