@@ -21,8 +21,12 @@ from rich.text import Text
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 policy_app = typer.Typer(help="Check, publish and compare the policy files.", no_args_is_help=True)
 quarantine_app = typer.Typer(help="Records kept whole because they could not be used.", no_args_is_help=True)
+exceptions_app = typer.Typer(help="Leads that nobody could take, and whose they are.", no_args_is_help=True)
+pool_app = typer.Typer(help="Shared queues from which reps pull leads.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(exceptions_app, name="exceptions")
+app.add_typer(pool_app, name="pool")
 
 out = Console()
 err = Console(stderr=True, highlight=False)
@@ -37,6 +41,8 @@ Out = Annotated[Path, typer.Option(help="file to write, CSV or Parquet by its en
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 By = Annotated[str, typer.Option(help="who does this")]
 Because = Annotated[str, typer.Option(help="why")]
+Lead = Annotated[str, typer.Argument(help="lead id, SOURCE:ID, or e-mail")]
+RepId = Annotated[str, typer.Option("--rep", help="id of a rep of teams.yaml")]
 
 
 # --- files in, files out ----------------------------------------------------------------------
@@ -456,6 +462,135 @@ def quarantine_dismiss(records: list[int], by: By, because: Because) -> None:
 
     with _possible(), _ledger() as connection:
         out.print(f"{quarantine.dismiss(connection, records, by=by, because=because)} records dismissed")
+
+
+# --- exceptions and pools ---------------------------------------------------------------------
+
+
+@exceptions_app.command("list")
+def exceptions_list(as_json: Json = False) -> None:
+    """The leads that nobody could take: who has to place them, why nobody could, and what would free them."""
+    from clearlane.route import exceptions
+
+    now = _now()
+    with _ledger() as connection:
+        entries = exceptions.listed(connection, _in_force(connection, now), now)
+    if as_json:
+        typer.echo(json.dumps([exceptions.as_json(one) for one in entries], ensure_ascii=False, indent=1))
+        return
+    table = Table("lead", "owner", "age", "due", "why", "first freed by", box=None)
+    for one in entries:
+        why = "; ".join(f"{rep}: {said}" for rep, said in sorted(one.refused.items())) or one.because
+        cells = (one.lead, one.owner or "nobody", _length(one.age), _minute(one.due), why, one.frees)
+        table.add_row(*map(Text, cells))
+    out.print(table)
+
+
+@exceptions_app.command("assign")
+def exceptions_assign(lead: Lead, rep: RepId, by: By, because: Because) -> None:
+    """Give a lead of the queue to a rep; caps and absences are told, and a person may overrule them."""
+    from clearlane.route import exceptions
+
+    now = _now()
+    with _by_hand() as (connection, published, find, owe):
+        made, against = exceptions.assign(
+            connection, published, find(lead), rep, by=by, because=because, at=now
+        )
+        owe(made)
+    if against:
+        err.print(f"warning: {rep}: {against}", markup=False, soft_wrap=True)
+    out.print(f"{lead} is {rep}'s: decision {made.decision_seq}", highlight=False, markup=False)
+
+
+@exceptions_app.command("retry")
+def exceptions_retry(
+    by: By, leads: Annotated[list[str] | None, typer.Argument(help="leads; none: all of the queue")] = None
+) -> None:
+    """Have the next live run route leads of the queue anew."""
+    from clearlane.route import exceptions
+
+    with _by_hand() as (connection, _, find, _owe):
+        count = exceptions.retry(connection, [find(lead) for lead in leads or []], by=by, at=_now())
+    out.print(f"{count} leads wait for the next run", highlight=False)
+
+
+@pool_app.command("list")
+def pool_list(
+    team: Annotated[str | None, typer.Argument(help="id of a team; default: all pools")] = None,
+    as_json: Json = False,
+) -> None:
+    """The leads that wait to be claimed, hottest first."""
+    from clearlane.route import pools
+
+    now = _now()
+    with _by_hand() as (connection, published, _, _owe):
+        entries = pools.listed(connection, published, now, team)
+    if as_json:
+        typer.echo(json.dumps([pools.as_json(one) for one in entries], ensure_ascii=False, indent=1))
+        return
+    table = Table("pool", "lead", "score", "band", "age", "due", "until", "why", box=None)
+    for one in entries:
+        score = "" if one.score is None else str(one.score)
+        cells = (one.team or "", one.lead, score, one.band or "", _length(one.age), _minute(one.due))
+        table.add_row(*map(Text, (*cells, _minute(one.until), one.because)))
+    out.print(table)
+
+
+@pool_app.command("claim")
+def pool_claim(lead: Lead, rep: RepId) -> None:
+    """Take a lead from the pool of a team one is in, below one's caps; one winner a claim."""
+    from clearlane.route import pools
+
+    with _by_hand() as (connection, published, find, owe):
+        made = pools.claim(connection, published, find(lead), rep, _now())
+        owe(made)
+    out.print(f"{lead} is {rep}'s: decision {made.decision_seq}", highlight=False, markup=False)
+
+
+@pool_app.command("release")
+def pool_release(lead: Lead, rep: RepId, because: Because) -> None:
+    """Give a claimed lead back to its pool."""
+    from clearlane.route import pools
+
+    with _by_hand() as (connection, published, find, owe):
+        made = pools.release(connection, published, find(lead), rep, because=because, at=_now())
+        owe(made)
+    out.print(f"{lead} waits in the pool again: decision {made.decision_seq}", highlight=False, markup=False)
+
+
+def _in_force(connection: Any, at: datetime) -> Any:
+    from clearlane import policy
+
+    return policy.stored(connection, policy.in_force(connection, at))
+
+
+@contextmanager
+def _by_hand() -> Iterator[Any]:
+    """Connection, policy in force, how to find a lead, and how to owe the sources what a person decided."""
+    from clearlane import explain as stories
+    from clearlane import push
+    from clearlane.route.byhand import NotPossible
+
+    try:
+        with _ledger() as connection:
+            published = _in_force(connection, _now())
+            yield (
+                connection,
+                published,
+                lambda lead: stories.find(connection, lead),
+                lambda made: push.owe(connection, published, made.batch),
+            )
+    except (stories.Unknown, NotPossible) as problem:
+        _stop(str(problem), code=1)
+
+
+def _length(age: timedelta) -> str:
+    hours = age / timedelta(hours=1)
+    return f"{hours / 24:.1f} d" if hours >= 48 else f"{hours:.1f} h"
+
+
+def _minute(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}Z" if moment else ""
 
 
 # --- borders ----------------------------------------------------------------------------------

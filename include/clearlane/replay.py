@@ -24,6 +24,7 @@ from clearlane.ledger.doctor import Check, Finding
 from clearlane.policy import PolicyErrors
 from clearlane.policy.model import Policy
 from clearlane.route.again import decided_again
+from clearlane.route.byhand import DAG as BY_HAND
 from clearlane.route.matching import unpacked
 from clearlane.route.roster import roster_id, snapshot
 from clearlane.route.store import DECISION, TURN, Decided, decision_row, turn_rows
@@ -113,7 +114,12 @@ def finding(connection: Connection) -> Finding:
 def lines(one: Replay) -> Iterator[str]:
     """What a person reads: the decision, each difference with what follows from it, and the notes."""
     yield f"decision {one.decision_seq}, {one.lead}, {one.as_of:%Y-%m-%d %H:%M} UTC, {one.mode}: {one.because}"
-    yield "  the same: made again from what was known before it" if one.identical else "  differs:"
+    same = (
+        "a person decided this: nothing to compute"
+        if one.mode == "hand"
+        else "the same: made again from what was known before it"
+    )
+    yield f"  {same}" if one.identical else "  differs:"
     for cause in one.differences:
         yield f"    {cause.subject}, {cause.column}: stored {cause.stored}, should be {cause.again}"
         yield from (
@@ -172,6 +178,9 @@ class _Replaying:
 
     def of_batch(self, batch_id: UUID, decisions: Sequence[RowMapping]) -> Iterator[Replay]:
         batch = batch_of(self.connection, batch_id)
+        if batch.dag_id == BY_HAND:
+            yield from (self.told(row, _Found(self.altered[row["decision_seq"]])) for row in decisions)
+            return
         try:
             pinned = policy.stored(self.connection, batch.policy)
         except (PolicyErrors, LookupError) as problem:

@@ -25,6 +25,8 @@ def across(policy: Policy, documents: Mapping[str, Document]) -> Policy:
 
 
 def _check_routing(policy: Policy, document: Document) -> None:
+    owner = policy.routing.exceptions_owner
+    _known(document, ("exceptions_owner",), owner, policy.teams.reps, "the id of a rep of teams.yaml")
     for index, rule in enumerate(policy.routing.rules):
         path: Path = ("rules", index)
         if rule.tier is not None:

@@ -251,6 +251,10 @@ def _routing(policy: Policy) -> Iterator[str]:
     yield "The first rule whose condition holds wins; its ladder is tried from left to right."
     if routing.sticky_company:
         yield "People of one company follow the owner of its open leads."
+    if routing.pool_max_age:
+        yield f"A lead waits at most {_length(routing.pool_max_age)} in a pool, then goes down the ladder."
+    if routing.exceptions_owner:
+        yield f"Exceptions that no team answers for are {_code(routing.exceptions_owner)}'s."
     rows = [
         (rule.id, rule.because, _code(rule.when.text), _ladder(rule.ladder), rule.tier)
         for rule in routing.rules

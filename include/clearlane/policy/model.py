@@ -327,6 +327,31 @@ class Territory:
 
 
 @dataclass(frozen=True)
+class Rerouting:
+    """What happens to a lead that comes back from its owner, and what is never taken away from one."""
+
+    returned: tuple[str, ...] = (
+        "wrong territory",
+        "duplicate",
+        "existing customer",
+        "spam",
+        "bad data",
+        "conflict",
+    )
+    """reasons of a decline that give the turn back"""
+    spent: tuple[str, ...] = ("no capacity", "not interested", "no answer", "accept time-out")
+    """reasons of a decline that do not, nor does any other"""
+    declines: int = 2
+    """after so many the manager decides"""
+    hops: int = 2
+    """so often a lead is taken from a silent owner, then the manager decides"""
+    protect: Span = Span(5, "days")
+    """business days after the first touch in which a lead is not taken away for what it is now"""
+    promotions_a_day: int = 20
+    """leads a team gets at most in a day (UTC) because the model changed, or points faded"""
+
+
+@dataclass(frozen=True)
 class Routing:
     territories: tuple[Territory, ...]
     rules: tuple[RoutingRule, ...]
@@ -336,6 +361,11 @@ class Routing:
     """people of one company follow the owner of its open leads"""
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """named lists of this file, beside those of scoring.yaml"""
+    rerouting: Rerouting = Rerouting()
+    exceptions_owner: str | None = None
+    """the rep who answers for exceptions of no team"""
+    pool_max_age: timedelta | None = None
+    """how long a lead may wait in a pool before it is routed down the ladder; None: as long as it takes"""
 
 
 # --- contract.yaml ----------------------------------------------------------------------------

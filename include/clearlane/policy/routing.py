@@ -11,7 +11,7 @@ from clearlane.policy import columns
 from clearlane.policy.conditions import Vocabulary, predicate, unique
 from clearlane.policy.document import Document
 from clearlane.policy.model import Destination, Routing, RoutingRule, Target, Territory
-from clearlane.policy.shapes import FileShape, Shape
+from clearlane.policy.shapes import Duration, FileShape, Shape
 
 NAMED = ("team", "pool", "rep", "redirect")
 PLAIN = tuple(target for target in get_args(Target) if target not in NAMED)
@@ -68,6 +68,8 @@ class TerritoryShape(Shape):
 
 class RoutingShape(FileShape):
     sticky_company: bool = True
+    exceptions_owner: str | None = None
+    pool_max_age: Duration | None = None
     lists: dict[str, list[str]] = Field(default={})
     territories: list[TerritoryShape] = Field(default=[])
     rules: list[RoutingRuleShape] = Field(default=[])
@@ -90,6 +92,8 @@ def built(document: Document, shape: RoutingShape, words: Vocabulary) -> Routing
         fallback=fallback if fallback[-1:] == (EXCEPTIONS,) else (*fallback, EXCEPTIONS),
         sticky_company=shape.sticky_company,
         lists={name: tuple(values) for name, values in shape.lists.items()},
+        exceptions_owner=shape.exceptions_owner,
+        pool_max_age=shape.pool_max_age,
     )
 
 

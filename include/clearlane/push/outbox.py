@@ -61,7 +61,7 @@ _OWE: Final = sa.text(
     left join jsonb_to_recordset(:owners) o(source text, rep_id text, owner text)
         on (o.source, o.rep_id) = (m.source, d.rep_id)
     left join jsonb_to_recordset(:queues) q(team text, queue text) on q.team = d.team and d.rep_id is null
-    where d.batch_id = :batch_id and d.mode = 'live' and m.source = any(:pushable)
+    where d.batch_id = :batch_id and d.mode <> 'shadow' and m.source = any(:pushable)
       and (d.place <> 'owned' or d.rep_id is not null)
     order by d.decision_seq, m.source, m.external_id
     on conflict (idempotency_key) do nothing
@@ -81,7 +81,7 @@ _SUPERSEDE: Final = sa.text(
 
 
 def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
-    """Put what the batch's live decisions owe into the outbox; an older owed write of a record gives way.
+    """Put what the batch's decisions, unless they are shadow, owe into the outbox; an older owed write of a record gives way.
 
     An owner whom teams.yaml does not know is the source's own affair: nothing is owed for such a decision.
     """

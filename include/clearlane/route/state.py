@@ -18,7 +18,7 @@ from sqlalchemy import Connection, RowMapping
 
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy, Rep
-from clearlane.route.eligibility import LANGUAGE, Load
+from clearlane.route.eligibility import BARRED, LANGUAGE, Load
 from clearlane.route.fairness import Rotation, Standing, as_units, charged, entered, restored
 from clearlane.route.floor import CompanyKey, Floor, open_floor
 
@@ -128,7 +128,7 @@ def load_floor(
 ) -> Floor:
     """The floor at the batch's moment, with what leads of these bands and of `candidate` may need."""
     floor = open_floor(policy, batch.as_of)
-    floor.loads.update(_loads(connection, policy.teams.reps.values(), batch.as_of, known))
+    floor.loads.update(loads(connection, policy.teams.reps.values(), batch.as_of, known))
     floor.rotations.update(_rotations(connection, policy, sorted(set(bands)), known))
     floor.companies.update(_companies(connection, batch, known))
     if not batch.live:
@@ -136,7 +136,8 @@ def load_floor(
     return floor
 
 
-def _loads(connection: Connection, reps: Iterable[Rep], at: datetime, known: Known) -> dict[str, Load]:
+def loads(connection: Connection, reps: Iterable[Rep], at: datetime, known: Known) -> dict[str, Load]:
+    """What these reps hold at a moment, by rep."""
     spans = {rep.id: (*hour_of(rep, at), *day_and_week(rep, at)) for rep in reps}
     names = ("hours", "hour_ends", "days", "day_ends", "weeks", "week_ends")
     columns = [list(column) for column in zip(*spans.values(), strict=True)] or [[] for _ in names]
@@ -194,8 +195,8 @@ def _standing(row: RowMapping) -> Standing:
 
 
 def present_at(row: RowMapping) -> frozenset[str]:
-    """Who was there at a stored pick: those who were free, also those who only lacked the lead's language."""
-    lacking = (rep for rep, why in row["refused"].items() if why.startswith(LANGUAGE))
+    """Who was there at a stored pick: those who were free, also those whom only this lead did not suit."""
+    lacking = (rep for rep, why in row["refused"].items() if why.startswith((LANGUAGE, BARRED)))
     return frozenset(row["eligible"]) | frozenset(lacking)
 
 

@@ -13,7 +13,9 @@ from clearlane.route.matching import unpacked
 
 
 def trace(connection: Connection, decision: Mapping[str, Any]) -> tuple[str, ...]:
-    """Lines that explain a row of `decision`, by the policy it was made with."""
+    """Lines that explain a row of `decision`, by the policy it was made with; a person's speaks for itself."""
+    if decision["mode"] == "hand":
+        return tuple(_promise(decision))
     routing = policy.stored(connection, decision["policy"]).routing
     return (*_rule(routing, decision), *_candidates(decision), *_promise(decision))
 

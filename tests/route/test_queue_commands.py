@@ -1,0 +1,123 @@
+"""The commands of the queues: `clearlane exceptions` and `clearlane pool`, with a published policy."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tests.route.conftest import World, banded
+from typer.testing import CliRunner
+
+from clearlane import policy
+from clearlane.cli import app
+
+NOW = datetime.now(UTC)
+HEAD = "schema: 1\nowner: a\napprover: b\n"
+TEXTS = {
+    "teams": f"""{HEAD}
+hours: {{always: {{mon-sun: "00:00-23:59"}}}}
+defaults: {{hours: always, caps: {{open: 1}}}}
+reps:
+  - {{id: ada, name: Ada, email: ada@vendor.example, role: sdr, zone: UTC, known_as: {{crm: [U1]}}}}
+  - {{id: bob, name: Bob, email: bob@vendor.example, role: sdr, zone: UTC}}
+  - {{id: cyd, name: Cyd, email: cyd@vendor.example, role: manager, zone: UTC, sells: false}}
+teams: [{{id: sdr, name: SDR, members: [ada, bob], manager: cyd, queue: SDR queue}}]
+""",
+    "scoring": f"{HEAD}attributes: {{country: text}}\n",
+    "routing": f"""{HEAD}
+pool_max_age: 2 days
+rules:
+  - {{id: far, because: Far away, when: "country = 'NZ'", send_to: [exceptions]}}
+  - {{id: near, because: Near, when: "true", send_to: [{{pool: sdr}}]}}
+""",
+    "sources": f"""{HEAD}
+sources: {{crm: {{connector: files, address: nowhere, push: assignments, objects: {{
+  leads: {{read: leads.csv, fields: {{id: Id}}}}}}}}}}
+""",
+}
+
+
+@pytest.fixture
+def clearlane(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("CLEARLANE_LEDGER_URL", ledger_url)
+    monkeypatch.setenv("COLUMNS", "240")
+    return lambda *words: CliRunner().invoke(app, list(words))
+
+
+@pytest.fixture
+def waiting(world: World) -> tuple[UUID, UUID, UUID]:
+    """Two leads in the pool and one in exceptions."""
+    since = NOW - timedelta(hours=3)
+    near = [world.lead(name, created_at=since, country="DE") for name in ("N1", "N2")]
+    far = world.lead("F1", created_at=since, country="NZ")
+    with world.engine.begin() as connection:
+        policy.publish(connection, TEXTS, by="ada", because="first", in_force_from=since)
+    world.run(banded(policy.parse(TEXTS)), [*near, far], as_of=since)
+    return near[0], near[1], far
+
+
+def test_a_claim_is_owed_to_the_source_and_can_be_given_back(clearlane: Any, world: World, waiting) -> None:
+    listed = json.loads(clearlane("pool", "list", "sdr", "--json").output)
+    assert {one["lead"] for one in listed} == {"crm:N1", "crm:N2"}
+    assert listed[0]["age"] == pytest.approx(3 * 3600, abs=120)
+    assert "crm:N1" in clearlane("pool", "list").output
+
+    done = clearlane("pool", "claim", "crm:N1", "--rep", "ada")
+    assert done.exit_code == 0, done.output
+    assert "crm:N1 is ada's" in done.output
+    [write] = world.rows("select * from outbox")
+    assert (write["external_id"], write["fields"]["owner"], write["state"]) == ("N1", "U1", "owed")
+
+    back = clearlane("pool", "release", "crm:N1", "--rep", "ada", "--because", "no time")
+    assert back.exit_code == 0, back.output
+    writes = world.rows("select fields ->> 'queue' as queue, state from outbox order by outbox_id")
+    assert writes == [{"queue": None, "state": "superseded"}, {"queue": "SDR queue", "state": "owed"}]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("pool", "claim", "crm:N2", "--rep", "ada"), "ada cannot claim: open cap of 1 reached"),
+        (("pool", "claim", "crm:N1", "--rep", "bob"), "is owned by ada already"),
+        (("pool", "claim", "crm:F1", "--rep", "bob"), "is in exceptions"),
+        (("pool", "claim", "crm:X", "--rep", "bob"), "no lead goes by"),
+        (("pool", "list", "sales"), "no team 'sales'"),
+        (("pool", "release", "crm:N1", "--rep", "bob", "--because", "x"), "owned by ada, not by bob"),
+        (("exceptions", "retry", "crm:N2", "--by", "cyd"), "not in exceptions"),
+    ],
+)
+def test_what_is_not_possible_is_a_sentence(
+    clearlane: Any, waiting, words: tuple[str, ...], said: str
+) -> None:
+    assert clearlane("pool", "claim", "crm:N1", "--rep", "ada").exit_code == 0
+    told = clearlane(*words)
+    assert told.exit_code == 1
+    assert isinstance(told.exception, SystemExit)
+    assert said in told.output
+
+
+def test_exceptions_are_listed_assigned_and_tried_again(clearlane: Any, world: World, waiting) -> None:
+    [one] = json.loads(clearlane("exceptions", "list", "--json").output)
+    assert (one["lead"], one["reason"], one["owner"], one["refused"]) == (
+        "crm:F1",
+        "no_destination",
+        None,
+        {},
+    )
+    assert "crm:F1" in clearlane("exceptions", "list").output
+
+    again = clearlane("exceptions", "retry", "--by", "cyd")
+    assert again.exit_code == 0, again.output
+    assert "1 leads wait for the next run" in again.output
+
+    assert clearlane("pool", "claim", "crm:N1", "--rep", "ada").exit_code == 0
+    given = clearlane(
+        "exceptions", "assign", "crm:F1", "--rep", "ada", "--by", "cyd", "--because", "speaks it"
+    )
+    assert given.exit_code == 0, given.output
+    assert "warning: ada: open cap of 1 reached" in given.output
+    assert world.place(waiting[2]) == ("owned", "assigned", "ada")
+    assert json.loads(clearlane("exceptions", "list", "--json").output) == []
