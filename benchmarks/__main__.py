@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import folding, memory, refreshing, scoring
+from benchmarks import folding, memory, refreshing, routing, scoring
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", nargs="?", choices=["scoring", "folding", "refreshing", "memory"])
+    parser.add_argument("name", nargs="?", choices=["scoring", "folding", "refreshing", "memory", "routing"])
     parser.add_argument("--leads", type=int, default=100_000)
     parser.add_argument("--activities", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -23,6 +23,8 @@ def main() -> None:
         refreshing.main(asked.leads, asked.activities, rounds=asked.rounds)
     if asked.name in (None, "memory"):
         memory.main(asked.leads)
+    if asked.name in (None, "routing"):
+        routing.main(asked.leads, rounds=asked.rounds)
 
 
 main()
