@@ -42,6 +42,8 @@ from clearlane.policy.model import ObjectMapping, Source
 _JSON_LINES: Final = (".jsonl", ".ndjson", ".json")
 _PARQUET: Final = (".parquet", ".pq")
 _GZIP: Final = b"\x1f\x8b"
+_ROWS: Final = 1_000
+_BUFFER: Final = 65_536  # bytes
 _MARKS: Final = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _ENDS: Final = (OSError, EOFError, zlib.error, csv.Error, ValueError, OverflowError, pa.ArrowException)
 """what ends the reading of one file: broken gzip or Parquet, bytes of no text, endless lines, impossible dates"""
@@ -193,7 +195,8 @@ def _decoded(content: IO[bytes], encoding: str) -> io.TextIOWrapper:
 def _parquet(content: IO[bytes], mapper: Mapper) -> Iterator[Raw | Broken]:
     """`line` is the number of the row, from 1."""
     line = 0
-    for batch in pq.ParquetFile(content).iter_batches(batch_size=CHUNK):
+    # In one thread and small steps: what the reader holds does not follow the size of the file.
+    for batch in pq.ParquetFile(content, buffer_size=_BUFFER).iter_batches(_ROWS, use_threads=False):
         for row in batch.to_pylist():
             line += 1
             yield Raw({name: plain(value) for name, value in row.items()}, line)
