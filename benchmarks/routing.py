@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -135,7 +135,7 @@ def decided(company: Company) -> list[Decision]:
         for seq, facts in enumerate(company.leads[start : start + CHUNK], start):
             decision = decide(company.policy, floor, facts)
             floor.take(facts, decision)
-            row = {"profile_id": seq, "score_id": seq, "matched": facts.matched, "band": facts.band}
+            row = defaultdict(lambda: None, matched=facts.matched, band=facts.band)
             chunk.append(Decided(seq, cast(RowMapping, row), decision))
         for one in chunk:
             decision_row(batch, company.policy, "roster", one)
