@@ -6,7 +6,7 @@ Pure: nothing is read but the arguments and nothing is changed; `Floor.take` boo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Tier
@@ -50,9 +50,15 @@ def decide(policy: Policy, floor: Floor, facts: Facts) -> Decision:
         return Decision(
             facts.lead_id, "disqualified", facts.stopped, f"nobody may contact this lead: {facts.stopped}"
         )
-    if facts.owned:
-        return _told_again(policy, floor, facts)
     rule = first_rule(policy.routing, facts)
+    if facts.owned:
+        return (
+            _reconsidered(policy, floor, facts, rule)
+            if facts.reconsidered
+            else _told_again(policy, floor, facts)
+        )
+    if facts.given_up and not facts.disqualified:
+        return _given_up(policy, floor, facts, facts.given_up)
     if facts.disqualified and rule is None:
         because = f"disqualified by {facts.disqualified}"
         return Decision(facts.lead_id, "disqualified", facts.disqualified, because)
@@ -86,6 +92,49 @@ def _told_again(policy: Policy, floor: Floor, facts: Facts) -> Decision:
         due=floor.due(tier, facts.owner),
         keeps_owner=True,
     )
+
+
+def _given_up(policy: Policy, floor: Floor, facts: Facts, why: str) -> Decision:
+    """In the exceptions of the last owner's team: its manager decides."""
+    team = facts.team or (floor.team_of(facts.owner) if facts.owner else None)
+    tier = tier_of(policy, facts, first_rule(policy.routing, facts))
+    return Decision(
+        facts.lead_id,
+        "exceptions",
+        "manager_decides",
+        f"the manager decides: {why}",
+        tier=tier.name if tier else None,
+        team=team,
+        due=floor.due(tier, None),
+        refused=facts.barred,
+    )
+
+
+def _reconsidered(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule | None) -> Decision:
+    """By rule, as if nobody owned it; the owner keeps what the rule might have given to that rep."""
+    decision = _walked(policy, floor, facts, rule)
+    if decision.place == "owned" and (decision.rep == facts.owner or _accepts(policy, facts, rule)):
+        because = (
+            f"{rule.because if rule else 'no rule matched'}; stays with its owner, whom the rule accepts"
+        )
+        return replace(
+            decision, reason="stays", because=because, team=facts.team, rep=facts.owner, eligible=(), refused={},
+            due=floor.due(policy.sla.tiers.get(decision.tier or ""), facts.owner), pick=None, keeps_owner=True,
+        )  # fmt: skip
+    return decision
+
+
+def _accepts(policy: Policy, facts: Facts, rule: RoutingRule | None) -> bool:
+    """Whether the rule's ladder may lead to the owner: as its member, by name or as owner of the account."""
+    return any(facts.owner in _asked(policy, facts, rung) for rung in (rule.ladder if rule else ()))
+
+
+def _asked(policy: Policy, facts: Facts, rung: Destination) -> tuple[str | None, ...]:
+    if rung.target == "team":
+        return tuple(rep for rep, _ in policy.teams.teams[rung.name or ""].members)
+    if rung.target == "rep":
+        return (rung.name,)
+    return (getattr(facts, rung.target),) if rung.target.endswith("_owner") else ()
 
 
 def _walked(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule | None) -> Decision:
@@ -132,13 +181,16 @@ def _spots(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
 
 
 def _of_company(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
-    for rep in attempt.floor.owners(attempt.facts):
+    facts = attempt.facts
+    for rep in attempt.floor.owners(facts):
+        if rep == facts.owner and facts.reconsidered and not facts.owns_company:
+            continue
         yield from _direct(attempt, rung, rep, "owns the open leads of the same company")
 
 
 def _direct(attempt: Attempt, rung: Destination, rep: str, why: str) -> Iterator[Spot]:
     """One named rep, without a turn."""
-    reason = _cannot(attempt.floor, rung, rep)
+    reason = attempt.facts.barred.get(rep) or _cannot(attempt.floor, rung, rep)
     if reason is None:
         yield Spot("owned", f"{rep} {why}", team=attempt.floor.team_of(rep), rep=rep)
     else:
@@ -171,7 +223,8 @@ def _rotation(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
 
 
 def _pool(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
-    yield Spot("pool", f"waits in the pool {rung.name}", team=rung.name)
+    if rung.name not in attempt.facts.outgrown:
+        yield Spot("pool", f"waits in the pool {rung.name}", team=rung.name)
 
 
 def _nurture(attempt: Attempt, rung: Destination) -> Iterator[Spot]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -35,6 +35,18 @@ class Facts:
     """the lead has an owner who stays and is told that it asked again"""
     owner: str | None = None
     """the rep who owns it; None also for an owner whom teams.yaml does not know"""
+    reconsidered: bool = False
+    """the lead is another than when its owner got it: it stays where its rule accepts the owner"""
+    owns_company: bool = False
+    """the owner has other open leads of the lead's company"""
+    barred: Mapping[str, str] = field(default_factory=lambda: NOBODY)
+    """rep -> why this lead is never offered to that rep again, as a refusal"""
+    outgrown: Sequence[str] = ()
+    """pools in which it waited for too long"""
+    given_up: str | None = None
+    """why the manager decides, and nobody by turn"""
+    team: str | None = None
+    """the team as whose member the owner got it"""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from clearlane.route.calendars import Calendar, absence, next_opening, rep_calen
 
 LANGUAGE = "language"
 """how a refusal begins that speaks of this lead only, not of the rep's presence"""
+BARRED = "not again"
+"""so does one of a rep who had the lead before"""
 
 
 @dataclass(frozen=True)

@@ -15,24 +15,29 @@ from sqlalchemy import Connection
 from clearlane.ledger import Batch, copy_rows
 from clearlane.ledger.models import LAST_DECISION
 from clearlane.policy.model import Policy
+from clearlane.route import events
 from clearlane.route.owners import ANY_SOURCE, User, owner_names
 
 _TABLES = {
     "wanted": "lead_id uuid primary key",
     "owner_name": "source text, name text, rep_id text, primary key (source, name)",
     "live_source": "source text primary key, live_from timestamptz, keeps boolean",
+    "called": events.CALLED,
 }
 
 DECIDING = """l.lead_id, l.source, l.created_at, l.company_key, p.account_id, p.kind, p.attributes, p.profile_id,
        s.score_id, s.score, s.fit, s.engagement, s.negative, s.band, s.grade, s.stage, s.disqualified,
-       s.hand_raise, o.assignment_id, o.rep_id as owner_rep,
+       s.hand_raise, s.cycle_since, o.assignment_id, o.rep_id as owner_rep, o.team as owner_team,
        case when p.attributes ->> 'suppressed' = 'true' then 'suppressed'
             when p.attributes ->> 'do_not_contact' = 'true' then 'do_not_contact' end as stopped"""
 """What is decided by: of the lead l, its profile p, its score s and its open assignment o."""
 
 _INTAKE = f"""
 create temporary table intake on commit drop as
-select {DECIDING}, cast(:as_of as timestamptz) as as_of, g.given,
+select {DECIDING}, cast(:as_of as timestamptz) as as_of, cast(null as bigint) as decision_seq,
+       cast(null as bigint) as event_id, cast(null as text) as event_kind, false as hand, false as slow,
+       o.by as owner_by, t.touched_at, g.given,
+       exists (select from work where batch_id = :batch and lead_id = l.lead_id) as listed,
        coalesce(pl.place, 'waiting') as place, pl.reason, d.decision_seq as decided_before, d.rule as rule_before,
        d.band as band_before, d.disqualified as disqualified_before, d.converted as converted_before,
        i.inquiry_id, i.arrived_at as asked_at,
@@ -57,6 +62,11 @@ left join live_source v on v.source = l.source
 left join owner_name n on n.source = l.source and n.name = lower(trim(p.attributes ->> 'owner'))
 left join assignment o on o.lead_id = l.lead_id and o.ended_at is null
 left join lateral (
+    select max(h.occurred_at) as touched_at from lead m join outcome h on h.lead_id = m.lead_id
+    where m.survivor_id = l.lead_id and o.assignment_id is not null and h.kind in ('first_touch', 'meeting')
+      and h.occurred_at >= o.started_at and h.occurred_at < :as_of
+) t on true
+left join lateral (
     select bool_or(a.decision_seq is not null) as given from assignment a where a.lead_id = l.lead_id
 ) g on true
 left join lateral (
@@ -77,11 +87,13 @@ where not exists (select from decision x where x.batch_id = :batch and x.lead_id
 
 _RECALLED = f"""
 create temporary table intake on commit drop as
-select {DECIDING}, cast(:as_of as timestamptz) as as_of, x.decision_seq, cast('decide' as text) as step
+select {DECIDING}, cast(:as_of as timestamptz) as as_of, x.decision_seq, x.event_id, e.kind as event_kind,
+       cast('decide' as text) as step
 from decision x join lead l using (lead_id) join score s using (score_id)
 join lead_profile p on p.profile_id = s.profile_id
+left join routing_event e on e.event_id = x.event_id
 left join lateral (
-    select assignment_id, rep_id from assignment
+    select assignment_id, rep_id, team from assignment
     where lead_id = x.lead_id and begun_seq < x.decision_seq and (ended_at is null or ended_seq >= x.decision_seq)
     order by assignment_id desc limit 1
 ) o on true
@@ -96,6 +108,8 @@ _LIVE_STEP = f"""
 update intake set step = case
     when place = 'closed' then case when reason = 'converted' and inquiry_id is not null then 'decide' else 'keep' end
     when converted and converted_before is not true then 'convert'
+    when hand then 'hand'
+    when event_id is not null then 'decide'
     when assignment_id is not null then
         case when (stopped is null and inquiry_id is not null) or (stopped is not null and given) then 'decide'
         else 'keep' end
@@ -131,12 +145,22 @@ left join lateral (
 ) {alias} on true"""
 
 
+_OF_THE_LEAD = ", ".join(f"'{kind}'" for kind in events.OF_THE_LEAD)
 _CANDIDATE = f"""
 create temporary table candidate on commit drop as
 select i.*, i.account_id is not null as has_account, a.rep_id as account_owner, o.rep_id as opportunity_owner,
        c.rep_id as contact_owner, a.rep_id is not null as account_owner_sells,
-       o.rep_id is not null as opportunity_owner_sells, c.rep_id is not null as contact_owner_sells
-from intake i
+       o.rep_id is not null as opportunity_owner_sells, c.rep_id is not null as contact_owner_sells,
+       coalesce(told.barred, '{{}}') as barred, coalesce(told.declines, 0) as declines,
+       coalesce(told.breaches, 0) as breaches, coalesce(aged.outgrown, '{{}}') as outgrown,
+       coalesce(i.event_kind in ({_OF_THE_LEAD}), false) and exists (
+           select from assignment a join lead m using (lead_id)
+           where a.rep_id = i.owner_rep and m.lead_id <> i.lead_id
+             and (m.company_key = i.company_key or m.account_id = i.account_id)
+             and (i.decision_seq is null and a.ended_at is null or a.begun_seq < i.decision_seq
+                  and (a.ended_at is null or a.ended_seq >= i.decision_seq))
+       ) as owns_company
+from intake i{events.KNOWN}
 {_owner_of("a", "account")} {_owner_of("o", "opportunity")} {_owner_of("c", "contact")}
 where i.step = 'decide'
 """
@@ -146,8 +170,9 @@ URGENT = 2
 
 
 def gather(connection: Connection, policy: Policy, batch: Batch, leads: Sequence[UUID]) -> None:
-    """Make `intake` for those of the leads that the batch has not decided yet, each with its step."""
+    """Make `intake` for those of the leads that the batch has not decided yet, each with its event and step."""
     _clear(connection)
+    events.claim(connection, batch, leads)
     copy_rows(connection, "wanted", ["lead_id"], ((lead,) for lead in leads))
     connection.execute(sa.text("analyze wanted"))
     _name_owners(connection, policy, batch)
@@ -155,6 +180,7 @@ def gather(connection: Connection, policy: Policy, batch: Batch, leads: Sequence
     arguments["leads"] = list(leads)
     connection.execute(sa.text(_INTAKE), arguments)
     connection.execute(sa.text("analyze intake"))
+    events.weigh(connection, policy, batch)
     bands = [band.name for band in policy.scoring.bands]
     step, bound = (
         (_LIVE_STEP, {"bands": bands, "urgent": bands[:URGENT]}) if batch.live else (_SHADOW_STEP, {})
@@ -205,6 +231,30 @@ def candidates(connection: Connection) -> None:
 
 # --- places that need no decision ---------------------------------------------------------------
 
+# The lead's own clock runs on: somebody still owes it a first touch.
+_BY_HAND = (
+    f"""
+update assignment a set ended_at = greatest(a.started_at, e.occurred_at), ended_seq = {LAST_DECISION},
+    ended_because = 'owner changed in source'
+from intake i join called e using (event_id)
+where i.step = 'hand' and a.lead_id = i.lead_id and a.ended_at is null
+""",
+    """
+update sla_clock k set ended_at = greatest(k.started_at, e.occurred_at)
+from intake i join called e using (event_id)
+where i.step = 'hand' and k.lead_id = i.lead_id and k.met_at is null and k.ended_at is null and k.kind <> 'arrival'
+""",
+    """
+with taken as (
+    insert into assignment (lead_id, rep_id, owner_external_id, by, because, started_at)
+    select i.lead_id, e.owner_rep, e.detail ->> 'owner', 'person', 'owner changed in source', e.occurred_at
+    from intake i join called e using (event_id) where i.step = 'hand'
+    returning lead_id, assignment_id, rep_id
+)
+update intake i set assignment_id = taken.assignment_id, owner_rep = taken.rep_id
+from taken where taken.lead_id = i.lead_id
+""",
+)
 _OWN = """
 with taken as (
     insert into assignment (lead_id, rep_id, owner_external_id, by, because, started_at)
@@ -215,9 +265,7 @@ with taken as (
 update intake set assignment_id = taken.assignment_id, owner_rep = taken.rep_id
 from taken where taken.lead_id = intake.lead_id
 """
-_ASKED_MEANWHILE = (
-    "update intake set step = 'decide' where step = 'own' and inquiry_id is not null and stopped is null"
-)
+_ASKED_MEANWHILE = "update intake set step = 'decide' where step in ('own', 'hand') and inquiry_id is not null and stopped is null"
 _END_CONVERTED = f"""
 update assignment set ended_at = greatest(started_at, cast(:as_of as timestamptz)), ended_because = 'converted',
     ended_seq = {LAST_DECISION}
@@ -229,6 +277,7 @@ where lead_id = any(cast(:leads as uuid[])) and met_at is null and ended_at is n
 """
 _SETTLED = {
     "own": "'owned', 'owned_in_source', 'owned in source', owner_rep",
+    "hand": "'owned', 'owner_changed', 'a person gave it to its owner', owner_rep",
     "convert": "'closed', 'converted', 'converted in the source', null",
     "disqualify": (
         "'disqualified', coalesce(stopped, disqualified),"
@@ -251,6 +300,8 @@ def settle(connection: Connection, batch: Batch) -> Mapping[str, int]:
     if not batch.live:
         return {"held_for_backfill": connection.execute(sa.text(_HELD), bound).rowcount}
     connection.execute(sa.text(_OWN))
+    for statement in _BY_HAND:
+        connection.execute(sa.text(statement))
     _end_converted(connection, batch)
     counts = {step: connection.execute(sa.text(_settled(step)), bound).rowcount for step in _SETTLED}
     connection.execute(sa.text(_ASKED_MEANWHILE))

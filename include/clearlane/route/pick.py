@@ -20,6 +20,7 @@ def pick(
     """The rep of the team who gets the lead, or None; with the reason why each other could not."""
     free, refused = _free(team, destination, floor)
     unsuited = _unsuited(free, destination, facts)
+    unsuited |= {rep: why for rep, why in facts.barred.items() if rep in free}
     present = suited = at_work(free, destination)
     if unsuited:
         suited = at_work({rep: there for rep, there in free.items() if rep not in unsuited}, destination)

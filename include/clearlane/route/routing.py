@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping
 
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy
-from clearlane.route import intake, matching, store
+from clearlane.route import events, intake, matching, store
 from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.eligibility import sells
@@ -29,22 +29,41 @@ LOCK: Final = 0x636C_6561_726C_616E
 
 Counts = Mapping[str, int]
 
-_UNDECIDED = """
-select w.lead_id from work w
-join lateral (
-    select * from score
-    where lead_id = w.lead_id and as_of <= :as_of and policy_hash = :scoring order by as_of desc, score_id desc limit 1
-) s on true
-join lead l on l.lead_id = w.lead_id
-where w.batch_id = :batch
-  and not exists (select from decision d where d.batch_id = w.batch_id and d.lead_id = w.lead_id)
-order by s.hand_raise desc, s.score desc, l.created_at, w.lead_id
+_HEAT = "hand_raise desc, score desc, created_at, lead_id"
+_UNDECIDED = f"""
+with wanted as (
+    select lead_id, false as slow from work where batch_id = :batch
+    union all
+    select l.survivor_id, {events.SLOW} from routing_event e join lead l using (lead_id)
+    where :unclaimed and {events.OPEN}
+    union all
+    select lead_id, false from place where :unclaimed and place = 'held' and until <= :as_of
+), found as (
+    select w.lead_id, bool_and(w.slow) as slow from wanted w
+    where not exists (select from decision d where d.batch_id = :batch and d.lead_id = w.lead_id)
+    group by 1
+), scored as (
+    select f.lead_id, f.slow, s.hand_raise, s.score, l.created_at
+    from found f join lead l using (lead_id)
+    join lateral (
+        select * from score where lead_id = f.lead_id and as_of <= :as_of and policy_hash = :scoring
+        order by as_of desc, score_id desc limit 1
+    ) s on true
+)
+select lead_id from (select *, row_number() over (partition by slow order by {_HEAT}) as nth from scored) ranked
+where not slow or nth <= {CHUNK} order by {_HEAT}
 """
 
 
 def chunks(connection: Connection, batch: Batch) -> list[list[UUID]]:
-    """The leads of the batch that are scored as of its moment and not decided yet, hottest first."""
-    bound = {"batch": batch.batch_id, "as_of": batch.as_of, "scoring": batch.policy["scoring"]}
+    """The leads to decide that are scored as of the batch's moment and not decided by it, hottest first.
+
+    Those of its work, and for a run that takes what is unclaimed those that events call for and those held until now.
+    """
+    bound = {
+        "batch": batch.batch_id, "as_of": batch.as_of, "scoring": batch.policy["scoring"],
+        "unclaimed": batch.takes_unclaimed, "kinds": list(events.KINDS),
+    }  # fmt: skip
     leads = list(connection.execute(sa.text(_UNDECIDED), bound).scalars())
     return [leads[start : start + CHUNK] for start in range(0, len(leads), CHUNK)]
 
@@ -70,19 +89,31 @@ def run_chunk(connection: Connection, policy: Policy, batch: Batch, leads: Seque
     intake.candidates(connection)
     rows = candidate_rows(connection, policy)
     floor = load_floor(connection, policy, batch, (row["band"] for row in rows))
-    seqs = store.numbers(connection, len(rows))
-    decided = [Decided(seq, row, _decided(floor, row)) for seq, row in zip(seqs, rows, strict=True)]
+    made = _decided(connection, floor, rows)
+    numbers = store.numbers(connection, len(made))
+    decided = [Decided(seq, row, decision) for seq, (row, decision) in zip(numbers, made, strict=True)]
     store.save(connection, floor, batch, decided)
     return (
         Counter({"decided": len(decided)}) + Counter(one.decision.place for one in decided) + Counter(settled)
     )
 
 
-def _decided(floor: Floor, row: RowMapping) -> Decision:
-    facts = facts_of(floor, row)
-    decision = decide(floor.policy, floor, facts)
-    floor.take(facts, decision)
-    return decision
+def _decided(
+    connection: Connection, floor: Floor, rows: Sequence[RowMapping]
+) -> list[tuple[RowMapping, Decision]]:
+    """Each row with its decision, booked on the floor; but for promotions that are one too many for a team today."""
+    promotions = events.Promotions(connection, floor.policy, floor.as_of)
+    made, later = [], []
+    for row in rows:
+        facts = facts_of(floor, row)
+        decision = decide(floor.policy, floor, facts)
+        if row["slow"] and not promotions.admits(decision.team):
+            later.append(row["lead_id"])
+        else:
+            floor.take(facts, decision)
+            made.append((row, decision))
+    events.put_off(connection, later)
+    return made
 
 
 def candidate_rows(connection: Connection, policy: Policy) -> Sequence[RowMapping]:
@@ -96,19 +127,34 @@ def candidate_rows(connection: Connection, policy: Policy) -> Sequence[RowMappin
     return connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).mappings().all()
 
 
-_SAME = frozenset(field.name for field in fields(Facts)) - {"company", "account", "owned", "owner"}
+_COMPUTED = frozenset({"company", "account", "owned", "owner", "reconsidered", "given_up", "team"})
+_SAME = frozenset(field.name for field in fields(Facts)) - _COMPUTED
 
 
 def facts_of(floor: Floor, row: RowMapping) -> Facts:
     """The facts of a row of `candidate`. An owner who left is no owner any more."""
-    owner = row["owner_rep"]
+    owner, kind = row["owner_rep"], row["event_kind"]
     return Facts(
         **{name: row[name] for name in _SAME},
         company=row["company_key"],
         account=str(row["account_id"]) if row["account_id"] else None,
-        owned=row["assignment_id"] is not None and (owner is None or _still_sells(floor, owner)),
+        owned=row["assignment_id"] is not None
+        and kind not in events.RELEASING
+        and (owner is None or _still_sells(floor, owner)),
         owner=owner,
+        reconsidered=kind in events.OF_THE_LEAD,
+        given_up=_given_up(floor.policy, row),
+        team=row["owner_team"],
     )
+
+
+def _given_up(policy: Policy, row: RowMapping) -> str | None:
+    most = policy.routing.rerouting
+    if row["declines"] >= most.declines:
+        return f"declined {row['declines']} times"
+    if row["breaches"] > most.hops:
+        return f"its owners were silent {row['breaches']} times"
+    return None
 
 
 def _still_sells(floor: Floor, rep: str) -> bool:

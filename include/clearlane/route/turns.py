@@ -16,7 +16,16 @@ from sqlalchemy import Connection, RowMapping
 from clearlane.policy.model import Policy
 from clearlane.route.calendars import rep_calendar
 from clearlane.route.eligibility import ramp_share
-from clearlane.route.fairness import Rotation, Standing, as_decimal, as_units, charged, entered, restored
+from clearlane.route.fairness import (
+    Rotation,
+    Standing,
+    as_decimal,
+    as_units,
+    charged,
+    entered,
+    restored,
+    step,
+)
 from clearlane.route.state import present_at
 
 PolicyOf = Callable[[Mapping[str, str]], Policy]
@@ -26,7 +35,10 @@ select d.decision_seq, d.as_of, d.policy, d.rep_id as winner, d.eligible, d.refu
        t.rep_id, t.kind, t.weight, t.credit
 from decision d left join turn t using (decision_seq)
 where d.rotation = :rotation and d.band = :band and d.mode = 'live' and d.decision_seq < :before
-order by d.decision_seq, t.rep_id
+union all
+select decision_seq, null, null, null, null, null, rep_id, kind, weight, credit from turn
+where rotation = :rotation and band = :band and kind = 'return' and decision_seq < :before
+order by 1, 7
 """
 
 
@@ -72,12 +84,13 @@ def miscounted(
     count = Count()
     for _, group in groupby(rows, key=lambda row: row["decision_seq"]):
         pick = list(group)
-        count, found = _followed(policy_of(pick[0]["policy"]), rotation, count, pick)
+        policy = policy_of(pick[0]["policy"]) if pick[0]["policy"] else None
+        count, found = _followed(policy, rotation, count, pick)
         yield from found
 
 
 def _followed(
-    policy: Policy, team: str, count: Count, pick: Sequence[RowMapping]
+    policy: Policy | None, team: str, count: Count, pick: Sequence[RowMapping]
 ) -> tuple[Count, Sequence[Miscounted]]:
     """The count after a pick, and what of the stored pick does not follow; who was doubted may have been right."""
     after, found = _counted(policy, team, count, pick)
@@ -89,6 +102,24 @@ def _followed(
 
 
 def _counted(
+    policy: Policy | None, team: str, count: Count, pick: Sequence[RowMapping]
+) -> tuple[Count, Sequence[Miscounted]]:
+    return _picked(policy, team, count, pick) if policy else _given_back(count, pick[0])
+
+
+def _given_back(count: Count, row: RowMapping) -> tuple[Count, Sequence[Miscounted]]:
+    """A return takes one turn of the rep's present weight from the credit."""
+    seq, rep = row["decision_seq"], row["rep_id"]
+    if rep not in count.standings:
+        return count, [Miscounted(seq, rep, "turn", "given back", "never taken")]
+    old = count.standings[rep]
+    now = replace(old, credit=old.credit - step(old.weight))
+    found = list(_compared(seq, rep, {rep: now}, {rep: row}))
+    doubts = {rep: _standing(row, seq)} if found else {}
+    return replace(count, standings={**count.standings, rep: now}, doubted={**count.doubted, **doubts}), found
+
+
+def _picked(
     policy: Policy, team: str, count: Count, pick: Sequence[RowMapping]
 ) -> tuple[Count, Sequence[Miscounted]]:
     seq, at = pick[0]["decision_seq"], pick[0]["as_of"]
