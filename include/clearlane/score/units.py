@@ -47,10 +47,14 @@ def clamped(value: str, low: float, high: float) -> str:
 
 
 def decimal_text(points: str, dialect: Dialect) -> str:
-    """Points as JSON: 15, 3.25; PostgreSQL writes a double in its shortest form, -1e-06 too."""
+    """Points as JSON, in the shortest form of a double: 15, 3.25, -1e-06."""
+    text = f"cast({points} as varchar)"
     if dialect is Dialect.POSTGRES:
-        return f"cast({points} as text)"
-    return f"rtrim(rtrim(cast(cast({points} as decimal(18, 6)) as varchar), '0'), '.')"
+        return text
+    # DuckDB would write 15.0
+    return (
+        f"case when {points} = floor({points}) then cast(cast({points} as bigint) as varchar) else {text} end"
+    )
 
 
 def plain_decimal(points: float) -> str:
