@@ -6,7 +6,6 @@ import argparse
 
 from benchmarks import folding, memory, refreshing, routing, scoring
 
-
 FEW = 20_000
 """leads of the slow benchmarks where all of them run"""
 
