@@ -305,23 +305,28 @@ def doctor(
     from clearlane import policy
     from clearlane import replay as replaying
     from clearlane.ledger import doctor as examination
+    from clearlane.route import caps, queues
     from clearlane.score import signals
 
+    now = _now()
     with _ledger() as connection:
         findings = (
-            *examination.examine(connection), signals.finding(connection), replaying.finding(connection)
+            *examination.examine(connection), caps.finding(connection), signals.finding(connection),
+            replaying.finding(connection),
         )  # fmt: skip
-        unpublished = policy.unpublished(connection, folder, _now()) if folder.is_dir() else ()
+        unpublished = policy.unpublished(connection, folder, now) if folder.is_dir() else ()
+        overdue = queues.overdue(connection, _in_force(connection, now), now)
     if as_json:
-        typer.echo(
-            json.dumps({"checks": examination.as_json(findings), "unpublished": list(unpublished)}, indent=1)
-        )
+        told = {"checks": examination.as_json(findings), "unpublished": list(unpublished)}
+        typer.echo(json.dumps({**told, "overdue": list(overdue)}, indent=1))
     else:
         _print_findings(findings)
         for name in unpublished:
             out.print(
                 f"[yellow]edited, not in force[/yellow] {name}.yaml: `clearlane policy publish` puts it in force"
             )
+        for line in overdue:
+            out.print(f"note: {line}", highlight=False, markup=False)
     if any(finding.count for finding in findings):
         raise typer.Exit(1)
 
@@ -346,6 +351,32 @@ def report(as_json: Json = False, top: Annotated[int, typer.Option(help="hottest
         return
     for table in reports.tables(figures):
         out.print(table)
+
+
+@app.command()
+def fairness(
+    team: Annotated[str | None, typer.Option(help="only this rotation")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="ISO 8601 moment; default: 30 days ago")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="ISO 8601 moment; default: now")] = None,
+    html: Annotated[Path | None, typer.Option(help="write a page with charts")] = None,
+    as_json: Json = False,
+) -> None:
+    """Planned against actual turns by rotation, band and rep, with the reasons for the difference."""
+    from clearlane.review import fairness as pictures
+    from clearlane.route import shares
+
+    end = _moment(until) if until else _now()
+    start = _moment(since) if since else end - timedelta(days=30)
+    with _ledger() as connection:
+        found = shares.shares(connection, start, end, team)
+    if html:
+        html.write_text(pictures.page(found, start, end), encoding="utf-8")
+        err.print(f"written: {html}")
+    if as_json:
+        typer.echo(json.dumps([shares.as_json(one) for one in found], ensure_ascii=False, indent=1))
+        return
+    for table in pictures.tables(found):
+        out.print(table, "")
 
 
 @app.command()

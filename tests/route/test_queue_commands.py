@@ -8,11 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from tests.route.conftest import World, banded
 from typer.testing import CliRunner
 
 from clearlane import policy
 from clearlane.cli import app
+from clearlane.route.queues import overdue
 
 NOW = datetime.now(UTC)
 HEAD = "schema: 1\nowner: a\napprover: b\n"
@@ -121,3 +123,44 @@ def test_exceptions_are_listed_assigned_and_tried_again(clearlane: Any, world: W
     assert "warning: ada: open cap of 1 reached" in given.output
     assert world.place(waiting[2]) == ("owned", "assigned", "ada")
     assert json.loads(clearlane("exceptions", "list", "--json").output) == []
+
+
+def test_the_doctor_counts_caps_again_and_notes_who_waits_too_long(
+    clearlane: Any, world: World, waiting
+) -> None:
+    with world.engine.connect() as connection:
+        published = policy.stored(connection, policy.in_force(connection, NOW))
+        assert overdue(connection, published, NOW) == []
+        late = overdue(connection, published, NOW + timedelta(days=3))
+    since = f"the oldest since {NOW - timedelta(hours=3):%Y-%m-%d %H:%M}Z"
+    assert late == [f"pool: 2 longer than a pool may keep them; {since}"]
+
+    told = json.loads(clearlane("doctor", "--json").output)
+    assert {check["check"]: check["count"] for check in told["checks"]}["caps_are_kept"] == 0
+    assert told["overdue"] == []
+
+
+def test_who_is_held_past_the_hour_or_unanswered_is_noted(world: World, waiting) -> None:
+    with world.engine.begin() as connection:
+        connection.execute(
+            sa.text("update place set place = 'held', until = since where lead_id = :far"),
+            {"far": waiting[2]},
+        )
+        connection.execute(
+            sa.text(
+                "insert into sla_clock (lead_id, kind, tier, started_at, due_at)"
+                " select lead_id, 'arrival', 'warm', since, since from place where lead_id = :near"
+            ),
+            {"near": waiting[0]},
+        )
+        told = overdue(connection, policy.parse(TEXTS), NOW)
+    assert [line.partition(";")[0] for line in told] == [
+        "held: 1 past the moment until which they were held",
+        "pool: 1 past the promised first touch",
+    ]
+
+
+def test_the_doctor_of_an_empty_ledger_finds_nothing(clearlane: Any) -> None:
+    told = clearlane("doctor")
+    assert told.exit_code == 0, told.output
+    assert "nobody was given a lead over a cap in force" in told.output
