@@ -81,7 +81,8 @@ def test_a_rep_is_read_whole(head: str) -> None:
         "reps:\n"
         "  - {id: ana, name: Ana, email: a@b.example, role: sdr, zone: Europe/Lisbon, holidays: PT,\n"
         "     time_off: [{first: '2026-08-01', last: '2026-08-15', because: summer}],\n"
-        "     active_from: '2026-01-05', ramp: [0.25, 1], languages: [pt], known_as: {crm: [U1]}}\n"
+        "     active_from: '2026-01-05', ramp: [0.25, 1], languages: [pt],\n"
+        "     suits: {postcode: ['1*']}, known_as: {crm: [U1]}}\n"
         "teams: [{id: t, name: T, members: [{rep: ana, weight: 0.5}], manager: ana}]\n"
     )
     teams = policy.parse({"teams": text}).teams
@@ -91,7 +92,91 @@ def test_a_rep_is_read_whole(head: str) -> None:
     assert 5 not in ana.hours
     assert ana.time_off[0].last == date(2026, 8, 15)
     assert (ana.caps.day, ana.caps.hour, ana.caps.open, ana.ramp) == (15, 4, None, (0.25, 1))
+    assert ana.suits == {"postcode": ("1*",)}
     assert teams.teams["t"].members == (("ana", 0.5),)
+
+
+def test_a_match_is_read_whole(head: str) -> None:
+    texts = {
+        "scoring": head + "attributes: {product: text, employees: number, sex: text}\nprotected: [sex]\n",
+        "teams": head
+        + (
+            'hours: {office: {mon: "09:00-12:00"}}\ndefaults: {hours: office}\n'
+            "reps: [{id: a, name: A, email: a@b.example, role: sdr, zone: UTC, suits: {product: [Pro]}}]\n"
+            "teams: [{id: t, name: T, members: [a]}]\n"
+        ),
+    }
+    rung = "{team: t, match: [language, product, territory], min_tenure: 90 days}"
+    rule = "rules: [{id: all, because: b, when: 'true', send_to: [%s]}]\n"
+    routing = policy.parse({**texts, "routing": head + rule % rung}).routing
+    (read,) = routing.rules[0].ladder
+    assert (read.language, read.match, read.min_tenure_days) == (True, ("product", "territory"), 90)
+    assert routing.terms == ("product", "territory")
+    refused = only_error(**{**texts, "routing": head + rule % "{team: t, match: [sex]}"})
+    assert "the protected column sex" in refused
+    sex = texts["teams"].replace("{product: [Pro]}", "{sex: [f]}")
+    assert "not protected" in only_error(**{**texts, "teams": sex})
+
+
+STAFF = (
+    'hours: {office: {mon: "09:00-12:00"}}\ndefaults: {hours: office}\n'
+    "reps: [{id: a, name: A, email: a@b.example, role: sdr, zone: UTC}]\n"
+)
+
+
+def test_members_and_teams_have_dates(head: str) -> None:
+    dated = "{rep: a, weight: 2, from: '2026-07-01'}, {rep: a, weight: 0.5, from: '2026-01-01', until: '2026-06-30'}"
+    members = f"[{dated}]"
+    text = f"{head}{STAFF}teams: [{{id: t, name: T, until: '2026-12-31', members: {members}}}]\n"
+    team = policy.parse({"teams": text}).teams.teams["t"]
+    assert (team.members, team.first, team.last) == ((("a", 2.0),), None, date(2026, 12, 31))
+    days = ("2025-12-31", "2026-01-01", "2026-06-30", "2026-07-01")
+    assert [team.weight("a", date.fromisoformat(day)) for day in days] == [None, 0.5, 0.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ("[a, a]", "a a second time"),
+        ("[{rep: a, until: '2026-06-30'}, {rep: a, from: '2026-06-30'}]", "each rep once at a time"),
+        ("[{rep: a, from: '2026-06-30', until: '2026-06-29'}]", "not before 2026-06-30"),
+        ("[{rep: a, form: '2026-06-30'}]", "did you mean from?"),
+    ],
+)
+def test_dates_of_members_that_make_no_sense(head: str, members: str, said: str) -> None:
+    text = f"{head}{STAFF}teams: [{{id: t, name: T, members: {members}}}]\n"
+    assert said in only_error(teams=text)
+
+
+def test_rules_hold_on_their_dates_only(head: str) -> None:
+    rule = "{id: fair, because: b, when: hand_raise or 1 = 1, send_to: [hold], %s}"
+    text = head + "rules: [" + rule % "from: '2026-06-01', until: '2026-06-30'" + "]\n"
+    (read,) = policy.parse({"routing": text}).routing.rules
+    assert read.when.text == "(hand_raise or 1 = 1) and as_of >= '2026-06-01' and as_of < '2026-07-01'"
+    wrong = head + "rules: [" + rule % "from: '2026-06-01', until: '2026-05-30'" + "]\n"
+    assert "rules[0].until" in only_error(routing=wrong)
+
+
+@pytest.mark.parametrize(
+    ("territories", "said"),
+    [
+        ("[{name: A, when: 'true', within: B}, {name: Bb, when: 'true'}]", "a territory of this file"),
+        ("[{name: EMEA, when: 'true'}, {name: DACH, when: 'true', within: EMAE}]", "did you mean EMEA?"),
+        ("[{name: A, when: 'true', within: A}]", "A within itself"),
+        ("[{name: A/B, when: 'true'}]", "a name without /"),
+    ],
+)
+def test_territories_that_are_no_tree(head: str, territories: str, said: str) -> None:
+    assert said in only_error(routing=f"{head}territories: {territories}\n")
+
+
+def test_a_circle_of_territories_is_named_at_each_of_its_members(head: str) -> None:
+    circle = "[{name: A, when: 'true', within: B}, {name: B, when: 'true', within: A}]"
+    said = errors(routing=f"{head}territories: {circle}\n")
+    assert [error.partition(";")[0].rpartition(" found ")[2] for error in said] == [
+        "A within itself",
+        "B within itself",
+    ]
 
 
 def test_later_folders_replace_whole_files(folder: Path, tmp_path: Path, head: str) -> None:
@@ -208,6 +293,7 @@ def test_an_id_stands_once_over_all_groups(head: str) -> None:
         ("ramp: [0.5]", "a ramp without active_from"),
         ("active_from: '2026-02-01', active_until: '2026-01-01'", "not before active_from"),
         ("caps: {dey: 3}", "did you mean day?"),
+        ("suits: {product: []}", "an empty list"),
     ],
 )
 def test_reps_that_make_no_sense(head: str, body: str, said: str) -> None:
@@ -240,6 +326,20 @@ def test_one_name_of_a_source_is_one_rep(texts: Texts) -> None:
         ("routing", "tier: none", "tier: nonne", "did you mean none?"),
         ("routing", "send_to: [close]", "send_to: [closed]", "did you mean close?"),
         ("routing", "{redirect: support}", "{redirect: support, team: channel}", "exactly one of"),
+        ("routing", "{team: channel}", "{team: channel, match: [industri]}", "did you mean industry?"),
+        (
+            "routing",
+            "{team: channel}",
+            "{team: channel, match: [employees]}",
+            "a text attribute of scoring.yaml",
+        ),
+        ("routing", "{team: channel}", "{team: channel, min_tenure: soon}", "a number of whole days"),
+        (
+            "teams",
+            "    languages: [de, en]\n",
+            "    languages: [de, en]\n    suits: {industri: [x]}\n",
+            "mean industry?",
+        ),
         ("routing", "fallback: [{pool: sdr_all}", "fallback: [{pool: sdr_al}", "fallback[0].pool"),
         ("routing", "[US, CA, MX", "[US, CA, [MX]", "lists.amer[2]"),
         ("sla", "by_band: {hot: hot", "by_band: {hott: hot", "did you mean hot?"),

@@ -56,9 +56,9 @@ def capped(name: str, **caps: int) -> Rep:
     return rep(name, caps=Caps(**caps))
 
 
-def team(name: str, *members: str | tuple[str, float]) -> Team:
+def team(name: str, *members: str | tuple[str, float], **options: Any) -> Team:
     weighted = tuple((m, 1.0) if isinstance(m, str) else m for m in members)
-    return Team(name, name.title(), weighted)
+    return Team(name, name.title(), weighted, **options)
 
 
 def teams(reps: Iterable[Rep], *of: Team) -> Teams:
@@ -78,8 +78,8 @@ def routing(*rules: RoutingRule, **options: Any) -> Routing:
     return Routing(rules=rules, **given)
 
 
-def territory(name: str, when: str) -> Territory:
-    return Territory(name, parse(when, COLUMNS))
+def territory(name: str, when: str, within: str | None = None) -> Territory:
+    return Territory(name, parse(when, COLUMNS), within)
 
 
 def policy(route: Routing, staff: Teams, **options: Any) -> Policy:

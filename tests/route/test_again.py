@@ -16,13 +16,15 @@ from tests.route.firms import ALWAYS_OPEN, MONDAY_NOON, SLA, policy, rep, routin
 from tests.route.test_run import merge
 
 from clearlane.ledger import Batch
-from clearlane.policy.model import Caps, Policy
+from clearlane.policy.model import Caps, Policy, Stint
 from clearlane.route.again import decided_again
 from clearlane.route.roster import roster_id, snapshot
 from clearlane.route.store import DECISION, TURN, decision_row, turn_rows
 from clearlane.route.turns import miscounted
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+TUESDAY = MONDAY_NOON.date() + DAY
 NAMES = ("ana", "ben", "cyd", "dee", "eve")
 COMPANIES = (None, None, "acme|US", "initech|DE", "hooli|FR")
 
@@ -35,6 +37,7 @@ def firm(random: Random) -> Policy:
             name,
             hours=random.choice([ALWAYS_OPEN, rep(name).hours]),
             languages=random.choice([("en",), ("en", "de")]),
+            suits=random.choice([{}, {"country": ("DE", "A*")}, {"country": ("US",)}]),
             caps=Caps(
                 day=random.choice([None, 2, 4]), week=random.choice([None, 9]), open=random.choice([None, 6])
             ),
@@ -44,12 +47,21 @@ def firm(random: Random) -> Policy:
     first, second = staff[:3], staff[-2:]
     crew = teams(
         reps,
-        team("sales", *((name, random.choice([0.5, 1.0, 2.0])) for name in first)),
+        team(
+            "sales",
+            *((name, random.choice([0.5, 1.0, 2.0])) for name in first),
+            stints=random.choice([{}, {first[0]: (Stint(1.0, last=TUESDAY), Stint(2.5, TUESDAY + 2 * DAY))}]),
+        ),
         team("desk", *second),
     )
     rules = routing(
         rule("cold", "band = 'cold'", to("nurture")),
-        rule("small", "employees < 50", to("team", "desk", language=True), to("pool", "desk")),
+        rule(
+            "small",
+            "employees < 50",
+            to("team", "desk", language=True, match=("country",)),
+            to("pool", "desk"),
+        ),
         rule(
             "rest",
             "true",
@@ -93,6 +105,7 @@ class History:
         known: dict[str, Any] = {
             "employees": self.random.choice([10, 500]),
             "language": self.random.choice(["en", "de", None]),
+            "country": self.random.choice(["DE", "AT", "US", None]),
             "owner": self.random.choice([None, None, None, "ana"]),
         }
         return self.world.lead(
@@ -166,13 +179,15 @@ def apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[A
 
 
 def test_histories_have_what_could_go_wrong(world):
-    history = History(world, Random(3), firm(Random(3)))
+    history = History(world, Random(4), firm(Random(4)))
     history.live_through(50)
     assert world.count("assignment where ended_because = 'merged'")
     assert world.count("assignment where ended_because = 'converted'")
     assert world.count("assignment where decision_seq is null")
     assert world.count("decision where mode = 'shadow'")
     assert world.count("decision where eligible = '{}' and rep_id is not null"), "asked again"
+    assert world.count("decision where cast(refused as text) like '%does not suit%'")
+    assert world.count("decision where cast(refused as text) like '%(sales)%'"), "not in the team then"
     assert world.count("assignment where (ended_at is null) <> (ended_seq is null)") == 0
 
 

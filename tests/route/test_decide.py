@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.route.firms import ALWAYS_OPEN, MONDAY_NOON, capped, policy, rep, routing, rule, team, teams, to
 
-from clearlane.policy.model import Policy, TimeOff
+from clearlane.policy.model import Policy, Stint, TimeOff
 from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.floor import Floor, open_floor
@@ -250,3 +250,65 @@ def test_round_the_clock_is_due_at_once():
     staff = teams([rep("kim", hours=ALWAYS_OPEN)], team("sales", "kim"))
     decision = one(firm(SALES, staff=staff), open_floor(firm(SALES, staff=staff), EVENING))
     assert decision.due == datetime(2026, 3, 3, 0, tzinfo=UTC)
+
+
+def test_match_terms_choose_among_the_team_and_keep_the_others_in_the_rotation():
+    staff = teams(
+        [rep("ana", suits={"product": ("pro",)}), rep("ben", suits={"product": ("lite",)}), rep("cyd")],
+        team("sales", "ana", "ben", "cyd"),
+    )
+    of = firm(to("team", "sales", match=("product",)), staff=staff)
+    floor = open_floor(of, MONDAY_NOON)
+    pro = [one(of, floor, lead_id=str(n), terms={"product": "pro"}) for n in range(4)]
+    assert {decision.rep for decision in pro} == {"ana", "cyd"}
+    assert all(decision.refused == {"ben": "product: does not suit the lead"} for decision in pro)
+    assert [one(of, floor, lead_id=f"any-{n}").rep for n in range(2)] == ["ben", "ben"]
+
+
+def test_owners_have_to_suit_where_the_rule_says_so_and_a_company_keeps_its_owner():
+    staff = teams([rep("ana"), rep("cyd", suits={"product": ("pro",)})], team("sales", "ana", "cyd"))
+    owner = to("account_owner", match=("product",))
+    of = firm(owner, to("team", "sales", match=("product",)), staff=staff, sticky_company=True)
+    lite = {"product": "lite"}
+    assert one(of, account_owner="cyd", terms={"product": "pro"}).rep == "cyd"
+    assert one(of, account_owner="cyd", terms=lite).rep == "ana"
+    floor = open_floor(of, MONDAY_NOON)
+    floor.companies["sales", "company:acme"] = ["cyd"]
+    assert one(of, floor, company="acme", terms=lite).rep == "cyd"
+
+
+def test_members_take_turns_while_they_are_in_the_team():
+    stints = {"ana": (Stint(1.0, None, date(2026, 3, 1)), Stint(3.0, date(2026, 3, 3)))}
+    staff = teams([rep("ana"), rep("ben")], team("sales", "ana", "ben", stints=stints))
+    decision = one(firm(SALES, staff=staff))
+    assert (decision.rep, decision.refused) == ("ben", {"ana": "starts on 2026-03-03 (sales)"})
+    tuesday = open_floor(firm(SALES, staff=staff), datetime(2026, 3, 3, 12, tzinfo=UTC))
+    taken = [one(firm(SALES, staff=staff), tuesday, lead_id=str(n)).rep for n in range(8)]
+    assert taken.count("ana") == 6
+    april = {"ana": (Stint(1.0, None, date(2026, 3, 1)),)}
+    gone = firm(SALES, staff=teams([rep("ana")], team("sales", "ana", stints=april)))
+    assert one(gone).because.endswith("(ana: left on 2026-03-01 (sales))")
+
+
+def test_a_members_dates_are_of_its_own_zone():
+    stints = {"sam": (Stint(1.0, date(2026, 3, 3)),)}
+    sydney = rep("sam", zone="Australia/Sydney", hours=ALWAYS_OPEN)  # Tuesday begins on Monday at 13:00 UTC
+    of = firm(SALES, staff=teams([sydney], team("sales", "sam", stints=stints)))
+    hours = (12, 13)
+    floors = [open_floor(of, datetime(2026, 3, 2, hour, tzinfo=UTC)) for hour in hours]
+    assert [one(of, floor).place for floor in floors] == ["exceptions", "owned"]
+
+
+def test_a_team_that_is_not_yet_or_no_more_takes_nothing():
+    staff = teams(
+        [rep("ana"), rep("ben")],
+        team("soon", "ana", first=date(2026, 3, 3)),
+        team("gone", "ana", last=date(2026, 3, 1)),
+        team("sales", "ana"),
+    )
+    for name, said in (("soon", "starts on 2026-03-03 (soon)"), ("gone", "left on 2026-03-01 (gone)")):
+        of = firm(to("team", name), to("pool", name), staff=staff)
+        assert one(of).refused == {"ana": said}
+        assert one(of).place == "exceptions"
+    direct = firm(to("account_owner"), staff=staff)
+    assert one(direct, account_owner="ana").team == "sales"

@@ -8,15 +8,18 @@ import pytest
 from tests.route.firms import MONDAY_NOON, capped, rep, to
 
 from clearlane.policy.model import Caps, TimeOff
+from clearlane.route.decisions import Facts
 from clearlane.route.eligibility import (
     Load,
     language_refusal,
+    of_lead,
     over_cap,
     presence,
     ramp_share,
     refusal,
     sells,
     soonest,
+    unsuited,
 )
 
 ANYWHERE = to("team", "sales")
@@ -100,6 +103,43 @@ def test_somebody_on_leave_still_sells():
 def test_languages(spoken, asked, suits):
     reason = language_refusal(rep("ana", languages=spoken), to("team", "sales", language=True), asked)
     assert (reason is None) == suits
+
+
+PRO = to("team", "sales", match=("product", "postcode"))
+
+
+@pytest.mark.parametrize(
+    ("terms", "reason"),
+    [
+        ({"product": "pro", "postcode": "90210"}, None),
+        ({"product": " PRO "}, None),
+        ({"product": None, "postcode": None}, None),
+        ({}, None),
+        ({"product": "lite"}, "product: does not suit the lead"),
+        ({"product": "pro", "postcode": "10115"}, "postcode: does not suit the lead"),
+    ],
+)
+def test_reps_suit_by_their_lists(terms, reason):
+    ana = presence(rep("ana", suits={"product": ("Pro", "Max"), "postcode": ("9*",)}), MONDAY_NOON)
+    facts = Facts("lead", "hot", terms=terms)
+    assert unsuited(ana, PRO, facts) == reason
+    assert unsuited(ana, ANYWHERE, facts) is None
+    assert unsuited(presence(rep("ben"), MONDAY_NOON), PRO, facts) is None
+    assert reason is None or of_lead(reason)
+
+
+def test_tenure_counts_days_since_the_start():
+    asked = to("team", "sales", min_tenure_days=90)
+    new = presence(rep("new", active_from=date(2025, 12, 3)), MONDAY_NOON)
+    old = presence(rep("old", active_from=date(2025, 12, 2)), MONDAY_NOON)
+    facts = Facts("lead", "hot")
+    assert unsuited(new, asked, facts) == "tenure: does not have 90 days before 2026-03-03"
+    assert unsuited(old, asked, facts) is None
+    assert unsuited(presence(rep("ever"), MONDAY_NOON), asked, facts) is None
+
+
+def test_what_speaks_of_the_rep_is_not_of_the_lead():
+    assert not any(map(of_lead, ("does not sell", "off until 2026-03-08", "day cap of 1 reached")))
 
 
 def test_out_of_hours_those_come_first_who_come_back_first():

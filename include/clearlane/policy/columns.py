@@ -46,6 +46,6 @@ TERRITORY: Final[Columns] = {
     "contact_owner_sells": Type.BOOLEAN,
 }
 
-ROUTING: Final[Columns] = {**TERRITORY, "territory": Type.TEXT}
+ROUTING: Final[Columns] = {**TERRITORY, "territory": Type.TEXT, "territory_path": Type.TEXT}
 
 ACTIVITY: Final[Columns] = {"type": Type.TEXT, "occurred_at": Type.TIME}

@@ -8,6 +8,8 @@ from dataclasses import replace
 from clearlane.policy.document import Document
 from clearlane.policy.model import Destination, Policy, Rule, Scoring
 from clearlane.policy.problems import Path, nearest
+from clearlane.policy.routing import terms
+from clearlane.policy.scoring import vocabulary
 from clearlane.rules import Predicate
 
 MOST_RULES = 25
@@ -19,6 +21,8 @@ def across(policy: Policy, documents: Mapping[str, Document]) -> Policy:
         _check_routing(policy, documents["routing"])
     if "sla" in documents:
         _check_bands(policy, documents)
+    if "teams" in documents and "scoring" in documents:
+        _check_suits(policy, documents["teams"])
     if "teams" in documents and "sources" in documents:
         _check_aliases(policy, documents["teams"])
     return replace(policy, warnings=tuple(_warnings(policy, documents)))
@@ -54,6 +58,14 @@ def _check_bands(policy: Policy, documents: Mapping[str, Document]) -> None:
     bands = {band.name for band in policy.scoring.bands}
     for band in policy.sla.by_band:
         _known(documents["sla"], ("by_band", band), band, bands, "a band of scoring.yaml")
+
+
+def _check_suits(policy: Policy, document: Document) -> None:
+    known = terms(vocabulary(policy.scoring))
+    for index, rep in enumerate(policy.teams.reps.values()):
+        for name in rep.suits:
+            what = "a text attribute of scoring.yaml that is not protected"
+            _known(document, ("reps", index, "suits", name), name, known, what)
 
 
 def _check_aliases(policy: Policy, document: Document) -> None:

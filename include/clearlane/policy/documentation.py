@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 from clearlane.policy.model import (
@@ -26,6 +26,7 @@ from clearlane.policy.model import (
     Source,
     Sources,
     Span,
+    Stint,
     Team,
     Teams,
 )
@@ -263,7 +264,11 @@ def _routing(policy: Policy) -> Iterator[str]:
     yield _table(("rule", "why", "when", "goes to", "tier"), rows)
     yield f"Then, for all of them: {_ladder(routing.fallback)}."
     yield "## Territories"
-    yield _table(("territory", "when"), [(each.name, _code(each.when.text)) for each in routing.territories])
+    yield "The deepest that matches counts, and among siblings the first."
+    yield _table(
+        ("territory", "within", "when"),
+        [(each.name, each.within, _code(each.when.text)) for each in routing.territories],
+    )
     yield "## Lists"
     yield _table(("list", "holds"), [(name, _names(values)) for name, values in routing.lists.items()])
 
@@ -275,6 +280,8 @@ def _ladder(ladder: Iterable[Destination]) -> str:
 def _rung(rung: Destination) -> str:
     target = rung.target.replace("_", " ") + (f" {_code(rung.name)}" if rung.name else "")
     asked = ["who speak their language"] if rung.language else []
+    asked += [f"who suit their {_names(rung.match)}"] if rung.match else []
+    asked += [f"here for {rung.min_tenure_days} days"] if rung.min_tenure_days else []
     asked += ["only in hours"] if rung.hours == "require" else []
     asked += ["at any hour"] if rung.hours == "ignore" else []
     asked += ["fewest open leads first"] if rung.pick == "least_open" else []
@@ -298,8 +305,21 @@ def _teams(policy: Policy) -> Iterator[str]:
 
 
 def _team(team: Team) -> Sequence[object]:
-    members = _names(f"{rep} × {weight:g}" if weight != 1 else rep for rep, weight in team.members)
-    return team.id, team.name, members, team.manager, team.queue
+    members = _names(
+        _member(rep, stint)
+        for rep, weight in team.members
+        for stint in team.stints.get(rep, (Stint(weight),))
+    )
+    return team.id, team.name + _dates(team.first, team.last), members, team.manager, team.queue
+
+
+def _member(rep: str, stint: Stint) -> str:
+    weight = f" × {stint.weight:g}" if stint.weight != 1 else ""
+    return f"{rep}{weight}{_dates(stint.first, stint.last)}"
+
+
+def _dates(first: date | None, last: date | None) -> str:
+    return (f" from {first}" if first else "") + (f" until {last}" if last else "")
 
 
 def _rep(rep: Rep) -> Sequence[object]:
@@ -321,6 +341,7 @@ def _hours(hours: Hours) -> str:
 
 def _remarks(rep: Rep) -> str:
     remarks = [f"off {off.first} to {off.last}: {off.because}" for off in rep.time_off]
+    remarks += [f"suits {name} {_names(values)}" for name, values in rep.suits.items()]
     remarks += [f"since {rep.active_from}"] if rep.active_from else []
     remarks += [f"until {rep.active_until}"] if rep.active_until else []
     remarks += ["ramp by month " + _names(f"{share:.0%}" for share in rep.ramp)] if rep.ramp else []

@@ -198,6 +198,12 @@ class Scoring:
 
 # --- teams.yaml -------------------------------------------------------------------------------
 
+
+def within(day: date, first: date | None, last: date | None) -> bool:
+    """Whether the day lies in the span, both ends included; None: no end on that side."""
+    return (first is None or first <= day) and (last is None or day <= last)
+
+
 Hours = Mapping[int, tuple[tuple[time, time], ...]]  # ISO weekday (1 = Monday) -> open spans
 
 
@@ -237,8 +243,19 @@ class Rep:
     active_until: date | None = None
     sells: bool = True
     languages: tuple[str, ...] = ()
+    suits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """attribute -> the values this rep takes, where a destination asks for a match; `9*` is any that begins so"""
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Source -> external ids or names by which that source calls this rep."""
+
+
+@dataclass(frozen=True)
+class Stint:
+    """A member's time in a team: local dates of the rep, both included; None: no end on that side."""
+
+    weight: float
+    first: date | None = None
+    last: date | None = None
 
 
 @dataclass(frozen=True)
@@ -246,11 +263,22 @@ class Team:
     id: str
     name: str
     members: tuple[tuple[str, float], ...]
-    """(rep id, weight)"""
+    """(rep id, weight), each once; where `stints` has the rep, the weights are those of the stints"""
     manager: str | None = None
     queue_owner: str | None = None
     queue: str | None = None
     """Name of the CRM's queue or list to which the team's pool is pushed."""
+    stints: Mapping[str, tuple[Stint, ...]] = field(default_factory=dict)
+    """rep -> when it is in the team, in order of time; not here: always"""
+    first: date | None = None
+    """UTC date from which the team takes leads"""
+    last: date | None = None
+
+    def weight(self, rep: str, today: date) -> float | None:
+        """The member's weight on a local date; None: not in the team then."""
+        if rep not in self.stints:
+            return dict(self.members).get(rep)
+        return next((one.weight for one in self.stints[rep] if within(today, one.first, one.last)), None)
 
 
 @dataclass(frozen=True)
@@ -305,6 +333,10 @@ class Destination:
     hours: Literal["require", "prefer", "ignore"] = "prefer"
     language: bool = False
     """only reps who speak the lead's `language` (no language known: any)"""
+    match: tuple[str, ...] = ()
+    """only reps whose list for each of these attributes has the lead's value (no value or no list: any)"""
+    min_tenure_days: int | None = None
+    """only reps who started at least so many days ago"""
 
 
 @dataclass(frozen=True)
@@ -320,10 +352,12 @@ class RoutingRule:
 
 @dataclass(frozen=True)
 class Territory:
-    """A named condition on the lead: the `territory` column holds the first that matches."""
+    """A named condition on the lead: the `territory` column holds the deepest that matches, first among siblings."""
 
     name: str
     when: Predicate
+    within: str | None = None
+    """the territory of which it is a part: its own condition is asked where that one's holds"""
 
 
 @dataclass(frozen=True)
@@ -366,6 +400,12 @@ class Routing:
     """the rep who answers for exceptions of no team"""
     pool_max_age: timedelta | None = None
     """how long a lead may wait in a pool before it is routed down the ladder; None: as long as it takes"""
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The attributes and columns whose values decisions compare, in order of their names."""
+        ladders = (*(rule.ladder for rule in self.rules), self.fallback)
+        return tuple(sorted({name for ladder in ladders for rung in ladder for name in rung.match}))
 
 
 # --- contract.yaml ----------------------------------------------------------------------------

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from clearlane.policy import columns
-from clearlane.policy.conditions import Vocabulary, predicate, unique
+from clearlane.policy.conditions import NEVER, Vocabulary, predicate, unique
 from clearlane.policy.document import Document
 from clearlane.policy.model import Destination, Routing, RoutingRule, Target, Territory
-from clearlane.policy.shapes import Duration, FileShape, Shape
+from clearlane.policy.problems import Path, nearest
+from clearlane.policy.shapes import Day, Duration, FileShape, Shape, WholeDays
+from clearlane.policy.teams import check_span
+from clearlane.rules import Predicate, Type
 
+LANGUAGE = "language"
 NAMED = ("team", "pool", "rep", "redirect")
 PLAIN = tuple(target for target in get_args(Target) if target not in NAMED)
 
 
 class DestinationShape(Shape):
-    """`account_owner`, or `{team: sdr_emea, pick: least_open, hours: require, language: true}`."""
+    """`account_owner`, or `{team: sdr_emea, pick: least_open, hours: require, match: [language, product]}`."""
 
     to: (
         Literal[
@@ -40,6 +45,8 @@ class DestinationShape(Shape):
     pick: Literal["weighted_round_robin", "least_open"] = "weighted_round_robin"
     hours: Literal["require", "prefer", "ignore"] = "prefer"
     language: bool = False
+    match: list[str] = Field(default=[])
+    min_tenure: WholeDays = None
 
     @model_validator(mode="before")
     @classmethod
@@ -59,11 +66,14 @@ class RoutingRuleShape(Shape):
     when: str
     send_to: list[DestinationShape]
     tier: str | None = None
+    first: Day | None = Field(default=None, alias="from")
+    last: Day | None = Field(default=None, alias="until")
 
 
 class TerritoryShape(Shape):
     name: str
     when: str
+    within: str | None = None
 
 
 class RoutingShape(FileShape):
@@ -85,7 +95,8 @@ def built(document: Document, shape: RoutingShape, words: Vocabulary) -> Routing
     words = words.with_lists({name: tuple(values) for name, values in shape.lists.items()})
     unique(document, ("territories",), (territory.name for territory in shape.territories), "name")
     unique(document, ("rules",), (rule.id for rule in shape.rules), "id")
-    fallback = tuple(_destination(rung) for rung in shape.fallback)
+    _check_tree(document, shape)
+    fallback = tuple(_ladder(document, ("fallback",), shape.fallback, words))
     return Routing(
         territories=tuple(_territories(document, shape, words)),
         rules=tuple(_rules(document, shape, words)),
@@ -100,21 +111,90 @@ def built(document: Document, shape: RoutingShape, words: Vocabulary) -> Routing
 def _territories(document: Document, shape: RoutingShape, words: Vocabulary) -> Iterator[Territory]:
     for index, territory in enumerate(shape.territories):
         path = ("territories", index, "when")
-        yield Territory(territory.name, predicate(document, path, territory.when, words, columns.TERRITORY))
+        when = predicate(document, path, territory.when, words, columns.TERRITORY)
+        yield Territory(territory.name, when, territory.within)
+
+
+def _check_tree(document: Document, shape: RoutingShape) -> None:
+    """Report parents that are not there, circles, and names that a path could not hold."""
+    parents = {territory.name: territory.within for territory in shape.territories}
+    for index, territory in enumerate(shape.territories):
+        path: Path = ("territories", index)
+        if "/" in territory.name:
+            document.report(
+                (*path, "name"), territory.name, "a name without /, which stands in territory_path"
+            )
+        if territory.within is not None and territory.within not in parents:
+            near = nearest(territory.within, parents)
+            document.report((*path, "within"), territory.within, "a territory of this file", near)
+        elif territory.name in _above(parents, territory.name):
+            document.report((*path, "within"), f"{territory.name} within itself", "a tree of territories")
+
+
+def _above(parents: Mapping[str, str | None], name: str) -> Sequence[str]:
+    """The territories around one, the nearest first; a circle is walked once."""
+    found: list[str] = []
+    here = parents.get(name)
+    while here is not None and here not in found:
+        found.append(here)
+        here = parents.get(here)
+    return found
 
 
 def _rules(document: Document, shape: RoutingShape, words: Vocabulary) -> Iterator[RoutingRule]:
     for index, rule in enumerate(shape.rules):
-        when = predicate(document, ("rules", index, "when"), rule.when, words, columns.ROUTING)
-        ladder = tuple(_destination(rung) for rung in rule.send_to)
+        when = _in_force(document, ("rules", index), rule, words)
+        ladder = tuple(_ladder(document, ("rules", index, "send_to"), rule.send_to, words))
         if not ladder:
             document.report(("rules", index, "send_to"), "an empty ladder", "at least one destination")
         yield RoutingRule(rule.id, rule.because, when, ladder, rule.tier)
 
 
+def _in_force(document: Document, path: Path, rule: RoutingRuleShape, words: Vocabulary) -> Predicate:
+    """The rule's condition, and that the UTC date is within its own."""
+    check_span(document, path, rule.first, rule.last)
+    when = predicate(document, (*path, "when"), rule.when, words, columns.ROUTING)
+    dates = [f"as_of >= '{rule.first}'"] if rule.first else []
+    dates += [f"as_of < '{rule.last + timedelta(days=1)}'"] if rule.last else []
+    if not dates or when is NEVER:
+        return when
+    dated = " and ".join([f"({rule.when})", *dates])
+    return predicate(document, (*path, "when"), dated, words, columns.ROUTING)
+
+
+def _ladder(
+    document: Document, path: Path, rungs: list[DestinationShape], words: Vocabulary
+) -> Iterator[Destination]:
+    for step, rung in enumerate(rungs):
+        for index, name in enumerate(rung.match):
+            _check_term(document, (*path, step, "match", index), name, words)
+        yield _destination(rung)
+
+
+def _check_term(document: Document, path: Path, name: str, words: Vocabulary) -> None:
+    known = terms(words)
+    if name in words.protected:
+        why = "protected columns may not decide over people: not in scoring, routing or learning"
+        document.report(path, f"the protected column {name}", why)
+    elif name not in known:
+        document.report(path, name, "a text attribute of scoring.yaml", nearest(name, known))
+
+
+def terms(words: Vocabulary) -> frozenset[str]:
+    """What a match may name: attributes and columns that hold text, the protected ones excepted."""
+    typed = {**words.attributes, **columns.ROUTING, LANGUAGE: Type.TEXT}
+    return frozenset(name for name, type_ in typed.items() if type_ is Type.TEXT) - words.protected
+
+
 def _destination(shape: DestinationShape) -> Destination:
-    options = {"pick": shape.pick, "hours": shape.hours, "language": shape.language}
+    options = {
+        "pick": shape.pick,
+        "hours": shape.hours,
+        "language": shape.language or LANGUAGE in shape.match,
+        "match": tuple(name for name in shape.match if name != LANGUAGE),
+        "min_tenure_days": shape.min_tenure,
+    }
     if shape.to:
-        return Destination(shape.to, None, **options)  # type: ignore[arg-type]  # checked by the shape
+        return Destination(shape.to, None, **options)
     target = next(name for name in NAMED if getattr(shape, name) is not None)
     return Destination(target, getattr(shape, target), **options)  # type: ignore[arg-type]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import holidays as holiday_calendars
@@ -10,7 +11,7 @@ from pydantic import Field, model_validator
 
 from clearlane.policy.conditions import unique
 from clearlane.policy.document import Document
-from clearlane.policy.model import Caps, Hours, Rep, Team, Teams, TimeOff
+from clearlane.policy.model import Caps, Hours, Rep, Stint, Team, Teams, TimeOff
 from clearlane.policy.problems import Path, nearest, shown
 from clearlane.policy.shapes import Day, FileShape, HoursText, Shape, Zone
 
@@ -48,14 +49,17 @@ class RepShape(Shape):
     active_until: Day | None = None
     sells: bool = True
     languages: list[str] = Field(default=[])
+    suits: dict[str, list[str]] = Field(default={})
     known_as: dict[str, list[str]] = Field(default={})
 
 
 class MemberShape(Shape):
-    """`ana_silva`, or `{rep: ana_silva, weight: 0.5}`."""
+    """`ana_silva`, or `{rep: ana_silva, weight: 0.5, from: "2026-07-01", until: "2026-12-31"}`."""
 
     rep: str
     weight: float = Field(default=1.0, gt=0)
+    first: Day | None = Field(default=None, alias="from")
+    last: Day | None = Field(default=None, alias="until")
 
     @model_validator(mode="before")
     @classmethod
@@ -70,6 +74,8 @@ class TeamShape(Shape):
     manager: str | None = None
     queue_owner: str | None = None
     queue: str | None = None
+    first: Day | None = Field(default=None, alias="from")
+    last: Day | None = Field(default=None, alias="until")
 
 
 class TeamsShape(FileShape):
@@ -110,6 +116,7 @@ def _rep(document: Document, path: Path, shape: RepShape, file: TeamsShape) -> R
         active_until=shape.active_until,
         sells=shape.sells,
         languages=tuple(shape.languages),
+        suits={name: tuple(values) for name, values in shape.suits.items()},
         aliases={source: tuple(names) for source, names in shape.known_as.items()},
     )
 
@@ -124,6 +131,11 @@ def _check_rep(document: Document, path: Path, shape: RepShape) -> None:
         document.report((*path, "ramp"), "a ramp without active_from", "the month from which it counts")
     if not all(0 < share <= 1 for share in shape.ramp):
         document.report((*path, "ramp"), shown(shape.ramp), "shares above 0, at most 1, one a month")
+    for name, values in shape.suits.items():
+        if not values:
+            document.report(
+                (*path, "suits", name), "an empty list", "the values that suit, or no list at all"
+            )
     if shape.holidays:
         _check_holidays(document, (*path, "holidays"), shape.holidays)
 
@@ -148,14 +160,55 @@ def _hours(document: Document, path: Path, name: str | None, known: Mapping[str,
 
 
 def _team(document: Document, path: Path, shape: TeamShape, reps: Mapping[str, Rep]) -> Team:
-    unique(document, (*path, "members"), (member.rep for member in shape.members), "rep")
+    check_span(document, path, shape.first, shape.last)
     named = [((*path, "members", index), member.rep) for index, member in enumerate(shape.members)]
     named += [((*path, "manager"), shape.manager or ""), ((*path, "queue_owner"), shape.queue_owner or "")]
     for place, rep in named:
         if rep and rep not in reps:
             document.report(place, rep, "the id of a rep of this file", nearest(rep, reps))
-    members = tuple((member.rep, float(member.weight)) for member in shape.members)
-    return Team(shape.id, shape.name, members, shape.manager, shape.queue_owner, shape.queue)
+    members = {member.rep: float(member.weight) for member in reversed(shape.members)}
+    return Team(
+        shape.id,
+        shape.name,
+        tuple((rep, members[rep]) for rep in dict.fromkeys(member.rep for member in shape.members)),
+        shape.manager,
+        shape.queue_owner,
+        shape.queue,
+        _stints(document, path, shape.members),
+        shape.first,
+        shape.last,
+    )
+
+
+def _stints(document: Document, path: Path, members: Sequence[MemberShape]) -> dict[str, tuple[Stint, ...]]:
+    """The stints of the members who have dates, in order; those of one rep may not overlap."""
+    found: dict[str, list[Stint]] = {}
+    for index, member in enumerate(members):
+        at = (*path, "members", index)
+        check_span(document, at, member.first, member.last)
+        before, stint = (
+            found.setdefault(member.rep, []),
+            Stint(float(member.weight), member.first, member.last),
+        )
+        if any(_overlap(stint, other) for other in before):
+            document.report((*at, "rep"), f"{member.rep} a second time", "each rep once at a time")
+        before.append(stint)
+    dated = {rep: stints for rep, stints in found.items() if any(s.first or s.last for s in stints)}
+    return {rep: tuple(sorted(stints, key=lambda s: s.first or date.min)) for rep, stints in dated.items()}
+
+
+def _overlap(one: Stint, other: Stint) -> bool:
+    first, last = (
+        max(one.first or date.min, other.first or date.min),
+        min(one.last or date.max, other.last or date.max),
+    )
+    return first <= last
+
+
+def check_span(document: Document, path: Path, first: date | None, last: date | None) -> None:
+    """Report a span that ends before it begins."""
+    if first and last and last < first:
+        document.report((*path, "until"), shown(str(last)), f"not before {first}")
 
 
 def _check_aliases(document: Document, shape: TeamsShape) -> None:

@@ -109,7 +109,7 @@ def _match(
     matched = matching.statement(policy.routing, Dialect.DUCKDB)
     into = f"insert into {side}_matched" if number else f"create table {side}_matched as"
     desk.execute(
-        f"{into} select c.* exclude (attributes), m.matched, {number} as part"
+        f"{into} select c.* exclude (attributes), m.matched, m.terms, {number} as part"
         f" from candidate c join ({matched}) m using (lead_id)"
     )
 
@@ -162,7 +162,7 @@ left join owner_name any_{noun} on any_{noun}.name = {said} and any_{noun}.sourc
 
 def _decide(desk: duckdb.DuckDBPyConnection, side: str, policies: Sequence[Policy]) -> None:
     """In the order in which the leads came, of one moment the hottest first."""
-    columns = [*_FACTS, "company_key", "account_id", "part", "as_of", "closed_at"]
+    columns = [*_FACTS, "terms", "company_key", "account_id", "part", "as_of", "closed_at"]
     asked = desk.cursor().execute(
         f"select {', '.join(columns[:-2])}, epoch_us(as_of), epoch_us(closed_at) from {side}_matched"
         " order by as_of, hand_raise desc, score desc, created_at, lead_id"
@@ -183,7 +183,8 @@ _TYPES: Final = {
 
 def _decided(floor: MovingFloor, policies: Sequence[Policy], row: Mapping[str, Any]) -> dict[str, Any]:
     known = {name: row[name] for name in _FACTS}
-    facts = Facts(**known, company=row["company_key"], account=row["account_id"])
+    terms = matching.terms_of(policies[row["part"]].routing, row["terms"])
+    facts = Facts(**known, terms=terms, company=row["company_key"], account=row["account_id"])
     moment, closed_at = _instant(row["as_of"]), row["closed_at"]
     ends = _instant(closed_at) if closed_at is not None else None
     return _row(floor.decide(policies[row["part"]], moment, facts, ends))

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from typing import Final
 
-from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Tier
+from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Tier, within
 from clearlane.route.decisions import Decision, Facts, Pick
-from clearlane.route.eligibility import refusal
+from clearlane.route.eligibility import refusal, unsuited
 from clearlane.route.floor import Floor
 from clearlane.route.pick import pick
 
@@ -185,21 +186,28 @@ def _of_company(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
     for rep in attempt.floor.owners(facts):
         if rep == facts.owner and facts.reconsidered and not facts.owns_company:
             continue
-        yield from _direct(attempt, rung, rep, "owns the open leads of the same company")
+        yield from _direct(attempt, _anybody(rung), rep, "owns the open leads of the same company")
 
 
 def _direct(attempt: Attempt, rung: Destination, rep: str, why: str) -> Iterator[Spot]:
     """One named rep, without a turn."""
-    reason = attempt.facts.barred.get(rep) or _cannot(attempt.floor, rung, rep)
+    reason = attempt.facts.barred.get(rep) or _cannot(attempt, rung, rep)
     if reason is None:
         yield Spot("owned", f"{rep} {why}", team=attempt.floor.team_of(rep), rep=rep)
     else:
         attempt.refused[rep] = reason
 
 
-def _cannot(floor: Floor, rung: Destination, rep: str) -> str | None:
-    there = floor.present.get(rep)
-    return refusal(there, floor.load(rep), rung) if there else "not in teams.yaml"
+def _anybody(rung: Destination) -> Destination:
+    """The rung without match: one owner for all people of a company goes before it."""
+    return replace(rung, language=False, match=(), min_tenure_days=None)
+
+
+def _cannot(attempt: Attempt, rung: Destination, rep: str) -> str | None:
+    there = attempt.floor.present.get(rep)
+    if there is None:
+        return "not in teams.yaml"
+    return refusal(there, attempt.floor.load(rep), rung) or unsuited(there, rung, attempt.facts)
 
 
 def _owner(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
@@ -223,8 +231,13 @@ def _rotation(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
 
 
 def _pool(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
-    if rung.name not in attempt.facts.outgrown:
+    if rung.name not in attempt.facts.outgrown and _takes_leads(attempt.floor, rung.name):
         yield Spot("pool", f"waits in the pool {rung.name}", team=rung.name)
+
+
+def _takes_leads(floor: Floor, name: str | None) -> bool:
+    team = floor.policy.teams.teams.get(name or "")
+    return team is None or within(floor.as_of.astimezone(UTC).date(), team.first, team.last)
 
 
 def _nurture(attempt: Attempt, rung: Destination) -> Iterator[Spot]:

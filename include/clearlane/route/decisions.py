@@ -11,6 +11,7 @@ from typing import Any
 from clearlane.route.fairness import Rotation
 
 NOBODY: Mapping[str, str] = MappingProxyType({})
+NO_TERMS: Mapping[str, str | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Facts:
     """why nobody may contact this lead at all"""
     disqualified: str | None = None
     language: str | None = None
+    terms: Mapping[str, str | None] = field(default_factory=lambda: NO_TERMS)
+    """the lead's value of each attribute that some destination matches"""
     company: str | None = None
     account: str | None = None
     account_owner: str | None = None

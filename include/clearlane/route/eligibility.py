@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from math import ceil, floor
 
-from clearlane.policy.model import Caps, Destination, Rep
+from clearlane.policy.model import Caps, Destination, Rep, Team, within
 from clearlane.route.calendars import Calendar, absence, next_opening, rep_calendar
+from clearlane.route.decisions import Facts
 
-LANGUAGE = "language"
-"""how a refusal begins that speaks of this lead only, not of the rep's presence"""
 BARRED = "not again"
-"""so does one of a rep who had the lead before"""
+"""how a refusal begins that speaks of a rep who had this lead before"""
+_OF_LEAD = ": does not "
+"""what a refusal has that speaks of this lead only, not of the rep's presence"""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Presence:
     in_hours: bool
     share: float
     caps: Caps
+    today: date | None = None
+    """the rep's local date"""
 
 
 def presence(rep: Rep, at: datetime) -> Presence:
@@ -53,7 +56,7 @@ def presence(rep: Rep, at: datetime) -> Presence:
     absent = _not_selling(rep, today) or _off(calendar, at)
     if absent is None and opening is None:
         absent = "no working hours"
-    return Presence(rep, absent, opening, opening == at, share, ramped(rep.caps, share))
+    return Presence(rep, absent, opening, opening == at, share, ramped(rep.caps, share), today)
 
 
 def _off(calendar: Calendar, at: datetime) -> str | None:
@@ -93,6 +96,22 @@ def ramped(caps: Caps, share: float) -> Caps:
     return Caps(day, week, held, None if caps.hour is None else ceil(caps.hour * share - 1e-9))
 
 
+def not_in_team(team: Team, rep: str, at: datetime, today: date | None) -> str | None:
+    """Why the rep is not in the team now: the team's own dates are of UTC, the member's of its zone."""
+    day = at.astimezone(UTC).date()
+    if not within(day, team.first, team.last):
+        return _outside(team, day, team.first, team.last)
+    stints = team.stints.get(rep, ())
+    if not stints or today is None or team.weight(rep, today) is not None:
+        return None
+    stint = next((one for one in stints if one.first and one.first > today), stints[-1])
+    return _outside(team, today, stint.first, stint.last)
+
+
+def _outside(team: Team, day: date, first: date | None, last: date | None) -> str:
+    return f"starts on {first} ({team.id})" if first and day < first else f"left on {last} ({team.id})"
+
+
 _CAP = " cap of "
 
 
@@ -128,7 +147,47 @@ def language_refusal(rep: Rep, destination: Destination, language: str | None) -
     if not destination.language or not language:
         return None
     spoken = {_primary(name) for name in rep.languages}
-    return None if _primary(language) in spoken else f"{LANGUAGE}: does not speak {_primary(language)}"
+    return None if _primary(language) in spoken else f"language{_OF_LEAD}speak {_primary(language)}"
+
+
+def of_lead(reason: str) -> bool:
+    """Whether a refusal speaks of this lead only: the rep is there for others."""
+    return _OF_LEAD in reason or reason.startswith(BARRED)
+
+
+def unsuited(there: Presence, destination: Destination, facts: Facts) -> str | None:
+    """Why a rep who is there does not suit this lead at this destination; None where it suits."""
+    return (
+        language_refusal(there.rep, destination, facts.language)
+        or _too_new(there, destination)
+        or next(
+            (f"{name}{_OF_LEAD}suit the lead" for name in _unmatched(there.rep, destination, facts)), None
+        )
+    )
+
+
+def _too_new(there: Presence, destination: Destination) -> str | None:
+    days, since = destination.min_tenure_days, there.rep.active_from
+    if days is None or since is None or there.today is None or there.today >= since + timedelta(days=days):
+        return None
+    return f"tenure{_OF_LEAD}have {days} days before {since + timedelta(days=days)}"
+
+
+def _unmatched(rep: Rep, destination: Destination, facts: Facts) -> Iterator[str]:
+    """Attributes of which the rep takes other values than the lead's; no list and no value suit everybody."""
+    for name in destination.match:
+        value, listed = facts.terms.get(name), rep.suits.get(name)
+        if value and listed and not any(_suits(folded(one), folded(value)) for one in listed):
+            yield name
+
+
+def _suits(listed: str, value: str) -> bool:
+    return value.startswith(listed[:-1]) if listed.endswith("*") else value == listed
+
+
+def folded(value: str) -> str:
+    """Values are compared without case and outer spaces."""
+    return value.strip().casefold()
 
 
 def _primary(language: str) -> str:

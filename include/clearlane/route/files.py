@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ import pandas as pd
 
 from clearlane import policy as policies
 from clearlane.identity import mail_domains, normalise
-from clearlane.policy.model import Policy
+from clearlane.policy.model import Policy, Routing
 from clearlane.route import matching
 from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
@@ -34,7 +34,9 @@ _OWNERS: Final = ("account_owner", "opportunity_owner", "contact_owner")
 _COMPANY: Final = ("company", "country", "email", "domain", "website")
 _READ: Final = (*_OWNERS, *_COMPANY, "language", "account_id", "suppressed", "do_not_contact")
 """Attributes that routing reads itself, as text where scoring.yaml does not declare them."""
-_SAME: Final = frozenset(field.name for field in fields(Facts)) - {"company", "account", "owned", "owner"}
+_SAME: Final = (
+    "lead_id", "band", "matched", "kind", "hand_raise", "stopped", "disqualified", "language", *_OWNERS
+)  # fmt: skip
 _WANTED: Final = sorted({*_SAME, *_COMPANY, "account_id"} - {"matched", *_OWNERS})
 _TRUE: Final = "('true', 't', 'yes', 'y', '1')"
 
@@ -98,7 +100,7 @@ def _routed(
     companies = _companies(rows)
     decided: list[tuple[int, Decision]] = []
     for row in rows:
-        facts = _facts(row, companies)
+        facts = _facts(policy.routing, row, companies)
         decision = decide(policy, floor, facts)
         floor.take(facts, decision)
         decided.append((row["row"], decision))
@@ -110,7 +112,7 @@ def _candidates(connection: duckdb.DuckDBPyConnection, policy: Policy, at: datet
     connection.execute(f"create table candidate as {_candidate(policy)}")
     matched = matching.statement(policy.routing, Dialect.DUCKDB, typed=True)
     owners = (f"c.{name}_rep as {name}" for name in _OWNERS)
-    read = ", ".join(["c.row", "m.matched", *(f"c.{name}" for name in _WANTED), *owners])
+    read = ", ".join(["c.row", "m.matched", "m.terms", *(f"c.{name}" for name in _WANTED), *owners])
     found = connection.execute(
         f"select {read} from candidate c join ({matched}) m using (lead_id)"
         " order by c.hand_raise desc, c.score desc, c.row"
@@ -161,9 +163,10 @@ def _is_true(name: str) -> str:
     return f"coalesce(lower(trim(cast(p.{name} as varchar))) in {_TRUE}, false)"
 
 
-def _facts(row: Mapping[str, Any], companies: Mapping[int, str]) -> Facts:
+def _facts(routing: Routing, row: Mapping[str, Any], companies: Mapping[int, str]) -> Facts:
     return Facts(
         **{name: row[name] for name in _SAME},
+        terms=matching.terms_of(routing, row["terms"]),
         company=companies.get(row["row"]),
         account=row["account_id"],
     )

@@ -5,15 +5,15 @@ The state that decisions read. It changes only by `Floor.take`, which books one 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from clearlane.policy.model import Policy, Rep, Span, Tier
+from clearlane.policy.model import Policy, Rep, Span, Team, Tier
 from clearlane.route.calendars import ALWAYS, Calendar, due, rep_calendar, team_calendar
 from clearlane.route.decisions import Decision, Facts
-from clearlane.route.eligibility import NO_LOAD, Load, Presence, presence
+from clearlane.route.eligibility import NO_LOAD, Load, Presence, not_in_team, presence
 from clearlane.route.fairness import Rotation
 
 CompanyKey = tuple[str, str]
@@ -41,8 +41,14 @@ class Floor:
 
     def weights(self, team: str, reps: Collection[str]) -> dict[str, float]:
         """Weights in force of those members of the team."""
-        members = self.policy.teams.teams[team].members
-        return {rep: weight * self.present[rep].share for rep, weight in members if rep in reps}
+        of = self.policy.teams.teams[team]
+        return {rep: self._weight(of, rep, weight) for rep, weight in of.members if rep in reps}
+
+    def _weight(self, team: Team, rep: str, weight: float) -> float:
+        there = self.present[rep]
+        if rep in team.stints and there.today:
+            weight = team.weight(rep, there.today) or weight
+        return weight * there.share
 
     def owners(self, facts: Facts) -> tuple[str, ...]:
         """Reps who own open leads of the lead's company or account, in the order in which they came to it."""
@@ -50,8 +56,13 @@ class Floor:
         return tuple(dict.fromkeys(found))
 
     def team_of(self, rep: str) -> str | None:
-        teams = self.policy.teams.teams.values()
-        return next((team.id for team in teams if any(member == rep for member, _ in team.members)), None)
+        """The first team that has the rep, one in which the rep is now before the others."""
+        teams = [team for team in self.policy.teams.teams.values() if rep in dict(team.members)]
+        return next((team.id for team in [*filter(self._has(rep), teams), *teams]), None)
+
+    def _has(self, rep: str) -> Callable[[Team], bool]:
+        there = self.present.get(rep)
+        return lambda team: there is None or not_in_team(team, rep, self.as_of, there.today) is None
 
     def due(self, tier: Tier | None, rep: str | None) -> datetime | None:
         """When the first touch is due that is promised at this moment."""

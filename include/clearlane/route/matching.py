@@ -1,12 +1,12 @@
 """Which routing rules hold for each lead: one set-based statement, the same on PostgreSQL and DuckDB.
 
 It reads the relation `candidate` (lead_id, the columns of COLUMNS, attributes as JSON) and gives lead_id,
-territory and `matched`: a 1 or a 0 for each rule, in policy order.
+territory, `matched` (a 1 or a 0 for each rule, in policy order) and `terms` (the values that reps are matched by).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from clearlane.policy.model import Routing
@@ -32,14 +32,15 @@ COLUMNS: Final[dict[str, Type]] = {
     "opportunity_owner_sells": Type.BOOLEAN,
     "contact_owner_sells": Type.BOOLEAN,
 }
-"""What a routing condition may name beside the declared attributes and `territory`."""
-_DERIVED = frozenset({*COLUMNS, "territory"})
+"""What a routing condition may name beside the declared attributes, `territory` and `territory_path`."""
+_DERIVED = frozenset({*COLUMNS, "territory", "territory_path"})
 
 
 def statement(routing: Routing, dialect: Dialect, *, typed: bool = False) -> str:
-    """Select lead_id, territory (text, null: none) and matched ('0110…') for each row of `candidate`.
+    """Select lead_id, territory (text, null: none), matched ('0110…') and terms for each row of `candidate`.
 
-    With `typed` the attributes are columns of their names and types instead of JSON.
+    `terms` is an array of texts in the order of `routing.terms`. With `typed` the attributes are columns of their
+    names and types instead of JSON.
     """
     # Without a fence PostgreSQL computes each attribute once per use.
     fence = " offset 0" if dialect is Dialect.POSTGRES else ""
@@ -50,14 +51,27 @@ def statement(routing: Routing, dialect: Dialect, *, typed: bool = False) -> str
     known = ", ".join(["lead_id", *COLUMNS, *reads])
     return (
         f"with known as (select {known} from candidate{fence}),"
-        f" placed as (select known.*, {_territory(routing, dialect)} as territory from known{fence})"
-        f" select lead_id, territory, {_matched(routing, dialect)} as matched from placed"
+        f" placed as (select known.*, {_territory(routing, dialect, _deepest)} as territory,"
+        f" {_territory(routing, dialect, '/'.join)} as territory_path from known{fence})"
+        f" select lead_id, territory, {_matched(routing, dialect)} as matched,"
+        f" {_terms(routing, dialect)} as terms from placed"
     )
 
 
+def _terms(routing: Routing, dialect: Dialect) -> str:
+    values = ", ".join(f"cast(placed.{identifier(name)} as varchar)" for name in routing.terms)
+    return f"cast({'array' if dialect is Dialect.POSTGRES else ''}[{values}] as varchar[])"
+
+
+def terms_of(routing: Routing, values: Sequence[str | None]) -> Mapping[str, str | None]:
+    """The column `terms` of a row by name."""
+    return dict(zip(routing.terms, values, strict=True))
+
+
 def attributes(routing: Routing) -> list[tuple[str, Type]]:
-    """The declared attributes that territories and rules name."""
-    used = {pair for predicate in _predicates(routing) for pair in predicate.types.items()}
+    """The attributes that territories, rules and matches name."""
+    matched = {(name, Type.TEXT) for name in routing.terms}
+    used = matched | {pair for predicate in _predicates(routing) for pair in predicate.types.items()}
     return sorted((name, type_) for name, type_ in used if name not in _DERIVED)
 
 
@@ -66,9 +80,23 @@ def _predicates(routing: Routing) -> Iterator[Predicate]:
     yield from (rule.when for rule in routing.rules)
 
 
-def _territory(routing: Routing, dialect: Dialect) -> str:
-    pairs = [(t.when.sql(dialect, "known"), quoted(t.name)) for t in routing.territories]
-    return f"cast({first_true(pairs, 'null')} as varchar)"
+Path = tuple[str, ...]
+
+
+def _territory(routing: Routing, dialect: Dialect, named: Callable[[Path], str]) -> str:
+    """What `named` makes of the way to the deepest territory that holds; null where none does."""
+
+    def below(path: Path) -> str:
+        parts = [t for t in routing.territories if t.within == (path[-1] if path else None)]
+        pairs = [(t.when.sql(dialect, "known"), below((*path, t.name))) for t in parts]
+        here = quoted(named(path)) if path else "null"
+        return first_true(pairs, here) if pairs else here
+
+    return f"cast({below(())} as varchar)"
+
+
+def _deepest(path: Path) -> str:
+    return path[-1]
 
 
 def _matched(routing: Routing, dialect: Dialect) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from clearlane.policy.model import Destination, Team
 from clearlane.route.decisions import Facts, Pick
-from clearlane.route.eligibility import Presence, at_work, language_refusal, refusal
+from clearlane.route.eligibility import Presence, at_work, not_in_team, refusal, unsuited
 from clearlane.route.fairness import Rotation, charged, entered
 from clearlane.route.floor import Floor
 
@@ -19,13 +19,13 @@ def pick(
 ) -> tuple[Pick | None, Mapping[str, str]]:
     """The rep of the team who gets the lead, or None; with the reason why each other could not."""
     free, refused = _free(team, destination, floor)
-    unsuited = _unsuited(free, destination, facts)
-    unsuited |= {rep: why for rep, why in facts.barred.items() if rep in free}
+    unsuiting = _unsuiting(free, destination, facts)
+    unsuiting |= {rep: why for rep, why in facts.barred.items() if rep in free}
     present = suited = at_work(free, destination)
-    if unsuited:
-        suited = at_work({rep: there for rep, there in free.items() if rep not in unsuited}, destination)
+    if unsuiting:
+        suited = at_work({rep: there for rep, there in free.items() if rep not in unsuiting}, destination)
         present |= suited
-    refused |= {rep: unsuited[rep] for rep in present - suited}
+    refused |= {rep: unsuiting[rep] for rep in present - suited}
     refused |= {rep: _away(there) for rep, there in free.items() if rep not in present}
     if not suited:
         return None, refused
@@ -36,18 +36,21 @@ def _free(team: Team, destination: Destination, floor: Floor) -> tuple[dict[str,
     free: dict[str, Presence] = {}
     refused: dict[str, str] = {}
     for rep, _ in team.members:
-        reason = refusal(floor.present[rep], floor.load(rep), destination)
+        there = floor.present[rep]
+        reason = not_in_team(team, rep, floor.as_of, there.today)
+        reason = reason or refusal(there, floor.load(rep), destination)
         if reason is None:
-            free[rep] = floor.present[rep]
+            free[rep] = there
         else:
             refused[rep] = reason
     return free, refused
 
 
-def _unsuited(free: Mapping[str, Presence], destination: Destination, facts: Facts) -> dict[str, str]:
-    if not destination.language or not facts.language:
+def _unsuiting(free: Mapping[str, Presence], destination: Destination, facts: Facts) -> dict[str, str]:
+    """Who does not suit the lead, and why."""
+    if not (destination.match or destination.min_tenure_days or (destination.language and facts.language)):
         return {}
-    reasons = ((rep, language_refusal(there.rep, destination, facts.language)) for rep, there in free.items())
+    reasons = ((rep, unsuited(there, destination, facts)) for rep, there in free.items())
     return {rep: reason for rep, reason in reasons if reason}
 
 

@@ -119,7 +119,7 @@ def _decided(
 def candidate_rows(connection: Connection, policy: Policy) -> Sequence[RowMapping]:
     """The rows of `candidate`, hottest first, with territory and the rules that held (`matched`)."""
     statement = (
-        "select c.*, c.attributes ->> 'language' as language, m.territory, m.matched"
+        "select c.*, c.attributes ->> 'language' as language, m.territory, m.matched, m.terms"
         f" from candidate c join ({matching.statement(policy.routing, Dialect.POSTGRES)}) m using (lead_id)"
         " order by c.hand_raise desc, c.score desc, c.created_at, c.lead_id"
     )
@@ -127,7 +127,7 @@ def candidate_rows(connection: Connection, policy: Policy) -> Sequence[RowMappin
     return connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).mappings().all()
 
 
-_COMPUTED = frozenset({"company", "account", "owned", "owner", "reconsidered", "given_up", "team"})
+_COMPUTED = frozenset({"company", "account", "owned", "owner", "reconsidered", "given_up", "team", "terms"})
 _SAME = frozenset(field.name for field in fields(Facts)) - _COMPUTED
 
 
@@ -136,6 +136,7 @@ def facts_of(floor: Floor, row: RowMapping) -> Facts:
     owner, kind = row["owner_rep"], row["event_kind"]
     return Facts(
         **{name: row[name] for name in _SAME},
+        terms=matching.terms_of(floor.policy.routing, row["terms"]),
         company=row["company_key"],
         account=str(row["account_id"]) if row["account_id"] else None,
         owned=row["assignment_id"] is not None

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, RowMapping
 
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy, Rep
-from clearlane.route.eligibility import BARRED, LANGUAGE, Load
+from clearlane.route.eligibility import Load, of_lead
 from clearlane.route.fairness import Rotation, Standing, as_units, charged, entered, restored
 from clearlane.route.floor import CompanyKey, Floor, open_floor
 
@@ -195,8 +195,8 @@ def _standing(row: RowMapping) -> Standing:
 
 
 def present_at(row: RowMapping) -> frozenset[str]:
-    """Who was there at a stored pick: those who were free, also those whom only this lead did not suit."""
-    lacking = (rep for rep, why in row["refused"].items() if why.startswith((LANGUAGE, BARRED)))
+    """Who was there at a stored pick: those who were free, also those who only did not suit the lead."""
+    lacking = (rep for rep, why in row["refused"].items() if of_lead(why))
     return frozenset(row["eligible"]) | frozenset(lacking)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
 
 import sqlalchemy as sa
@@ -142,13 +142,21 @@ def _picked(
 
 def _weights(policy: Policy, team: str, reps: frozenset[str], at: datetime) -> dict[str, float]:
     there = policy.teams.teams.get(team)
-    members = there.members if there else ()
-    return {rep: weight * _share(policy, rep, at) for rep, weight in members if rep in reps}
+    if there is None:
+        return {}
+    on = {
+        rep: (there.weight(rep, _local(policy, rep, at)), _share(policy, rep, at)) for rep, _ in there.members
+    }
+    return {rep: weight * share for rep, (weight, share) in on.items() if rep in reps and weight is not None}
 
 
 def _share(policy: Policy, name: str, at: datetime) -> float:
     rep = policy.teams.reps[name]
-    return ramp_share(rep, rep_calendar(rep).local(at).date()) if rep.ramp else 1.0
+    return ramp_share(rep, _local(policy, name, at)) if rep.ramp else 1.0
+
+
+def _local(policy: Policy, rep: str, at: datetime) -> date:
+    return rep_calendar(policy.teams.reps[rep]).local(at).date()
 
 
 def _compared(
