@@ -113,8 +113,10 @@ def _rescored(connection: Connection, pinned: Policy, as_of: datetime) -> _refre
 
 def route(engine: Engine, batch_id: str) -> Counts:
     """Decide for the batch's leads, hottest first, in chunks that each hold the routing lock."""
-    with engine.connect() as connection:
+    with engine.begin() as connection:
         run, pinned = _run(connection, batch_id)
+        _route.note(connection, pinned, run)
+    with engine.connect() as connection:
         chunks = _route.chunks(connection, run)
     totals: dict[str, int] = {}
     for chunk in chunks:

@@ -47,6 +47,17 @@ where p.place = 'waiting' and l.survivor_id = l.lead_id and b.batch_id <> :batch
 on conflict (batch_id, lead_id) do nothing
 """
 
+# Routing finds events by itself where the lead is scored by the policy of the run.
+_CALLED_FOR: Final = """
+insert into work (batch_id, lead_id, reason)
+select distinct :batch_id, l.survivor_id, 'event'
+from routing_event e join lead l using (lead_id) join batch b on b.batch_id = :batch_id
+where e.handled_batch is null and e.occurred_at < b.as_of and not exists (
+    select from score s
+    where s.lead_id = l.survivor_id and s.policy_hash = b.policy ->> 'scoring' and s.as_of <= b.as_of)
+on conflict (batch_id, lead_id) do nothing
+"""
+
 # Another run may have merged a lead of this batch since the first try.
 _FOLLOW: Final = """
 with lost as (
@@ -69,6 +80,7 @@ def note(connection: Connection, batch: Batch) -> int:
         connection.execute(sa.text(_IN_WINDOW), run | window)
     if batch.takes_unclaimed:
         connection.execute(sa.text(_LEFT_WAITING), run | {"stalled_after": STALLED_AFTER})
+        connection.execute(sa.text(_CALLED_FOR), run)
     connection.execute(sa.text(_FOLLOW), run)
     return int(connection.execute(sa.text(_COUNT), run).scalar_one())
 

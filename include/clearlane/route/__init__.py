@@ -1,7 +1,8 @@
 """Routing: who gets a lead, when the first touch is due, and why."""
 
 from clearlane.route.files import route_files, route_frame
+from clearlane.route.notices import note
 from clearlane.route.routing import chunks, run, run_chunk
 from clearlane.route.trace import trace
 
-__all__ = ["chunks", "route_files", "route_frame", "run", "run_chunk", "trace"]
+__all__ = ["chunks", "note", "route_files", "route_frame", "run", "run_chunk", "trace"]

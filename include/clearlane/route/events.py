@@ -74,7 +74,7 @@ from (
            when e.kind in ('owner', 'override') then
                i.assignment_id is null or coalesce(e.rep_id, o.rep_id) is null
                or coalesce(e.rep_id, o.rep_id) is distinct from i.owner_rep
-           when i.stopped is not null or i.reason = 'before_live_from' then false
+           when i.stopped is not null or (i.before_live and i.given is not true) then false
            when i.assignment_id is not null then case
                when e.kind in ('decline', 'departure') then e.rep_id is not distinct from i.owner_rep
                when i.owner_by = 'person' then false

@@ -27,7 +27,7 @@ _TABLES = {
 
 DECIDING = """l.lead_id, l.source, l.created_at, l.company_key, p.account_id, p.kind, p.attributes, p.profile_id,
        s.score_id, s.score, s.fit, s.engagement, s.negative, s.band, s.grade, s.stage, s.disqualified,
-       s.hand_raise, s.cycle_since, o.assignment_id, o.rep_id as owner_rep, o.team as owner_team,
+       s.hand_raise, s.cycle, s.cycle_since, o.assignment_id, o.rep_id as owner_rep, o.team as owner_team,
        case when p.attributes ->> 'suppressed' = 'true' then 'suppressed'
             when p.attributes ->> 'do_not_contact' = 'true' then 'do_not_contact' end as stopped"""
 """What is decided by: of the lead l, its profile p, its score s and its open assignment o."""
@@ -39,12 +39,17 @@ select {DECIDING}, cast(:as_of as timestamptz) as as_of, cast(null as bigint) as
        o.by as owner_by, t.touched_at, g.given,
        exists (select from work where batch_id = :batch and lead_id = l.lead_id) as listed,
        coalesce(pl.place, 'waiting') as place, pl.reason, d.decision_seq as decided_before, d.rule as rule_before,
-       d.band as band_before, d.disqualified as disqualified_before, d.converted as converted_before,
+       d.band as band_before, d.cycle as cycle_before, d.account_id as account_before,
+       d.disqualified as disqualified_before, d.converted as converted_before,
        i.inquiry_id, i.arrived_at as asked_at,
        l.lead_id in (
            select lead_id from sla_clock
            where lead_id = any(cast(:leads as uuid[])) and kind = 'arrival' and met_at is null and ended_at is null
        ) as clocked,
+       s.cycle_since is not null and exists (
+           select from lead m join activity y using (lead_id)
+           where m.survivor_id = l.lead_id and y.occurred_at >= s.cycle_since and y.occurred_at < :as_of
+       ) as active,
        nullif(trim(p.attributes ->> 'owner'), '') as source_owner,
        n.rep_id as source_owner_rep, n.name is not null as source_owner_known,
        coalesce(v.keeps, true) as keeps, coalesce(l.created_at < v.live_from, false) as before_live,
@@ -70,7 +75,7 @@ left join lateral (
     select bool_or(a.decision_seq is not null) as given from assignment a where a.lead_id = l.lead_id
 ) g on true
 left join lateral (
-    select x.decision_seq, x.rule, x.band, y.disqualified,
+    select x.decision_seq, x.rule, x.band, y.cycle, y.disqualified, z.account_id,
            coalesce(z.attributes ->> 'converted' = 'true', false) as converted
     from decision x join score y using (score_id) join lead_profile z on z.profile_id = x.profile_id
     where x.lead_id = l.lead_id and x.mode = 'live' order by x.decision_seq desc limit 1
@@ -79,7 +84,7 @@ left join lateral (
     select q.inquiry_id, q.arrived_at from inquiry q join lead m on m.lead_id = q.lead_id
     where m.survivor_id = l.lead_id and q.decision_seq is null and q.arrived_at < :as_of
       and (v.live_from is null or q.arrived_at >= v.live_from)
-      and (pl.reason is distinct from 'converted' or q.arrived_at >= pl.since)
+      and (pl.place is distinct from 'closed' or q.arrived_at >= pl.since)
     order by q.arrived_at, q.inquiry_id limit 1
 ) i on true
 where not exists (select from decision x where x.batch_id = :batch and x.lead_id = l.lead_id)
@@ -106,9 +111,14 @@ _OWNED_IN_SOURCE = """keeps and source_owner is not null
 # given: null, never assigned; false, by people only; true, by a decision of ours.
 _LIVE_STEP = f"""
 update intake set step = case
-    when place = 'closed' then case when reason = 'converted' and inquiry_id is not null then 'decide' else 'keep' end
+    when place = 'closed' then
+        case when reason in ('converted', 'recycled_out') and inquiry_id is not null then 'decide' else 'keep' end
     when converted and converted_before is not true then 'convert'
     when hand then 'hand'
+    when cycle > cycle_before and cycle > :cycles and inquiry_id is null and stopped is null then 'recycled_out'
+    when cycle > cycle_before and inquiry_id is null and stopped is null and place in ('owned', 'pool', 'exceptions')
+        then 'rest'
+    when cycle > cycle_before and active and place = 'nurture' then 'decide'
     when event_id is not null then 'decide'
     when assignment_id is not null then
         case when (stopped is null and inquiry_id is not null) or (stopped is not null and given) then 'decide'
@@ -121,6 +131,7 @@ update intake set step = case
     when place = 'disqualified' and stopped is null and disqualified is null
         and (rule_before is null or disqualified_before is not null) then 'decide'
     when place in ('nurture', 'pool', 'redirected') and inquiry_id is not null then 'decide'
+    when place = 'nurture' and account_id is not null and account_before is null then 'decide'
     when place in ('nurture', 'pool') and (stopped is not null
         or (disqualified is not null and disqualified_before is null)
         or (band = any(:urgent) and array_position(:bands, band) < array_position(:bands, band_before))) then 'decide'
@@ -134,7 +145,7 @@ where not converted and given is distinct from false and not (before_live and in
 """
 
 
-def _owner_of(alias: str, noun: str) -> str:
+def owner_of(alias: str, noun: str) -> str:
     """Join the rep whom the source of the account, opportunity or contact names, or whom every source means."""
     source = f"coalesce(i.attributes ->> '{noun}_source', i.attributes ->> 'account_source', i.source)"
     return f"""
@@ -161,7 +172,7 @@ select i.*, i.account_id is not null as has_account, a.rep_id as account_owner, 
                   and (a.ended_at is null or a.ended_seq >= i.decision_seq))
        ) as owns_company
 from intake i{events.KNOWN}
-{_owner_of("a", "account")} {_owner_of("o", "opportunity")} {_owner_of("c", "contact")}
+{owner_of("a", "account")} {owner_of("o", "opportunity")} {owner_of("c", "contact")}
 where i.step = 'decide'
 """
 
@@ -169,23 +180,31 @@ URGENT = 2
 """a lead in nurture or a pool comes back when it rises into one of the hottest bands, this many"""
 
 
-def gather(connection: Connection, policy: Policy, batch: Batch, leads: Sequence[UUID]) -> None:
-    """Make `intake` for those of the leads that the batch has not decided yet, each with its event and step."""
+def begin(connection: Connection, policy: Policy, batch: Batch) -> None:
+    """Clear what an earlier chunk left, and name the owners whom sources name."""
     _clear(connection)
+    _name_owners(connection, policy, batch)
+
+
+def gather(connection: Connection, policy: Policy, batch: Batch, leads: Sequence[UUID]) -> None:
+    """Make `intake` for those of the leads that the batch has not decided yet, each with its event and step.
+
+    After `begin`.
+    """
     events.claim(connection, batch, leads)
     copy_rows(connection, "wanted", ["lead_id"], ((lead,) for lead in leads))
     connection.execute(sa.text("analyze wanted"))
-    _name_owners(connection, policy, batch)
     arguments = {"as_of": batch.as_of, "scoring": batch.policy["scoring"], "batch": batch.batch_id}
     arguments["leads"] = list(leads)
     connection.execute(sa.text(_INTAKE), arguments)
     connection.execute(sa.text("analyze intake"))
     events.weigh(connection, policy, batch)
+    if not batch.live:
+        connection.execute(sa.text(_SHADOW_STEP))
+        return
     bands = [band.name for band in policy.scoring.bands]
-    step, bound = (
-        (_LIVE_STEP, {"bands": bands, "urgent": bands[:URGENT]}) if batch.live else (_SHADOW_STEP, {})
-    )
-    connection.execute(sa.text(step), bound)
+    bound = {"bands": bands, "urgent": bands[:URGENT], "cycles": policy.scoring.recycling.cycles}
+    connection.execute(sa.text(_LIVE_STEP), bound)
 
 
 def recall(connection: Connection, policy: Policy, batch: Batch, decisions: Sequence[int]) -> None:
@@ -193,8 +212,7 @@ def recall(connection: Connection, policy: Policy, batch: Batch, decisions: Sequ
 
     Reads the ledger as it was before each number, whatever came later; has decision_seq as well.
     """
-    _clear(connection)
-    _name_owners(connection, policy, batch)
+    begin(connection, policy, batch)
     bound = {"batch": batch.batch_id, "as_of": batch.as_of, "decisions": list(decisions)}
     connection.execute(sa.text(_RECALLED), bound)
 
@@ -265,9 +283,12 @@ with taken as (
 update intake set assignment_id = taken.assignment_id, owner_rep = taken.rep_id
 from taken where taken.lead_id = intake.lead_id
 """
-_ASKED_MEANWHILE = "update intake set step = 'decide' where step in ('own', 'hand') and inquiry_id is not null and stopped is null"
-_END_CONVERTED = f"""
-update assignment set ended_at = greatest(started_at, cast(:as_of as timestamptz)), ended_because = 'converted',
+_ASKED_MEANWHILE = """
+update intake set step = 'decide', event_id = null, event_kind = null
+where step in ('own', 'hand') and inquiry_id is not null and stopped is null
+"""
+_END_OWNERSHIP = f"""
+update assignment set ended_at = greatest(started_at, cast(:as_of as timestamptz)), ended_because = :because,
     ended_seq = {LAST_DECISION}
 where lead_id = any(cast(:leads as uuid[])) and ended_at is null
 """
@@ -275,10 +296,14 @@ _END_CLOCKS = """
 update sla_clock set ended_at = greatest(started_at, cast(:as_of as timestamptz))
 where lead_id = any(cast(:leads as uuid[])) and met_at is null and ended_at is null
 """
+_ENDING = {"convert": "converted", "rest": "recycled", "recycled_out": "recycled out"}
+"""steps that end whatever was promised, with how an assignment says so"""
 _SETTLED = {
     "own": "'owned', 'owned_in_source', 'owned in source', owner_rep",
     "hand": "'owned', 'owner_changed', 'a person gave it to its owner', owner_rep",
     "convert": "'closed', 'converted', 'converted in the source', null",
+    "rest": "'nurture', 'recycled', 'recycled: rests until there is new activity', null",
+    "recycled_out": "'closed', 'recycled_out', 'recycled out: came back as often as policy allows', null",
     "disqualify": (
         "'disqualified', coalesce(stopped, disqualified),"
         " 'created before the source went live, and disqualified by ' || coalesce(stopped, disqualified), null"
@@ -302,19 +327,20 @@ def settle(connection: Connection, batch: Batch) -> Mapping[str, int]:
     connection.execute(sa.text(_OWN))
     for statement in _BY_HAND:
         connection.execute(sa.text(statement))
-    _end_converted(connection, batch)
+    for step, because in _ENDING.items():
+        _end(connection, batch, step, because)
     counts = {step: connection.execute(sa.text(_settled(step)), bound).rowcount for step in _SETTLED}
     connection.execute(sa.text(_ASKED_MEANWHILE))
     return counts
 
 
-def _end_converted(connection: Connection, batch: Batch) -> None:
-    converted = (
-        connection.execute(sa.text("select lead_id from intake where step = 'convert'")).scalars().all()
-    )
-    if converted:
-        for statement in (_END_CONVERTED, _END_CLOCKS):
-            connection.execute(sa.text(statement), {"leads": converted, "as_of": batch.as_of})
+def _end(connection: Connection, batch: Batch, step: str, because: str) -> None:
+    ended = sa.text("select lead_id from intake where step = :step")
+    leads = connection.execute(ended, {"step": step}).scalars().all()
+    if leads:
+        bound = {"leads": leads, "as_of": batch.as_of}
+        connection.execute(sa.text(_END_OWNERSHIP), {**bound, "because": because})
+        connection.execute(sa.text(_END_CLOCKS), bound)
 
 
 def _settled(step: str) -> str:

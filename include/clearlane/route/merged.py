@@ -1,6 +1,8 @@
-"""People of whom several records turned out to be one: one open assignment, the earliest, and all promises stay.
+"""People of whom several records turned out to be one: one open assignment stays, and all promises.
 
-A merge is a fact about the records, so this is done in shadow too: it gives nobody anything new.
+The owner in working contact stays, then that of the open opportunity, of the account, then the earliest; whoever
+loses the lead gets the turn back, in live runs. A merge is a fact about the records, so this is done in shadow too:
+it gives nobody anything new.
 """
 
 from __future__ import annotations
@@ -13,20 +15,44 @@ from sqlalchemy import Connection
 
 from clearlane.ledger import Batch
 from clearlane.ledger.models import LAST_DECISION
+from clearlane.route.events import give_back
+from clearlane.route.intake import owner_of
 
 _RECORDS = "select lead_id, survivor_id from lead where survivor_id = any(cast(:leads as uuid[]))"
+# What a rep declined under one record stays declined.
+_BARRED = f"""
+insert into routing_event (lead_id, kind, occurred_at, rep_id, because, detail, handled_batch, handled_seq)
+select m.survivor_id, e.kind, e.occurred_at, e.rep_id, e.because, e.detail, e.handled_batch, {LAST_DECISION}
+from lead m join routing_event e on e.lead_id = m.lead_id
+where m.lead_id = any(cast(:losers as uuid[])) and e.kind in ('decline', 'breach') and e.handled_seq is not null
+  and not exists (
+    select from routing_event x
+    where x.lead_id = m.survivor_id and (x.kind, x.rep_id, x.occurred_at) = (e.kind, e.rep_id, e.occurred_at))
+"""
 # nth 1 stays: also when its record does not survive, then on the record that does.
 _END = f"""
 with open as (
     select a.assignment_id, a.lead_id, m.survivor_id,
-           row_number() over (partition by m.survivor_id order by a.started_at, a.assignment_id) as nth
+           row_number() over (
+               partition by m.survivor_id
+               order by exists (
+                       select from outcome h where h.lead_id = a.lead_id and h.kind in ('first_touch', 'meeting')
+                         and h.occurred_at >= a.started_at and h.occurred_at < :as_of
+                   ) desc, coalesce(a.rep_id = oo.rep_id, false) desc, coalesce(a.rep_id = ao.rep_id, false) desc,
+                   a.started_at, a.assignment_id
+           ) as nth
     from assignment a join lead m on m.lead_id = a.lead_id
+    join lead i_lead on i_lead.lead_id = m.survivor_id
+    left join lateral (
+        select i_lead.source, attributes from lead_profile where lead_id = m.survivor_id
+        order by valid_from desc, profile_id desc limit 1
+    ) i on true{owner_of("oo", "opportunity")}{owner_of("ao", "account")}
     where a.lead_id = any(cast(:records as uuid[])) and a.ended_at is null
 )
 update assignment a set ended_at = greatest(a.started_at, cast(:as_of as timestamptz)), ended_because = 'merged',
     ended_seq = {LAST_DECISION}
 from open o where o.assignment_id = a.assignment_id and (o.nth > 1 or o.lead_id <> o.survivor_id)
-returning a.assignment_id, o.survivor_id, o.nth
+returning a.assignment_id, o.survivor_id, o.nth, a.decision_seq
 """
 _MOVE = """
 insert into assignment (lead_id, rep_id, owner_external_id, team, decision_seq, by, because, started_at)
@@ -51,7 +77,7 @@ where m.lead_id = k.lead_id and k.lead_id = any(cast(:losers as uuid[])) and k.m
 
 
 def join_merged(connection: Connection, batch: Batch, leads: Sequence[UUID]) -> None:
-    """Bring open assignments and clocks of merged records to the record that survives."""
+    """Bring open assignments and clocks of merged records to the record that survives; after `intake.begin`."""
     records = connection.execute(sa.text(_RECORDS), {"leads": list(leads)}).all()
     losers = [record for record, survivor in records if record != survivor]
     if losers:
@@ -60,11 +86,14 @@ def join_merged(connection: Connection, batch: Batch, leads: Sequence[UUID]) -> 
         connection.execute(sa.text(_CLOCKS), {"losers": losers})
         bound = {"losers": losers, "as_of": batch.as_of, "batch": batch.batch_id}
         connection.execute(sa.text(_CLOSED), bound)
+        connection.execute(sa.text(_BARRED), {"losers": losers})
 
 
 def _join_assignments(connection: Connection, batch: Batch, records: Sequence[UUID]) -> None:
     ended = connection.execute(sa.text(_END), {"records": records, "as_of": batch.as_of}).all()
-    for assignment, survivor, nth in ended:
+    for assignment, survivor, nth, _ in ended:
         if nth == 1:
             connection.execute(sa.text(_MOVE), {"survivor": survivor, "assignment": assignment})
             connection.execute(sa.text(_PLACE), {"survivor": survivor, "batch": batch.batch_id})
+    if batch.live:
+        give_back(connection, [row.decision_seq for row in ended if row.nth > 1 and row.decision_seq])

@@ -83,6 +83,7 @@ def run_chunk(connection: Connection, policy: Policy, batch: Batch, leads: Seque
     this batch decided before is skipped.
     """
     connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": LOCK})
+    intake.begin(connection, policy, batch)
     join_merged(connection, batch, leads)
     intake.gather(connection, policy, batch, leads)
     settled = intake.settle(connection, batch)
