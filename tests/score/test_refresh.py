@@ -19,7 +19,7 @@ from tests.score.models import NOW, acted, ago, fit, model, stage_when, when
 from tests.score.test_scoring import policy_of
 
 from clearlane.policy.model import Measure, Policy, Scoring, StageRule, Variant
-from clearlane.score import overrides, refresh, score_at
+from clearlane.score import fading, overrides, refresh, score_at
 
 MODEL = model(
     fit("size", "employees >= 50", 30),
@@ -125,13 +125,13 @@ def test_a_new_version_is_scored_for_the_whole_base(ledger: Connection) -> None:
 
 
 def test_what_stage_rules_ask_of_points() -> None:
-    assert refresh.asks_for_more(stage_when("score >= 50 and fit > 20 or hand_raise"))
-    assert refresh.asks_for_more(stage_when("source = 'product' and fit >= 10"))
-    assert not refresh.asks_for_more(stage_when("score < 50"))
-    assert not refresh.asks_for_more(stage_when("not score >= 50"))
-    assert not refresh.asks_for_more(stage_when("score between 10 and 20"))
-    assert not refresh.asks_for_more(stage_when("fit >= engagement"))
-    assert not refresh.asks_for_more(stage_when("score - fit >= 10"))
+    assert fading.asks_for_more(stage_when("score >= 50 and fit > 20 or hand_raise"))
+    assert fading.asks_for_more(stage_when("source = 'product' and fit >= 10"))
+    assert not fading.asks_for_more(stage_when("score < 50"))
+    assert not fading.asks_for_more(stage_when("not score >= 50"))
+    assert not fading.asks_for_more(stage_when("score between 10 and 20"))
+    assert not fading.asks_for_more(stage_when("fit >= engagement"))
+    assert not fading.asks_for_more(stage_when("score - fit >= 10"))
 
 
 # --- as if all were scored anew ---

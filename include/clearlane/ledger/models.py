@@ -592,6 +592,17 @@ standing = Table(
     _time("band_since"),
     _text("grade"),
     _text("stage"),
+    _time("scored_at", nullable=True, comment="when it was last scored: weights are those of then"),
+    _text("policy_hash", nullable=True),
+    _text("model", nullable=True),
+    _text("disqualified", nullable=True),
+    Column("override_id", sa.BigInteger),
+    _time("raised_until", nullable=True, comment="when the last hand-raise no longer stands"),
+    Column(
+        "weights",
+        ARRAY(sa.Double),
+        comment="of each rule where something fades; null: only scoring tells what time does",
+    ),
     comment="Where each person stands now, decay included: the one row that score_refresh keeps up to date.",
 )
 

@@ -20,7 +20,7 @@ from clearlane.rules.sql import text_literal
 from clearlane.score import behaviour, overrides, signals, standing
 from clearlane.score.signals import Counting, temporary
 from clearlane.score.statement import MEMORY, events, statement
-from clearlane.score.units import first_true
+from clearlane.score.units import NO_MOMENT, first_true
 
 _COLUMNS = {
     "lead_id": "uuid", "profile_id": "bigint", "as_of": "timestamptz", "kind": "text", "source": "text",
@@ -110,9 +110,23 @@ def describe(
     done = _fill(connection, "activities", _ACTIVITIES, {"known_seq": known_seq, "types": types})
     if numbers is None:
         return statement(scoring, Dialect.POSTGRES)
-    held = signals.relations(scoring, numbers, FOLDED)
+    held = signals.relations(scoring, numbers, FOLDED, also=("raised_last",))
     behaved = _with_counted(connection, scoring, held) if done else held
-    return statement(scoring, Dialect.POSTGRES, behaviour=behaved)
+    return statement(scoring, Dialect.POSTGRES, behaviour=_weighed(connection, scoring, behaved))
+
+
+def _weighed(connection: Connection, scoring: Scoring, behaved: Mapping[str, str]) -> Mapping[str, str]:
+    """The relations read from the table `weighed`: a row per person, with raised_last beside their columns."""
+    shape = behaviour.shape(scoring)
+    named = [f"{name}.{column}" for name, columns in shape.items() for column in columns[1:]]
+    last = "behaviour.raised_last" if shape else f"{NO_MOMENT} as raised_last"
+    joins = "".join(f" left join ({select}) {name} using (lead_id)" for name, select in behaved.items())
+    connection.execute(sa.text("drop table if exists pg_temp.weighed"))
+    create = "create temporary table weighed on commit drop as"
+    picked = ", ".join(["lead_id", last, *named])
+    connection.execute(sa.text(f"{create} select {picked} from pg_temp.profiles{joins}"))
+    connection.execute(sa.text("analyze pg_temp.weighed (lead_id)"))
+    return {name: f"select {', '.join(columns)} from pg_temp.weighed" for name, columns in shape.items()}
 
 
 def _with_counted(connection: Connection, scoring: Scoring, held: Mapping[str, str]) -> Mapping[str, str]:
@@ -121,6 +135,7 @@ def _with_counted(connection: Connection, scoring: Scoring, held: Mapping[str, s
     create = f"create temporary table event on commit drop as {events(scoring, Dialect.POSTGRES)}"
     connection.execute(sa.text(create))
     counted = behaviour.relations(scoring, Dialect.POSTGRES)
+    counted["behaviour"] = f"select *, {NO_MOMENT} as raised_last from ({counted['behaviour']}) as counted"
     return {name: f"{select} union all {counted[name]}" for name, select in held.items()}
 
 

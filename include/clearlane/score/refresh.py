@@ -1,6 +1,6 @@
 """The present, brought up to date for the whole base: points that faded, overrides that ended, windows that moved on.
 
-One pass over signals and standings finds what each score shows by now. Where only points faded the standing takes
+One pass over the standings finds what each score shows by now. Where only points faded the standing takes
 them; whoever may change band, grade or stage, or is not told by fading alone, is scored anew: with a row of history,
 and an event for routing where band or stage did change.
 """
@@ -18,17 +18,12 @@ import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
 
-from clearlane.policy.model import Group, Policy, Rule, Scoring
-from clearlane.rules import Dialect, Predicate, Type
-from clearlane.rules.sql import text_literal
-from clearlane.rules.tree import Call, Column, Literal, Node
-from clearlane.score import behaviour, persons, signals, standing
+from clearlane.policy.model import Policy, Scoring
+from clearlane.score import behaviour, fading, persons, signals
 from clearlane.score import scoring as scores
 from clearlane.score.history import change
 from clearlane.score.scoring import Writing
 from clearlane.score.signals import Counting
-from clearlane.score.statement import GROUPS, SCORED
-from clearlane.score.units import FARTHEST, MILLION, clamped, millionths, number
 
 Values = Mapping[str, Any]
 CHUNK = 10_000
@@ -63,7 +58,7 @@ def fade(connection: Connection, policy: Policy, as_of: datetime) -> Faded:
     signals.forget_unread(connection, policy.scoring)
     bound = {"as_of": as_of, "policy_hash": policy.hashes["scoring"]}
     connection.execute(sa.text("set local work_mem = '128MB'"))
-    _keep(connection, "faded", f"on commit drop as {_faded(policy.scoring, numbers)}", bound)
+    _keep(connection, "faded", f"on commit drop as {fading.faded(policy.scoring)}", bound)
     _keep(connection, "moving", f"on commit preserve rows as {_moving(policy.scoring, numbers)}", bound)
     done = connection.execute(sa.text(_FADE), {"as_of": as_of}).rowcount
     return Faded(done, connection.execute(sa.text("select count(*) from pg_temp.moving")).scalar_one())
@@ -76,141 +71,20 @@ def _keep(connection: Connection, table: str, definition: str, bound: Mapping[st
     connection.execute(sa.text(f"analyze pg_temp.{table} (lead_id)"))
 
 
-_VALUES: Final = ("score", "total", *GROUPS)
 _FADE: Final = f"""
- update standing s set as_of = :as_of, {", ".join(f"{name} = f.{name}" for name in _VALUES)}
+ update standing s set as_of = :as_of, {", ".join(f"{name} = f.{name}" for name in fading.SHOWN)}
  from pg_temp.faded f
- where f.lead_id = s.lead_id and s.as_of <= :as_of and not f.moves
+ where f.lead_id = s.lead_id and not f.moves
    and not exists (select from pg_temp.moving m where m.lead_id = s.lead_id)
 """
-_HELD: Final = """
- (select l.survivor_id as lead_id, date_part('epoch', cast(:as_of as timestamptz)) as now, s.counting_id, s.bucket, s.n,
-    s.value, s.first_at, s.last_at
-  from lead l join signal s on s.lead_id = l.lead_id)
-"""
-
-
-def _faded(scoring: Scoring, numbers: Mapping[Counting, int]) -> str:
-    """What each standing shows by now where that is something else, and whether more than points `moves`."""
-    held = signals.relations(scoring, numbers, _HELD, also=("newest",))
-    named = ", ".join(f"{name} as ({select})" for name, select in held.items())
-    variants = [_text(variant.id) for variant in scoring.variants]
-    mine = ["made.model not in (" + ", ".join(variants) + ")" if variants else "true"]
-    mine += [f"made.model = {variant}" for variant in variants]
-    models = zip(mine, scoring.models, strict=True)
-    parts = [_Fading(scoring, model, own, tuple(held)).select() for own, model in models]
-    known = f"with {named} " if held else ""
-    return f"{known}select * from ({' union all '.join(parts)}) as found where moves or score <> shown"
-
-
-@dataclass(frozen=True)
-class _Fading:
-    """The points of one model's `own` leads by now: those of the last row, what they did weighing less."""
-
-    scoring: Scoring
-    model: Scoring
-    own: str
-    relations: Sequence[str]
-
-    def select(self) -> str:
-        joins = "".join(f" left join {name} on {name}.lead_id = stood.lead_id" for name in self.relations)
-        groups = ", ".join(f"{self.group(name)} as {name}_now" for name in GROUPS)
-        total = " + ".join(f"{name}_now" for name in GROUPS)
-        told = "behaviour.raised_at, behaviour.counted, behaviour.newest" if self.relations else _NOTHING
-        points = f"""
-         select stood.lead_id, stood.score as shown, stood.band, stood.stage, stood.fit as fit_then,
-           stood.engagement as engagement_then, stood.negative as negative_then, made.disqualified, made.hand_raise,
-           made.policy_hash, made.activities, said.score as override_score, {told}, {groups}
-         from standing stood join score made using (score_id)
-         left join score_override said on said.override_id = made.override_id{joins}
-         where {self.own} and stood.as_of <= :as_of offset 0
-        """
-        shown = standing.score(self.scoring, f"({total})")
-        values = [f"{shown} as score", f"({total}) / {number(MILLION)} as total"]
-        values += [f"{name}_now / {number(MILLION)} as {name}" for name in GROUPS]
-        scored = f"select *, {', '.join(values)} from ({points}) p offset 0"
-        return f"select lead_id, shown, {', '.join(_VALUES)}, {self.moves()} as moves from ({scored}) as now"
-
-    # --- points ---
-
-    def group(self, name: Group) -> str:
-        """In millionths; a group in which nothing fades is what it was."""
-        rules = [rule for rule in self.model.rules if rule.group == name]
-        if not any(rule.activity for rule in rules):
-            return f"floor(stood.{name} * {number(MILLION)} + {number(0.5)})"
-        low, high = self.model.group_bounds.get(name, (-FARTHEST, FARTHEST))
-        return clamped(" + ".join(map(self.points, rules)), millionths(low), millionths(high))
-
-    def points(self, rule: Rule) -> str:
-        """What gave nothing then gives nothing now: what else it waits for is no matter of time."""
-        then = f"(made.contributions -> {_text(rule.id)})"
-        if rule.activity is None:
-            return f"coalesce(floor(cast({then} as double precision) * {number(MILLION)} + {number(0.5)}), {number(0)})"
-        low, high = rule.limits or (-FARTHEST, FARTHEST)
-        counting = behaviour.counting_of(self.scoring, rule.activity, rule.group)
-        weight = behaviour.weight_column(behaviour.countings(self.scoring).index(counting))
-        worth = clamped(
-            f"{number(rule.points)} * coalesce({weight}, {number(0)})",
-            max(low, -FARTHEST),
-            min(high, FARTHEST),
-        )
-        now = f"floor({worth} * {number(MILLION)} + {number(0.5)})"
-        return f"case when {then} is null then {number(0)} else {now} end"
-
-    # --- what else may change ---
-
-    def moves(self) -> str:
-        thresholds = [edge for band in self.scoring.bands for edge in (band.entry, band.exit)]
-        leaves = [(f"band = {_text(band.name)}", number(band.exit)) for band in self.scoring.bands[:-1]]
-        held_on = " or ".join(f"{here} and score < {edge}" for here, edge in leaves)
-        reasons = [
-            "policy_hash <> :policy_hash",
-            "hand_raise <> (raised_at is not null)",
-            "activities <> coalesce(counted, 0)",
-            "coalesce(newest >= :as_of, false)",
-            *([f"disqualified is null and ({held_on})"] if held_on else []),
-            _crosses("shown", "score", thresholds),
-            _crosses("fit_then", "fit", self.scoring.grades.fit),
-            _crosses("engagement_then", "engagement", self.scoring.grades.engagement),
-            f"stage = '{standing.FIRST_STAGE}' and ({self.may_rise()})",
-        ]
-        return " or ".join(f"({reason})" for reason in reasons)
-
-    def may_rise(self) -> str:
-        """Whether a stage may be reached by points that changed: by more of them, where rules ask for no less."""
-        than = ">" if all(asks_for_more(rule.when) for rule in self.model.stages) else "<>"
-        return f"score {than} shown or " + " or ".join(f"{name} {than} {name}_then" for name in GROUPS)
-
-
-_NOTHING: Final = "cast(null as timestamptz) as raised_at, 0 as counted, cast(null as timestamptz) as newest"
-
-
-def _crosses(then: str, now: str, thresholds: Sequence[float]) -> str:
-    edges = sorted(set(thresholds))
-    return " or ".join(f"({then} >= {number(edge)}) <> ({now} >= {number(edge)})" for edge in edges)
-
-
-def asks_for_more(when: Predicate) -> bool:
-    """Whether fewer points never make it hold: points stand only on the greater side of a comparison with a number."""
-    return _asks_for_more(when.tree)
-
-
-def _asks_for_more(node: Node) -> bool:
-    if isinstance(node, Call) and node.name in ("and", "or", "is_true"):
-        return all(map(_asks_for_more, node.arguments))
-    if isinstance(node, Call) and node.name in (">", ">=") and isinstance(node.arguments[0], Column):
-        return isinstance(node.arguments[1], Literal) or not _names_points(node)
-    return not _names_points(node)
-
-
-def _names_points(node: Node) -> bool:
-    if isinstance(node, Column):
-        return node.name in SCORED and node.type is Type.NUMBER
-    return isinstance(node, Call) and any(map(_names_points, node.arguments))
 
 
 # --- who is to be scored anew -----------------------------------------------------------------------
 
+_UNTOLD: Final = """
+ select lead_id from standing
+ where as_of <= :as_of and (weights is null or policy_hash is distinct from :policy_hash)
+"""
 _DUE: Final = "select l.survivor_id as lead_id from signal_due d join lead l using (lead_id)"
 _OVERRIDDEN: Final = """
  select s.lead_id from score_override o join lead l using (lead_id) join standing s on s.lead_id = l.survivor_id
@@ -229,7 +103,7 @@ _COLLEAGUES: Final = """
 
 def _moving(scoring: Scoring, numbers: Mapping[Counting, int]) -> str:
     """Leads of standings that fading alone does not tell."""
-    parts = ["select lead_id from pg_temp.faded where moves", _DUE, _OVERRIDDEN, _KNOWN_SINCE]
+    parts = ["select lead_id from pg_temp.faded where moves", _UNTOLD, _DUE, _OVERRIDDEN, _KNOWN_SINCE]
     parts += [_COLLEAGUES] if behaviour.reads_account(scoring) else []
     parts += [_recycled(scoring)] if scoring.recycling.outcomes else []
     parts += list(_measured(scoring, numbers))
@@ -339,7 +213,3 @@ def _events(
 def total(found: Sequence[Rescored]) -> Counter[str]:
     """The sums of several chunks."""
     return sum((Counter(vars(one)) for one in found), Counter())
-
-
-def _text(text: str) -> str:
-    return text_literal(text, Dialect.POSTGRES)

@@ -22,7 +22,7 @@ from clearlane.policy.columns import ROLLUP
 from clearlane.policy.model import Policy, Scoring
 from clearlane.rules import Dialect
 from clearlane.rules.sql import text_literal
-from clearlane.score import behaviour, persons, signals, standing
+from clearlane.score import behaviour, fading, persons, signals, standing
 from clearlane.score.signals import Counting
 from clearlane.score.statement import GROUPS, model_names
 from clearlane.score.units import first_true
@@ -37,7 +37,10 @@ _INPUTS = (
 _RESULTS = (
     "model", "score", "total", *GROUPS, "band", "grade", "stage", "disqualified", "hand_raise", "contributions",
 )  # fmt: skip
-_STANDING = ("score", "total", *GROUPS, "band", "band_since", "grade", "stage")
+_STANDING = (
+    "score", "total", *GROUPS, "band", "band_since", "grade", "stage", "scored_at", "policy_hash", "model",
+    "disqualified", "override_id", "raised_until", "weights",
+)  # fmt: skip
 _CHANGES = (
     "policy_hash", "model", "profile_id", "members", "activities", "override_id", "cycle", "band", "grade", "stage",
     "disqualified", "hand_raise",
@@ -98,6 +101,7 @@ def score_gathered(
     known_seq = writing.known_seq
     scores = persons.describe(connection, scoring, writing.as_of, known_seq=known_seq, numbers=numbers)
     connection.execute(sa.text(_NO_SURVIVORS))
+    connection.execute(sa.text(_UNTOLD), {"as_of": writing.as_of})
     saved = connection.execute(sa.text(_saving(scoring, scores)), vars(writing)).one()
     return Counts(**saved._mapping)
 
@@ -154,6 +158,11 @@ def _chunks(connection: Connection, batch: Batch) -> Iterator[tuple[UUID, UUID]]
 _NO_SURVIVORS = """
  delete from standing using pg_temp.member m where standing.lead_id = m.record_id and m.record_id <> m.lead_id
 """
+# A standing of later has not counted what was folded by now: time alone does not tell where it goes.
+_UNTOLD = """
+ update standing s set weights = null from pg_temp.chunk c
+ where c.lead_id = s.lead_id and c.own and s.as_of > :as_of and s.weights is not null
+"""
 # At one moment, the newest row of the own version: another version's is not what a repeated run left.
 _PREVIOUS = """
  select * from score where lead_id = found.lead_id and as_of <= found.as_of
@@ -200,7 +209,7 @@ def _saving(scoring: Scoring, scores: str) -> str:
      stood as (
        insert into standing (lead_id, as_of, score_id, {", ".join(_STANDING)})
        select lead_id, as_of, coalesce(written.score_id, compared.score_id), {", ".join(_STANDING)}
-       from compared left join written using (lead_id) order by lead_id
+       from ({_told(scoring)}) as compared left join written using (lead_id) order by lead_id
        on conflict (lead_id) do update set as_of = excluded.as_of, score_id = excluded.score_id,
          {", ".join(f"{name} = excluded.{name}" for name in _STANDING)}
        where excluded.as_of >= standing.as_of
@@ -213,6 +222,20 @@ def _saving(scoring: Scoring, scores: str) -> str:
      select (select count(*) from scores) as scored, (select count(*) from written) as written,
        (select count(*) from pg_temp.chunk where own) - (select count(*) from scores) as unknown,
        (select count(*) from entered) as stages_entered
+    """
+
+
+def _told(scoring: Scoring) -> str:
+    """What was found, with what time alone makes of it: no weights where it does not tell."""
+    seconds = scoring.hand_raise_days * behaviour.DAY
+    until = f"case when hand_raise then raised_last + make_interval(secs => {seconds!r}) end"
+    later = "select from lead_profile p where p.lead_id = compared.lead_id and p.valid_from > compared.as_of"
+    told = f"profiles.folded and not exists ({later} offset 0)"
+    return f"""
+     select compared.*, compared.as_of as scored_at, {until} as raised_until,
+       case when {told} then {fading.weights(scoring)} end as weights
+     from compared join pg_temp.weighed using (lead_id)
+     join (select lead_id, folded from pg_temp.profiles) profiles using (lead_id)
     """
 
 

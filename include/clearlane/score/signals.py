@@ -316,7 +316,7 @@ class _Reading:
         yield "counted", f"cast(sum({first_true(times, '0')}) as bigint)"
         yield "active", "sum(n) > 0"
         yield "counted_at", "max(last_at)"
-        yield "newest", "max(last_at)"
+        yield "raised_last", self.raised_last()
         for k, counting in enumerate(behaviour.countings(self.scoring)):
             if not counting.is_bounded:
                 yield behaviour.weight_column(k), self.weight(counting.term)
@@ -329,6 +329,11 @@ class _Reading:
             return NO_MOMENT
         stands = f"{_age('first_at')} <= {number(self.scoring.hand_raise_days * DAY)}"
         return f"min(first_at) filter (where {self.of(of_hand_raises(self.scoring))} and {stands})"
+
+    def raised_last(self) -> str:
+        if not self.scoring.hand_raise_types:
+            return NO_MOMENT
+        return f"max(last_at) filter (where {self.of(of_hand_raises(self.scoring))})"
 
     def of(self, counting: Counting) -> str:
         return f"counting_id = {self.numbers[counting]}"
