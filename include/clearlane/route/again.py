@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy
 from clearlane.route import intake
 from clearlane.route.decide import decide
+from clearlane.route.floor import Floor
 from clearlane.route.routing import candidate_rows, facts_of
 from clearlane.route.state import Known, load_floor
 from clearlane.route.store import Decided
@@ -24,8 +25,15 @@ def decided_again(
     connection: Connection, policy: Policy, batch: Batch, decisions: Sequence[int]
 ) -> Iterator[Decided]:
     """What routing decides under this policy where it made these decisions of the batch."""
+    for row, floor in known_again(connection, policy, batch, decisions):
+        yield Decided(row["decision_seq"], row, decide(policy, floor, facts_of(floor, row)))
+
+
+def known_again(
+    connection: Connection, policy: Policy, batch: Batch, decisions: Sequence[int]
+) -> Iterator[tuple[RowMapping, Floor]]:
+    """What these decisions of the batch were made from: the row of each lead, and the floor before it."""
     intake.recall(connection, policy, batch, decisions)
     intake.candidates(connection)
     for row in candidate_rows(connection, policy):
-        floor = load_floor(connection, policy, batch, [row["band"]], Known(row["decision_seq"]))
-        yield Decided(row["decision_seq"], row, decide(policy, floor, facts_of(floor, row)))
+        yield row, load_floor(connection, policy, batch, [row["band"]], Known(row["decision_seq"]))

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from clearlane import policy
 from clearlane.policy.model import Routing
+from clearlane.route import otherwise
 from clearlane.route.matching import unpacked
 
 
@@ -16,8 +17,10 @@ def trace(connection: Connection, decision: Mapping[str, Any]) -> tuple[str, ...
     """Lines that explain a row of `decision`, by the policy it was made with; a person's speaks for itself."""
     if decision["mode"] == "hand":
         return tuple(_promise(decision))
-    routing = policy.stored(connection, decision["policy"]).routing
-    return (*_rule(routing, decision), *_candidates(decision), *_promise(decision))
+    of = policy.stored(connection, decision["policy"])
+    why = otherwise.arithmetic(connection, of, decision)
+    else_ = otherwise.what_else(connection, of, decision)
+    return (*_rule(of.routing, decision), *_candidates(decision), *why, *else_, *_promise(decision))
 
 
 def _rule(routing: Routing, decision: Mapping[str, Any]) -> Iterator[str]:
