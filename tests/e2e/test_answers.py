@@ -122,6 +122,14 @@ def test_a_story_can_be_told_of_whatever_happened(river):
             assert {"Came in", "Scored"} <= {section.title for section in told.sections}
 
 
+def test_the_story_of_a_turn_tells_why_it_was_this_rep_s(river, clearlane):
+    taken = "select lead_id, rep_id, runner_up from decision where runner_up is not null and mode = 'live' limit 1"
+    [(lead, rep, runner_up)] = ask(river, taken)
+    told = json.loads(clearlane("explain", str(lead), "--json").output)
+    routed = [line["text"] for line in told["sections"]["Routed"]]
+    assert any(text.endswith(f"; {runner_up} would have been next") and rep in text for text in routed)
+
+
 def test_explain_by_mail_and_as_json(river, clearlane):
     mail = ask(river, "select value from lead_key where kind = 'email' and current limit 1")[0][0]
     told = clearlane("explain", mail.upper(), "--json")
