@@ -134,6 +134,21 @@ def test_members_and_teams_have_dates(head: str) -> None:
     assert [team.weight("a", date.fromisoformat(day)) for day in days] == [None, 0.5, 0.5, 2.0]
 
 
+def test_on_call_is_read_and_checked(head: str) -> None:
+    text = (
+        head
+        + STAFF
+        + "teams: [{id: t, name: T, members: [a]}]\non_call: [{team: %s, rep: %s, from: %s, until: %s}]\n"
+    )
+    evening, morning = "'2026-03-02T18:00:00+01:00'", "'2026-03-03T06:00:00Z'"
+    (duty,) = policy.parse({"teams": text % ("t", "a", evening, morning)}).teams.on_call
+    assert duty.first == datetime(2026, 3, 2, 17, tzinfo=UTC)
+    assert (duty.team, duty.rep, duty.last) == ("t", "a", datetime(2026, 3, 3, 6, tzinfo=UTC))
+    assert "on_call[0].team" in only_error(teams=text % ("x", "a", evening, morning))
+    assert "on_call[0].rep" in only_error(teams=text % ("t", "x", evening, morning))
+    assert "on_call[0].until" in only_error(teams=text % ("t", "a", morning, evening))
+
+
 @pytest.mark.parametrize(
     ("members", "said"),
     [
@@ -333,6 +348,14 @@ def test_one_name_of_a_source_is_one_rep(texts: Texts) -> None:
             "{team: channel, match: [employees]}",
             "a text attribute of scoring.yaml",
         ),
+        ("routing", "{team: channel}", "{team: channel, until: working_hours}", "`until` with `to: hold`"),
+        (
+            "routing",
+            "{team: channel}",
+            "{to: hold, team: chanel, until: working_hours}",
+            "did you mean channel?",
+        ),
+        ("routing", "{team: channel}", "{to: hold, team: channel}", "exactly one of"),
         ("routing", "{team: channel}", "{team: channel, min_tenure: soon}", "a number of whole days"),
         (
             "teams",

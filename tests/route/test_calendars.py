@@ -136,3 +136,22 @@ def test_around_the_clock_is_open_at_every_moment():
     assert next_opening(Calendar("Asia/Kolkata", ALWAYS_OPEN), at("2026-03-01T00:00")) == at(
         "2026-03-01T00:00"
     )
+
+
+def test_on_call_opens_whatever_the_hours_holidays_and_time_off():
+    off = (TimeOff(date(2026, 3, 1), date(2026, 3, 8), "leave"),)
+    duty = (
+        (at("2026-03-02T16:30"), at("2026-03-02T20:00")),
+        (at("2026-03-03T02:00"), at("2026-03-03T03:00")),
+    )
+    until = at("2026-03-03T12:00")
+
+    def spans(calendar: Calendar) -> list[tuple[datetime, datetime]]:
+        found = openings(calendar, at("2026-03-02T15:00"))
+        return [(max(opens, at("2026-03-02T15:00")), closes) for opens, closes in found if opens < until]
+
+    working = Calendar("UTC", OFFICE, on_call=duty)
+    assert sum((closes - opens for opens, closes in spans(working)), timedelta()) == timedelta(hours=14)
+    assert all(one[1] <= other[0] for one, other in pairwise(spans(working)))
+    assert spans(Calendar("UTC", OFFICE, None, off, duty)) == list(duty)
+    assert due(at("2026-03-02T19:58"), Span(5, "minutes"), working) == at("2026-03-03T02:03")

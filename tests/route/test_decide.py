@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from tests.route.firms import ALWAYS_OPEN, MONDAY_NOON, capped, policy, rep, routing, rule, team, teams, to
 
-from clearlane.policy.model import Policy, Stint, TimeOff
+from clearlane.policy.model import Caps, OnCall, Policy, Stint, TimeOff
 from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.floor import Floor, open_floor
@@ -312,3 +313,81 @@ def test_a_team_that_is_not_yet_or_no_more_takes_nothing():
         assert one(of).place == "exceptions"
     direct = firm(to("account_owner"), staff=staff)
     assert one(direct, account_owner="ana").team == "sales"
+
+
+DUTY = OnCall("sales", "cyd", datetime(2026, 3, 2, 18, tzinfo=UTC), datetime(2026, 3, 3, 6, tzinfo=UTC))
+ON_CALL = to("team", "sales", hours="on_call")
+
+
+def on_duty(*reps: Any, duty: OnCall = DUTY) -> Policy:
+    staff = teams([*reps, rep("cyd")], team("sales", *(r.id for r in reps)), team("other", "cyd"))
+    return firm(ON_CALL, to("pool", "sales"), staff=replace(staff, on_call=(duty,)), sticky_company=False)
+
+
+def test_outside_hours_the_rep_on_call_takes_it_without_a_turn_and_is_due_now():
+    of = on_duty(rep("ana"))
+    decision = one(of, open_floor(of, EVENING), band="hot")
+    assert (decision.rep, decision.team, decision.rotation) == ("cyd", "sales", None)
+    assert decision.because == "because of only; cyd is on call for sales"
+    assert decision.refused == {"ana": "out of hours until 2026-03-03 09:00Z"}
+    assert decision.due == datetime(2026, 3, 2, 20, 5, tzinfo=UTC)
+
+
+def test_in_hours_the_team_takes_turns():
+    of = on_duty(rep("ana"))
+    assert one(of).rotation == "sales"
+
+
+def test_before_and_after_the_duty_the_next_rung_takes_it():
+    of = on_duty(rep("ana"))
+    moments = (datetime(2026, 3, 2, 17, 59, tzinfo=UTC), datetime(2026, 3, 3, 6, tzinfo=UTC))
+    assert [one(of, open_floor(of, at)).place for at in moments] == ["pool", "pool"]
+
+
+def test_whoever_is_on_call_has_caps_and_time_off_all_the_same():
+    for options, said in (
+        ({"caps": Caps(day=0)}, "day cap of 0 reached"),
+        ({"time_off": LEAVE}, "off until 2026-03-08"),
+    ):
+        staff = teams([rep("ana"), rep("cyd", **options)], team("sales", "ana"))
+        of = firm(ON_CALL, to("pool", "sales"), staff=replace(staff, on_call=(DUTY,)))
+        decision = one(of, open_floor(of, EVENING))
+        assert (decision.place, decision.refused["cyd"]) == ("pool", said)
+
+
+HOLD = to("hold", "sales", until="working_hours")
+STRICTLY = to("team", "sales", hours="require")
+
+
+def test_out_of_hours_a_lead_is_held_until_the_first_comes_back():
+    staff = teams([rep("ana"), rep("lou", zone="Europe/Lisbon")], team("sales", "ana", "lou"))
+    of = firm(STRICTLY, HOLD, to("pool", "sales"), staff=staff)
+    decision = one(of, open_floor(of, EVENING), band="hot")
+    assert (decision.place, decision.reason, decision.team) == ("held", "out_of_hours", "sales")
+    assert decision.until == datetime(2026, 3, 3, 9, tzinfo=UTC)
+    assert decision.due == datetime(2026, 3, 3, 9, 5, tzinfo=UTC)
+    assert decision.because == (
+        "because of only; out of hours: held until sales is back at 2026-03-03 09:00Z,"
+        " first touch due 2026-03-03 09:05Z"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reps", "at", "place"),
+    [
+        ((capped("ana", day=0),), EVENING, "held"),
+        ((capped("ana", open=0),), EVENING, "pool"),
+        ((capped("ana", day=0),), MONDAY_NOON, "pool"),
+        ((rep("ana", time_off=LEAVE),), EVENING, "pool"),
+        ((rep("ana", hours={}),), EVENING, "pool"),
+        ((capped("ana", day=0), rep("tess", zone="America/New_York")), MONDAY_NOON, "held"),
+    ],
+)
+def test_a_lead_is_held_only_for_somebody_who_comes_back_and_may_take_it(reps, at, place):
+    of = firm(STRICTLY, HOLD, to("pool", "sales"), staff=teams(reps, team("sales", *(r.id for r in reps))))
+    assert one(of, open_floor(of, at)).place == place
+
+
+def test_nothing_is_held_while_somebody_is_free():
+    of = firm(HOLD, to("pool", "sales"))
+    assert one(of).place == "pool"

@@ -349,6 +349,23 @@ def test_the_cap_per_hour_counts_by_the_clock_of_the_rep(world):
     assert [places.count("owned") for places in placed] == [1, 0, 1, 0, 1]
 
 
+def test_what_is_held_until_working_hours_is_routed_by_the_first_run_from_then_on(world):
+    staff = teams([rep("ana")], team("sales", "ana"))
+    ladder = (to("team", "sales", hours="require"), to("hold", "sales", until="working_hours"))
+    of = banded(policy(routing(rule("rest", "true", *ladder)), staff))
+    (lead,) = world.leads(1)
+    world.run(of, [lead], as_of=MONDAY_NOON + 8 * HOUR)
+    (held,) = world.rows("select place, reason, team, until from place")
+    opening = MONDAY_NOON + 21 * HOUR
+    assert held == {"place": "held", "reason": "out_of_hours", "team": "sales", "until": opening}
+    world.run(of, [], as_of=opening - HOUR)
+    assert world.place(lead) == ("held", "out_of_hours", None)
+    world.run(of, [], as_of=opening)
+    assert world.place(lead) == ("owned", "rest", "ana")
+    assert world.rows("select until from place") == [{"until": None}]
+    assert healthy(world)
+
+
 def _ran(world, of, leads, as_of):
     world.run(of, leads, as_of=as_of)
     return leads

@@ -42,9 +42,9 @@ def _check_routing(policy: Policy, document: Document) -> None:
 
 
 def _check_destination(policy: Policy, document: Document, path: Path, rung: Destination) -> None:
-    if rung.target in ("team", "pool"):
+    if rung.target in ("team", "pool") or rung.until:
         known, what = policy.teams.teams.keys(), "the id of a team of teams.yaml"
-        _known(document, (*path, rung.target), rung.name, known, what)
+        _known(document, (*path, "team" if rung.until else rung.target), rung.name, known, what)
     if rung.target == "rep":
         _known(document, (*path, "rep"), rung.name, policy.teams.reps.keys(), "the id of a rep of teams.yaml")
     team = policy.teams.teams.get(rung.name or "") if rung.target == "team" else None

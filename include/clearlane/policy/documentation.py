@@ -278,11 +278,14 @@ def _ladder(ladder: Iterable[Destination]) -> str:
 
 
 def _rung(rung: Destination) -> str:
+    if rung.until:
+        return f"hold until {_code(rung.name or '')} is back in hours"
     target = rung.target.replace("_", " ") + (f" {_code(rung.name)}" if rung.name else "")
     asked = ["who speak their language"] if rung.language else []
     asked += [f"who suit their {_names(rung.match)}"] if rung.match else []
     asked += [f"here for {rung.min_tenure_days} days"] if rung.min_tenure_days else []
     asked += ["only in hours"] if rung.hours == "require" else []
+    asked += ["in hours, else who is on call"] if rung.hours == "on_call" else []
     asked += ["at any hour"] if rung.hours == "ignore" else []
     asked += ["fewest open leads first"] if rung.pick == "least_open" else []
     return target + (f" ({', '.join(asked)})" if asked else "")
@@ -302,6 +305,17 @@ def _teams(policy: Policy) -> Iterator[str]:
         ("rep", "role", "zone", "hours", "holidays", "takes", "remarks"),
         [_rep(rep) for rep in teams.reps.values()],
     )
+    yield from _on_call(teams)
+
+
+def _on_call(teams: Teams) -> Iterator[str]:
+    if teams.on_call:
+        yield "## On call"
+        yield "Where a rule asks for it, outside everybody's hours; what comes on call is no turn."
+        rows = [
+            (o.team, o.rep, f"{o.first:%Y-%m-%d %H:%M}Z", f"{o.last:%Y-%m-%d %H:%M}Z") for o in teams.on_call
+        ]
+        yield _table(("team", "rep", "from", "until"), rows)
 
 
 def _team(team: Team) -> Sequence[object]:

@@ -282,9 +282,20 @@ class Team:
 
 
 @dataclass(frozen=True)
+class OnCall:
+    """Who answers for a team outside everybody's hours, from a moment until another, which is not included."""
+
+    team: str
+    rep: str
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
 class Teams:
     reps: Mapping[str, Rep]
     teams: Mapping[str, Team]
+    on_call: tuple[OnCall, ...] = ()
 
 
 # --- sla.yaml ---------------------------------------------------------------------------------
@@ -328,14 +339,17 @@ class Destination:
 
     target: Target
     name: str | None = None
-    """team, pool, rep or redirect name (`support`, `partner`, `vendor`, `job`)"""
+    """team, pool, rep or redirect name (`support`, `partner`, `vendor`, `job`); of a hold with `until` its team"""
     pick: Literal["weighted_round_robin", "least_open"] = "weighted_round_robin"
-    hours: Literal["require", "prefer", "ignore"] = "prefer"
+    hours: Literal["require", "prefer", "ignore", "on_call"] = "prefer"
+    """on_call: who is in hours, else the team's rep on call, without a turn"""
     language: bool = False
     """only reps who speak the lead's `language` (no language known: any)"""
     match: tuple[str, ...] = ()
     """only reps whose list for each of these attributes has the lead's value (no value or no list: any)"""
     min_tenure_days: int | None = None
+    until: Literal["working_hours"] | None = None
+    """of a hold: until the first of the team comes back; passed over while one of them is free"""
     """only reps who started at least so many days ago"""
 
 

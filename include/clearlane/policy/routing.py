@@ -43,10 +43,11 @@ class DestinationShape(Shape):
     rep: str | None = None
     redirect: Literal["support", "partner", "vendor", "job"] | None = None
     pick: Literal["weighted_round_robin", "least_open"] = "weighted_round_robin"
-    hours: Literal["require", "prefer", "ignore"] = "prefer"
+    hours: Literal["require", "prefer", "ignore", "on_call"] = "prefer"
     language: bool = False
     match: list[str] = Field(default=[])
     min_tenure: WholeDays = None
+    until: Literal["working_hours"] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -55,6 +56,10 @@ class DestinationShape(Shape):
 
     @model_validator(mode="after")
     def _one_target(self) -> DestinationShape:
+        if self.until and self.to == "hold" and self.team:
+            return self
+        if self.until:
+            raise ValueError("`until` with `to: hold` and the `team` whose hours are meant")
         if sum(getattr(self, name) is not None for name in ("to", *NAMED)) != 1:
             raise ValueError("exactly one of to, team, pool, rep, redirect")
         return self
@@ -195,6 +200,6 @@ def _destination(shape: DestinationShape) -> Destination:
         "min_tenure_days": shape.min_tenure,
     }
     if shape.to:
-        return Destination(shape.to, None, **options)
+        return Destination(shape.to, shape.team, until=shape.until, **options)
     target = next(name for name in NAMED if getattr(shape, name) is not None)
     return Destination(target, getattr(shape, target), **options)  # type: ignore[arg-type]

@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 
 from clearlane.policy.conditions import unique
 from clearlane.policy.document import Document
-from clearlane.policy.model import Caps, Hours, Rep, Stint, Team, Teams, TimeOff
+from clearlane.policy.model import Caps, Hours, OnCall, Rep, Stint, Team, Teams, TimeOff
 from clearlane.policy.problems import Path, nearest, shown
-from clearlane.policy.shapes import Day, FileShape, HoursText, Shape, Zone
+from clearlane.policy.shapes import Day, FileShape, HoursText, Moment, Shape, Zone
 
 
 class CapsShape(Shape):
@@ -78,11 +78,19 @@ class TeamShape(Shape):
     last: Day | None = Field(default=None, alias="until")
 
 
+class OnCallShape(Shape):
+    team: str
+    rep: str
+    first: Moment = Field(alias="from")
+    last: Moment = Field(alias="until")
+
+
 class TeamsShape(FileShape):
     hours: dict[str, HoursText] = Field(default={})
     defaults: DefaultsShape = DefaultsShape()
     reps: list[RepShape] = Field(default=[])
     teams: list[TeamShape] = Field(default=[])
+    on_call: list[OnCallShape] = Field(default=[])
 
 
 EMPTY = Teams({}, {})
@@ -95,7 +103,23 @@ def built(document: Document, shape: TeamsShape) -> Teams:
     reps = {rep.id: _rep(document, ("reps", index), rep, shape) for index, rep in enumerate(shape.reps)}
     teams = {team.id: _team(document, ("teams", index), team, reps) for index, team in enumerate(shape.teams)}
     _check_aliases(document, shape)
-    return Teams(reps, teams)
+    _check_on_call(document, shape, reps, teams)
+    return Teams(reps, teams, tuple(OnCall(o.team, o.rep, o.first, o.last) for o in shape.on_call))
+
+
+def _check_on_call(
+    document: Document, shape: TeamsShape, reps: Mapping[str, Rep], teams: Mapping[str, Team]
+) -> None:
+    for index, duty in enumerate(shape.on_call):
+        path = ("on_call", index)
+        if duty.team not in teams:
+            document.report(
+                (*path, "team"), duty.team, "the id of a team of this file", nearest(duty.team, teams)
+            )
+        if duty.rep not in reps:
+            document.report((*path, "rep"), duty.rep, "the id of a rep of this file", nearest(duty.rep, reps))
+        if duty.last <= duty.first:
+            document.report((*path, "until"), str(duty.last), f"after {duty.first}")
 
 
 def _rep(document: Document, path: Path, shape: RepShape, file: TeamsShape) -> Rep:

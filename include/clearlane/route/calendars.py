@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from functools import lru_cache
+from heapq import merge
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -30,6 +31,8 @@ class Calendar:
     hours: Hours
     holidays: str | None = None
     time_off: tuple[TimeOff, ...] = ()
+    on_call: tuple[_Opening, ...] = ()
+    """moments between which it is open whatever the hours, as UTC"""
 
     def local(self, at: datetime) -> datetime:
         return at.astimezone(ZoneInfo(self.zone))
@@ -76,11 +79,11 @@ def openings(calendar: Calendar, at: datetime) -> Iterator[_Opening]:
     """Open spans that end after `at`, in order, as UTC moments that do not overlap."""
     first = calendar.local(at).date() - _DAY
     reached = at.astimezone(UTC) - HORIZON_DAYS * _DAY
-    for offset in range(HORIZON_DAYS):
-        for opens, closes in _of_day(calendar, first + offset * _DAY):
-            if closes > max(reached, at):
-                yield max(opens, reached), closes
-                reached = closes
+    days = (span for offset in range(HORIZON_DAYS) for span in _of_day(calendar, first + offset * _DAY))
+    for opens, closes in merge(days, sorted(calendar.on_call)):
+        if closes > max(reached, at):
+            yield max(opens, reached), closes
+            reached = closes
 
 
 def _of_day(calendar: Calendar, day: date) -> list[_Opening]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 
 from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Tier, within
 from clearlane.route.decisions import Decision, Facts, Pick
-from clearlane.route.eligibility import refusal, unsuited
+from clearlane.route.eligibility import not_in_team, over_cap, refusal, unsuited
 from clearlane.route.floor import Floor
 from clearlane.route.pick import pick
 
@@ -33,6 +33,9 @@ class Spot:
     team: str | None = None
     rep: str | None = None
     pick: Pick | None = None
+    until: datetime | None = None
+    opener: str | None = None
+    """who comes back at `until`"""
 
 
 @dataclass
@@ -144,20 +147,29 @@ def _walked(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule | None
     spot = next(spot for rung in ladder for spot in _spots(attempt, rung))
     eligible = _eligible(spot)
     tier = tier_of(policy, facts, rule) if spot.place in PROMISED else None
+    due = _due(floor, tier, spot)
+    promised = f", first touch due {due:%Y-%m-%d %H:%M}Z" if spot.until and due else ""
     return Decision(
         facts.lead_id,
         spot.place,
         spot.reason or (rule.id if rule else "no_rule"),
-        f"{rule.because if rule else 'no rule matched'}; {spot.why}",
+        f"{rule.because if rule else 'no rule matched'}; {spot.why}{promised}",
         rule=rule.id if rule else None,
         tier=tier.name if tier else None,
         team=spot.team,
         rep=spot.rep,
-        due=floor.due(tier, spot.rep),
+        due=due,
         eligible=eligible,
         refused={rep: why for rep, why in attempt.refused.items() if rep not in eligible},
         pick=spot.pick,
+        until=spot.until,
     )
+
+
+def _due(floor: Floor, tier: Tier | None, spot: Spot) -> datetime | None:
+    if spot.until and spot.opener:
+        return floor.due_after(tier, spot.opener, spot.until)
+    return floor.due(tier, spot.rep)
 
 
 def _eligible(spot: Spot) -> tuple[str, ...]:
@@ -228,6 +240,51 @@ def _rotation(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
     if turn:
         why = f"{turn.rep} is next of {len(turn.eligible)} free in {team.id}"
         yield Spot("owned", why, team=team.id, rep=turn.rep, pick=turn)
+    elif rung.hours == "on_call":
+        yield from _on_call(attempt, rung, team.id)
+
+
+def _on_call(attempt: Attempt, rung: Destination, team: str) -> Iterator[Spot]:
+    """The reps on call, whatever their hours: no turn."""
+    for rep in attempt.floor.on_call(team):
+        for spot in _direct(attempt, replace(rung, hours="ignore"), rep, f"is on call for {team}"):
+            yield replace(spot, team=team)
+
+
+def _hold(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+    if rung.until is None:
+        yield Spot("held", "held until it is routed again")
+        return
+    back = _back(attempt, rung)
+    if back:
+        until, opener = back
+        why = f"out of hours: held until {rung.name} is back at {until:%Y-%m-%d %H:%M}Z"
+        yield Spot("held", why, reason="out_of_hours", team=rung.name, until=until, opener=opener)
+
+
+def _back(attempt: Attempt, rung: Destination) -> tuple[datetime, str] | None:
+    """When the first rep of the team comes back, and who; None while one is free, or none ever comes."""
+    floor = attempt.floor
+    coming: list[tuple[datetime, str]] = []
+    for rep, _ in floor.policy.teams.teams[rung.name or ""].members:
+        if _never_takes(attempt, rung, rep):
+            continue
+        there = floor.present[rep]
+        if there.in_hours and over_cap(there.caps, floor.load(rep)) is None:
+            return None
+        if there.opening and not there.in_hours:
+            coming.append((there.opening, rep))
+    return min(coming, default=None)
+
+
+def _never_takes(attempt: Attempt, rung: Destination, rep: str) -> bool:
+    """Not this lead, or no lead before somebody closes one; caps of an hour, a day or a week end by themselves."""
+    floor, facts = attempt.floor, attempt.facts
+    there, held = floor.present[rep], floor.load(rep).open
+    team = floor.policy.teams.teams[rung.name or ""]
+    away = there.absent or not_in_team(team, rep, floor.as_of, there.today)
+    full = there.caps.open is not None and held >= there.caps.open
+    return bool(away or full or rep in facts.barred or unsuited(there, rung, facts))
 
 
 def _pool(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
@@ -272,7 +329,7 @@ RUNGS: Final[Mapping[str, Rung]] = {
     "pool": _pool,
     "nurture": _nurture,
     "redirect": _redirect,
-    "hold": lambda attempt, rung: (Spot("held", "held until it is routed again"),),
+    "hold": _hold,
     "disqualify": lambda attempt, rung: (Spot("disqualified", "the rule disqualifies it"),),
     "close": lambda attempt, rung: (Spot("closed", "the rule closes it"),),
     "exceptions": _exceptions,

@@ -81,6 +81,8 @@ class Decision:
     refused: Mapping[str, str] = field(default_factory=lambda: NOBODY)
     pick: Pick | None = None
     keeps_owner: bool = False
+    until: datetime | None = None
+    """of a lead that is held: the moment from which it is routed again"""
 
     @property
     def rotation(self) -> str | None:

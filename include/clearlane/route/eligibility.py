@@ -137,7 +137,7 @@ def refusal(there: Presence, load: Load, destination: Destination) -> str | None
     """Why this rep cannot take any lead at this destination now; None when free."""
     if there.absent:
         return there.absent
-    if destination.hours == "require" and not there.in_hours:
+    if destination.hours in ("require", "on_call") and not there.in_hours:
         return f"out of hours until {there.opening:%Y-%m-%d %H:%M}Z"
     return over_cap(there.caps, load)
 

@@ -6,7 +6,7 @@ The state that decisions read. It changes only by `Floor.take`, which books one 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -90,7 +90,25 @@ class Floor:
             return ALWAYS
         if tier.calendar == "team" or rep is None or rep not in self.present:
             return team_calendar(self.policy.sla)
-        return rep_calendar(self.present[rep].rep)
+        calendar = rep_calendar(self.present[rep].rep)
+        return replace(calendar, on_call=self._duties(rep)) if self._duties(rep) else calendar
+
+    def on_call(self, team: str) -> tuple[str, ...]:
+        """Who is on call for the team now, in the order of the file."""
+        duties = self.policy.teams.on_call
+        return tuple(
+            duty.rep for duty in duties if duty.team == team and duty.first <= self.as_of < duty.last
+        )
+
+    def _duties(self, rep: str) -> tuple[tuple[datetime, datetime], ...]:
+        """The spans in which the rep is on call now."""
+        duties = (duty for duty in self.policy.teams.on_call if duty.rep == rep)
+        return tuple((duty.first, duty.last) for duty in duties if duty.first <= self.as_of < duty.last)
+
+    def due_after(self, tier: Tier | None, opener: str, until: datetime) -> datetime | None:
+        """When the first touch is due of a lead that is held until this rep comes back."""
+        span = tier.first_touch if tier else None
+        return due(until, span, self.calendar(tier, opener)) if tier and span else None
 
     def take(self, facts: Facts, decision: Decision) -> None:
         """Book a decision: load, turn and company of the rep who gets the lead."""

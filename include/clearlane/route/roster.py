@@ -20,7 +20,8 @@ _EMPTY: tuple[Any, ...] = (None, (), {})
 
 def snapshot(teams: Teams) -> dict[str, Any]:
     """The roster as JSON: what picks depend on, without names, addresses and reasons of absence."""
-    return {"reps": _plain(teams.reps), "teams": _plain(teams.teams)}
+    on_call = {"on_call": _plain(teams.on_call)} if teams.on_call else {}
+    return {"reps": _plain(teams.reps), "teams": _plain(teams.teams), **on_call}
 
 
 def roster_id(content: dict[str, Any]) -> str:

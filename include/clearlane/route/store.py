@@ -87,7 +87,7 @@ DECISION: Final = (
     "refused", "because", "tier", "sla_due",
     "event_id",
 )  # fmt: skip
-_PLACED = ("lead_id", "place", "reason", "because", "team", "rep_id", "decision_seq")
+_PLACED = ("lead_id", "place", "reason", "because", "team", "rep_id", "decision_seq", "until")
 _ASSIGNMENT = ("lead_id", "rep_id", "team", "decision_seq", "by", "because", "started_at")
 TURN: Final = ("decision_seq", "rep_id", "rotation", "band", "kind", "weight", "credit")
 _CLOCK = ("lead_id", "inquiry_id", "decision_seq", "kind", "tier", "rep_id", "started_at", "due_at")
@@ -104,11 +104,11 @@ where lead_id = any(cast(:leads as uuid[])) and met_at is null and ended_at is n
   and (kind <> 'arrival' or lead_id = any(cast(:unpromised as uuid[])))
 """
 _PLACE = """
-insert into place as p (lead_id, place, reason, because, team, rep_id, decision_seq, since, batch_id)
-select lead_id, place, reason, because, team, rep_id, decision_seq, :as_of, :batch from placed
+insert into place as p (lead_id, place, reason, because, team, rep_id, decision_seq, until, since, batch_id)
+select lead_id, place, reason, because, team, rep_id, decision_seq, until, :as_of, :batch from placed
 on conflict (lead_id) do update set place = excluded.place, reason = excluded.reason, because = excluded.because,
     team = excluded.team, rep_id = excluded.rep_id, decision_seq = excluded.decision_seq,
-    since = excluded.since, batch_id = excluded.batch_id
+    until = excluded.until, since = excluded.since, batch_id = excluded.batch_id
 """
 _ANSWER = """
 update inquiry q set decision_seq = a.decision_seq
@@ -130,7 +130,7 @@ def decision_row(batch: Batch, policy: Policy, roster: str, one: Decided) -> tup
 
 def _placed(one: Decided) -> tuple[Any, ...]:
     d = one.decision
-    return d.lead_id, d.place, d.reason, d.because, d.team, d.rep, one.seq
+    return d.lead_id, d.place, d.reason, d.because, d.team, d.rep, one.seq, d.until
 
 
 def _assignment(batch: Batch, one: Decided) -> tuple[Any, ...]:

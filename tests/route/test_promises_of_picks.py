@@ -1,0 +1,236 @@
+"""Promises of a pick over random teams, calendars, caps, match terms, duties and arrivals, on the floor in memory.
+
+Each lead is placed once; caps hold; nobody waits while a rep whom the rule accepts is free; hours are kept where the
+policy asks; credits stay within the bound; the same inputs give the same owners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, time, timedelta
+from itertools import combinations
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.route.firms import ALWAYS_OPEN, MONDAY_NOON, OFFICE, policy, rep, routing, rule, team, teams, to
+
+from clearlane.policy.model import Caps, Destination, OnCall, Policy, Stint, TimeOff
+from clearlane.route.decisions import Decision, Facts, Pick
+from clearlane.route.eligibility import not_in_team, of_lead, over_cap, unsuited
+from clearlane.route.fairness import step
+from clearlane.route.shadow import MovingFloor
+
+NAMES = ("ana", "ben", "cyd", "dov")
+TODAY = MONDAY_NOON.date()
+DAY = timedelta(days=1)
+CAP = st.none() | st.integers(0, 4)
+EVENINGS = dict.fromkeys(range(1, 8), ((time(18), time(2)),))
+PRODUCTS = st.sampled_from(["pro", "lite", None])
+WEIGHTS = st.sampled_from([0.5, 1.0, 2.0])
+
+
+@st.composite
+def reps(draw: st.DrawFn) -> list[Any]:
+    made = []
+    for name in NAMES:
+        first = draw(st.none() | st.dates(TODAY - 5 * DAY, TODAY + 3 * DAY))
+        off = draw(st.none() | st.integers(-2, 2))
+        options = {
+            "hours": draw(st.sampled_from([OFFICE, ALWAYS_OPEN, EVENINGS, {}])),
+            "zone": draw(st.sampled_from(["UTC", "Asia/Tokyo", "America/New_York"])),
+            "caps": Caps(draw(CAP), draw(CAP), draw(CAP), draw(CAP)),
+            "languages": draw(st.sampled_from([("en",), ("en", "de")])),
+            "suits": draw(st.sampled_from([{}, {"product": ("pro",)}, {"product": ("l*",)}])),
+            "active_from": first,
+            "active_until": draw(st.none() | st.dates(first or TODAY, TODAY + 4 * DAY)),
+            "time_off": ()
+            if off is None
+            else (TimeOff(TODAY + off * DAY, TODAY + (off + 1) * DAY, "leave"),),
+        }
+        made.append(rep(name, **options))
+    return made
+
+
+@st.composite
+def stints(draw: st.DrawFn) -> dict[str, tuple[Stint, ...]]:
+    """Some members join, leave, come back or change weight in the days of the arrivals."""
+    changing = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=2))
+    return {name: tuple(draw(_stints(draw(st.dates(TODAY - DAY, TODAY + 3 * DAY))))) for name in changing}
+
+
+@st.composite
+def _stints(draw: st.DrawFn, turn: date) -> list[Stint]:
+    gap = draw(st.integers(1, 2))
+    both = [Stint(draw(WEIGHTS), None, turn), Stint(draw(WEIGHTS), turn + gap * DAY)]
+    return draw(st.sampled_from([both, both[:1], both[1:]]))
+
+
+@st.composite
+def firms(draw: st.DrawFn) -> Policy:
+    members = [(name, draw(WEIGHTS)) for name in NAMES]
+    sales = team("sales", *members, stints=draw(stints()))
+    start = MONDAY_NOON + draw(st.integers(-20, 40)) * timedelta(hours=1)
+    duty = OnCall("sales", draw(st.sampled_from(NAMES)), start, start + timedelta(hours=12))
+    staff = replace(teams(draw(reps()), sales), on_call=draw(st.sampled_from([(), (duty,)])))
+    rung = to(
+        "team",
+        "sales",
+        pick=draw(st.sampled_from(["weighted_round_robin", "least_open"])),
+        hours=draw(st.sampled_from(["require", "prefer", "ignore", "on_call"])),
+        language=draw(st.booleans()),
+        match=draw(st.sampled_from([(), ("product",)])),
+        min_tenure_days=draw(st.sampled_from([None, 3])),
+    )
+    last = draw(
+        st.sampled_from([to("pool", "sales"), to("hold", "sales", until="working_hours"), to("hold")])
+    )
+    return policy(routing(rule("all", "true", rung, last), sticky_company=draw(st.booleans())), staff)
+
+
+ARRIVALS = st.lists(
+    st.tuples(
+        st.sampled_from([0, 0, 10, 50, 300, 1500]),  # minutes since the one before
+        st.sampled_from(["hot", "warm"]),
+        PRODUCTS,
+        st.sampled_from(["en", "de", None]),
+        st.sampled_from([None, None, "acme", "bolt"]),
+        st.none() | st.integers(1, 3000),  # minutes until it is closed
+    ),
+    max_size=25,
+)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One decision with the floor as it was before it."""
+
+    facts: Facts
+    decision: Decision
+    caps: dict[str, str | None]
+    """rep -> the cap that one more lead would have exceeded"""
+
+
+def lived(of: Policy, arrivals: list[tuple[Any, ...]]) -> Iterator[tuple[MovingFloor, Placed]]:
+    now, floor = MONDAY_NOON, MovingFloor()
+    for number, (later, band, product, language, company, stays) in enumerate(arrivals):
+        now += timedelta(minutes=later)
+        facts = Facts(number, band, "1", language=language, company=company, terms={"product": product})
+        before = floor._at(of, now)
+        caps = {name: over_cap(there.caps, before.load(name)) for name, there in before.present.items()}
+        closed = None if stays is None else now + timedelta(minutes=stays)
+        yield floor, Placed(facts, floor.decide(of, now, facts, closed), caps)
+
+
+@settings(max_examples=150, deadline=None)
+@given(firms(), ARRIVALS)
+def test_every_pick_keeps_its_promises(of: Policy, arrivals: list[tuple[Any, ...]]):
+    owners: list[str | None] = []
+    for moving, placed in lived(of, arrivals):
+        assert moving.floor is not None
+        decision, rung = placed.decision, of.routing.rules[0].ladder[0]
+        owners.append(decision.rep)
+        assert decision.place in ("owned", "pool", "held", "exceptions")
+        assert (decision.rep is not None) == (decision.place == "owned")
+        if decision.rep is not None:
+            assert placed.caps[decision.rep] is None
+            _assert_there(moving, decision, rung)
+        else:
+            _assert_nobody_free(moving, placed, rung)
+        if decision.pick:
+            if rung.pick == "weighted_round_robin":
+                _assert_whose_turn(decision)
+            assert all(
+                of_lead(decision.refused[name]) for name in decision.pick.after.present - {*decision.eligible}
+            )
+    assert len(owners) == len(arrivals)
+    assert owners == [placed.decision.rep for _, placed in lived(of, arrivals)]
+
+
+def _assert_there(moving: MovingFloor, decision: Decision, rung: Destination) -> None:
+    floor = moving.floor
+    assert floor is not None
+    assert decision.rep is not None
+    there = floor.present[decision.rep]
+    assert there.absent is None
+    if rung.hours == "require":
+        assert there.in_hours
+    if rung.hours == "on_call":
+        assert there.in_hours or decision.rep in floor.on_call("sales")
+
+
+def _assert_nobody_free(moving: MovingFloor, placed: Placed, rung: Destination) -> None:
+    floor = moving.floor
+    assert floor is not None
+    for name, there in floor.present.items():
+        free = there.absent is None and placed.caps[name] is None
+        here = not_in_team(floor.policy.teams.teams["sales"], name, floor.as_of, there.today) is None
+        asked = (
+            there.in_hours
+            or rung.hours in ("prefer", "ignore")
+            or name in (floor.on_call("sales") if rung.hours == "on_call" else ())
+        )
+        assert not (free and here and asked and unsuited(there, rung, placed.facts) is None), name
+
+
+def _assert_whose_turn(decision: Decision) -> None:
+    """Nobody who could take this turn had a lower credit."""
+    assert decision.pick is not None
+    standings = decision.pick.after.standings
+    winner = standings[decision.pick.rep]
+    assert winner.credit - step(winner.weight) <= min(
+        standings[name].credit for name in {*decision.eligible} - {decision.pick.rep} or {decision.pick.rep}
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.fixed_dictionaries(dict.fromkeys(NAMES, WEIGHTS)),
+    st.lists(st.tuples(st.sampled_from(["pro", "lite"]), st.sampled_from([0, 600, 1440])), max_size=60),
+    st.fixed_dictionaries(dict.fromkeys(NAMES, st.sampled_from([(), ("pro",), ("lite",)]))),
+    stints(),
+)
+def test_reps_who_could_take_the_same_turns_stay_within_one_turn(weights, arrivals, suits, dated):
+    """The published bound, with match terms, joins, leaves, returns and changes of weight between."""
+    staff = [rep(n, hours=ALWAYS_OPEN, suits={"product": suits[n]} if suits[n] else {}) for n in NAMES]
+    crew = teams(staff, team("sales", *weights.items(), stints=dated))
+    of = policy(routing(rule("all", "true", to("team", "sales", match=("product",)))), crew)
+    now, floor = MONDAY_NOON, MovingFloor()
+    taken: dict[tuple[str, str], dict[str, int]] = {}
+    for number, (product, later) in enumerate(arrivals):
+        now += timedelta(minutes=later)
+        decision = floor.decide(of, now, Facts(number, "hot", "1", terms={"product": product}), None)
+        if decision.pick is None:
+            continue
+        entering = _entering(decision.pick)
+        credit, weight = _before_the_turn(decision.pick)
+        for pair in combinations(NAMES, 2):
+            alike = (pair[0] in decision.eligible) == (pair[1] in decision.eligible)
+            if not alike or not {*pair} <= decision.pick.after.present or {*pair} & entering:
+                taken.pop(pair, None)
+            if {*pair} <= entering and alike and credit[pair[0]] == credit[pair[1]]:
+                taken[pair] = dict.fromkeys(pair, 0)
+        for pair, turns in taken.items():
+            if decision.rep in pair:
+                turns[decision.rep] += 1
+            one, other = (turns[name] / weight[name] for name in pair)
+            assert abs(one - other) <= max(1 / weight[name] for name in pair) + 1e-6
+
+
+def _entering(pick: Pick) -> set[str]:
+    """Who comes, comes back or changed weight with this pick."""
+    before, after = pick.before, pick.after
+    stays = {
+        name
+        for name in before.present & after.present
+        if before.standings[name].weight == after.standings[name].weight
+    }
+    return {*after.present} - stays
+
+
+def _before_the_turn(pick: Pick) -> tuple[dict[str, int], dict[str, float]]:
+    weights = {name: standing.weight for name, standing in pick.after.standings.items()}
+    credits = {name: standing.credit for name, standing in pick.after.standings.items()}
+    credits[pick.rep] -= step(weights[pick.rep])
+    return credits, weights
