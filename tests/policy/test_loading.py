@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clearlane import policy
 from clearlane.policy import shapes
-from clearlane.policy.model import Destination, Span
+from clearlane.policy.model import Destination, Rerouting, Span
 from clearlane.rules import Type
 
 Texts = dict[str, str]
@@ -192,6 +192,24 @@ def test_a_circle_of_territories_is_named_at_each_of_its_members(head: str) -> N
         "A within itself",
         "B within itself",
     ]
+
+
+def test_what_happens_to_leads_that_come_back(head: str) -> None:
+    written = f"""{head}rerouting:
+  declines: {{returned: [spam], spent: [busy]}}
+  declines_at_most: 3
+  hops: 1
+  protect: 2 days
+  promotions_a_day: 5
+"""
+    read = policy.parse({"routing": written}).routing.rerouting
+    assert read == Rerouting(("spam",), ("busy",), 3, 1, Span(2, "days"), 5)
+    assert policy.parse({"routing": head}).routing.rerouting == Rerouting()
+    both = f"{head}rerouting: {{declines: {{returned: [spam], spent: [busy, spam]}}}}\n"
+    said = only_error(routing=both)
+    assert "found spam" in said
+    assert "each reason once" in said
+    assert "rerouting.hops" in only_error(routing=f"{head}rerouting: {{hops: -1}}\n")
 
 
 def test_later_folders_replace_whole_files(folder: Path, tmp_path: Path, head: str) -> None:

@@ -19,6 +19,7 @@ from clearlane.policy.model import (
     ObjectMapping,
     Policy,
     Rep,
+    Rerouting,
     Routing,
     Rule,
     Scoring,
@@ -247,6 +248,19 @@ def _expectations(scoring: Scoring) -> Iterator[str]:
 # --- routing ----------------------------------------------------------------------------------
 
 
+def _rerouting(again: Rerouting) -> Iterator[str]:
+    yield (
+        f"A decline gives the turn back for {', '.join(again.returned)}, and spends it for {', '.join(again.spent)} or"
+        f" anything else. The lead is never offered to that rep again; after {again.declines} declines, or when more"
+        f" than {again.hops} owners were silent, the manager decides."
+    )
+    yield (
+        f"After a first touch a lead stays with its owner for {_span(again.protect)}, in working time, whatever it"
+        f" becomes. A team gets at most {again.promotions_a_day} leads a day that rose because the model changed or"
+        " points faded."
+    )
+
+
 def _routing(policy: Policy) -> Iterator[str]:
     routing: Routing = policy.routing
     yield "The first rule whose condition holds wins; its ladder is tried from left to right."
@@ -254,6 +268,7 @@ def _routing(policy: Policy) -> Iterator[str]:
         yield "People of one company follow the owner of its open leads."
     if routing.pool_max_age:
         yield f"A lead waits at most {_length(routing.pool_max_age)} in a pool, then goes down the ladder."
+    yield from _rerouting(routing.rerouting)
     if routing.exceptions_owner:
         yield f"Exceptions that no team answers for are {_code(routing.exceptions_owner)}'s."
     rows = [

@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 from clearlane.policy import columns
 from clearlane.policy.conditions import NEVER, Vocabulary, predicate, unique
 from clearlane.policy.document import Document
-from clearlane.policy.model import Destination, Routing, RoutingRule, Target, Territory
+from clearlane.policy.model import Destination, Rerouting, Routing, RoutingRule, Target, Territory
 from clearlane.policy.problems import Path, nearest
-from clearlane.policy.shapes import Day, Duration, FileShape, Shape, WholeDays
+from clearlane.policy.shapes import Day, Duration, FileShape, Shape, SpanText, WholeDays
 from clearlane.policy.teams import check_span
 from clearlane.rules import Predicate, Type
 
@@ -81,8 +81,24 @@ class TerritoryShape(Shape):
     within: str | None = None
 
 
+class DeclinesShape(Shape):
+    """Reasons of a decline, each in one list: those that give the turn back, and those that spend it."""
+
+    returned: list[str] = Field(default=list(Rerouting.returned))
+    spent: list[str] = Field(default=list(Rerouting.spent))
+
+
+class ReroutingShape(Shape):
+    declines: DeclinesShape = DeclinesShape()
+    declines_at_most: int = Field(default=Rerouting.declines, ge=1)
+    hops: int = Field(default=Rerouting.hops, ge=0)
+    protect: SpanText = Rerouting.protect
+    promotions_a_day: int = Field(default=Rerouting.promotions_a_day, ge=0)
+
+
 class RoutingShape(FileShape):
     sticky_company: bool = True
+    rerouting: ReroutingShape = ReroutingShape()
     exceptions_owner: str | None = None
     pool_max_age: Duration | None = None
     lists: dict[str, list[str]] = Field(default={})
@@ -108,8 +124,25 @@ def built(document: Document, shape: RoutingShape, words: Vocabulary) -> Routing
         fallback=fallback if fallback[-1:] == (EXCEPTIONS,) else (*fallback, EXCEPTIONS),
         sticky_company=shape.sticky_company,
         lists={name: tuple(values) for name, values in shape.lists.items()},
+        rerouting=_rerouting(document, shape.rerouting),
         exceptions_owner=shape.exceptions_owner,
         pool_max_age=shape.pool_max_age,
+    )
+
+
+def _rerouting(document: Document, shape: ReroutingShape) -> Rerouting:
+    reasons = (*shape.declines.returned, *shape.declines.spent)
+    for reason in sorted({one for one in reasons if reasons.count(one) > 1}):
+        document.report(
+            ("rerouting", "declines"), reason, "each reason once: it gives the turn back or spends it"
+        )
+    return Rerouting(
+        returned=tuple(shape.declines.returned),
+        spent=tuple(shape.declines.spent),
+        declines=shape.declines_at_most,
+        hops=shape.hops,
+        protect=shape.protect,
+        promotions_a_day=shape.promotions_a_day,
     )
 
 
