@@ -350,3 +350,26 @@ def test_what_came_later_changes_nothing(tmp_path: Path, ledger_engine: sa.Engin
         assert connection.execute(sa.text(MOVED)).scalar_one() > 0
     assert len(made) > len(before)
     assert any("corrected since" in note for one in made[: len(before)] for note in one.notes)
+
+
+CALLED = """
+ insert into routing_event (lead_id, kind, occurred_at, rep_id, because, detail)
+ select lead_id, (array['decline', 'breach', 'departure', 'band', 'match'])[1 + nth % 5], :at, rep_id, 'told',
+   '{"reason": "spam", "cause": ["activity"]}'
+ from (select lead_id, rep_id, row_number() over (order by lead_id) as nth from place where place = 'owned') owned
+"""
+
+
+def test_what_events_called_for_is_made_again(tmp_path: Path, ledger_engine: sa.Engine) -> None:
+    company = write_company(tmp_path)
+    river = River(ledger_engine)
+    river.publish(policy_for(company))
+    for window in WINDOWS:
+        river.run(window)
+        with ledger_engine.begin() as connection:
+            connection.execute(sa.text(CALLED), {"at": window[1]})
+    river.run((END, END + timedelta(days=1)))
+    with ledger_engine.connect() as connection:
+        assert len(numbers(connection, "event_id is not null")) > 50
+        assert connection.execute(sa.text("select count(*) from turn where kind = 'return'")).scalar_one() > 10
+        assert differing(connection, numbers(connection)) == {}
