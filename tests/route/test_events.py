@@ -496,3 +496,27 @@ def test_shadow_runs_and_events_of_later_wait(world):
     assert world.count("routing_event where handled_batch is null") == 1
     swept(world, of, as_of=LATER + HOUR)
     assert world.count("routing_event where handled_batch is null") == 0
+
+
+# --- queues ---------------------------------------------------------------------------------------
+
+
+def test_a_lead_that_waited_too_long_in_a_pool_goes_down_the_ladder(world):
+    rules = routing(rule("rest", "true", to("pool", "first"), to("pool", "second")))
+    of = banded(policy(rules, teams([rep("ana")], team("first", "ana"), team("second", "ana")), sla=SLA))
+    lead = world.leads(1)[0]
+    first = world.run(of, [lead])
+    tell(world, lead, "pool_age", pool="first")
+    second = swept(world, of)
+    assert world.rows("select team from place where lead_id = :id", id=lead) == [{"team": "second"}]
+    assert same_again(world, of, first, second)
+
+
+def test_a_lead_in_exceptions_is_tried_again_when_a_person_asks(world):
+    nobody = banded(policy(routing(rule("rest", "true", to("team", "sales"))), teams([], team("sales"))))
+    lead = world.leads(1)[0]
+    world.run(nobody, [lead])
+    assert stored(world, swept(world, simple())) == {}
+    tell(world, lead, "retry", at=LATER)
+    swept(world, simple(), as_of=LATER + HOUR)
+    assert world.place(lead)[0] == "owned"
