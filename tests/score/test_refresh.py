@@ -116,6 +116,37 @@ def test_an_activity_that_was_still_to_come_counts_when_it_is_past(ledger: Conne
     assert table(ledger, "select score from standing") == [(35,)]
 
 
+def test_what_a_run_of_before_folds_is_not_lost_on_a_standing_of_later(ledger: Connection) -> None:
+    ada = a_lead(ledger, employees=100)
+    rows.activity(ledger, ada, "visit", ago(days=1))
+    scored_at(ledger, NOW, ada)
+    assert refreshed(ledger, ago(days=-3))["faded"] == 1
+    rows.activity(ledger, ada, "visit", ago(days=-1))
+    scored_at(ledger, ago(days=-2), ada)
+    assert table(ledger, "select as_of, score from standing") == [(ago(days=-3), 37)]
+    check_night(ledger, POLICY, [ada], ago(days=-4))
+    assert table(ledger, "select score from standing") == [(44,)]
+
+
+def test_a_profile_that_was_still_to_come_counts_when_it_holds(ledger: Connection) -> None:
+    ada = a_lead(ledger, employees=5)
+    rows.profile(ledger, ada, {"employees": 100}, valid_from=ago(days=-2))
+    scored_at(ledger, NOW, ada)
+    for days, score in ((1, 1), (3, 30)):
+        check_night(ledger, POLICY, [ada], ago(days=-days))
+        assert table(ledger, "select score from standing") == [(score,)]
+
+
+def test_a_hand_raise_that_no_longer_stands_is_told(ledger: Connection) -> None:
+    ada = a_lead(ledger, employees=100)
+    rows.activity(ledger, ada, "demo_request", ago(days=1))
+    scored_at(ledger, NOW, ada)
+    assert refreshed(ledger, ago(days=-28))["to_score"] == 1  # the band
+    assert refreshed(ledger, ago(days=-29))["to_score"] == 0
+    assert refreshed(ledger, ago(days=-29.5))["written"] == 1
+    assert table(ledger, "select hand_raise from score order by score_id desc limit 1") == [(False,)]
+
+
 def test_a_new_version_is_scored_for_the_whole_base(ledger: Connection) -> None:
     scored_at(ledger, NOW, *(a_lead(ledger, name, employees=100) for name in ("ada", "bo")))
     later = policy_of(model(fit("size", "employees >= 50", 40)), "v2")

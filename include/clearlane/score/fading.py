@@ -21,6 +21,8 @@ from clearlane.score.units import FARTHEST, MILLION, clamped, first_true, millio
 SHOWN: Final = ("score", "total", *GROUPS)
 """The columns of a standing that fade."""
 _LOST: Final = 64.0  # half-lives, as in behaviour.decay
+# What a step computes is computed once; typed, or no parallel worker could do it.
+_APART: Final = "offset bigint '0'"
 
 # --- what is kept -----------------------------------------------------------------------------------
 
@@ -82,37 +84,40 @@ class _Fading:
         values = [f"{standing.score(self.model, f'({total})')} as score"]
         values += [f"({total}) / {number(MILLION)} as total"]
         values += [f"{name}_now / {number(MILLION)} as {name}" for name in GROUPS]
-        points = f"select stood.*, {groups} from ({self.stood()}) as stood offset 0"
-        scored = f"select *, {', '.join(values)} from ({points}) as points offset 0"
+        points = f"select stood.*, {groups} from ({self.stood()}) as stood {_APART}"
+        scored = f"select *, {', '.join(values)} from ({points}) as points {_APART}"
         placed = f"select *, {self.band()} as band, {standing.grade(self.model)} as grade from ({scored}) as scored"
         former = ", ".join(["shown as score", *(f"{name}_then as {name}" for name in GROUPS)])
         return f"""
          select lead_id, shown, {", ".join(f"now.{name}" for name in SHOWN)}, {self.moves()} as moves
-         from ({placed} offset 0) as now cross join lateral (select {former}) as former
+         from ({placed} {_APART}) as now cross join lateral (select {former}) as former
         """
 
     def stood(self) -> str:
-        elapsed = "date_part('epoch', cast(:as_of as timestamptz)) - date_part('epoch', s.scored_at)"
         left = [
-            f"power({number(0.5)}, least(({elapsed}) / {number(days * behaviour.DAY)}, {number(_LOST)})) as left_{i}"
+            f"power({number(0.5)}, least(elapsed / {number(days * behaviour.DAY)}, {number(_LOST)})) as left_{i}"
             for i, days in enumerate(self.half_lives())
         ]
         then = [f"s.{name} as {name}_then" for name in GROUPS]
         kept = [
             "s.lead_id",
-            "s.score as shown",
-            "s.band as band_before",
+            "s.stage",
+            "s.disqualified",
+            "s.weights",
             "s.band_since",
-            "s.grade as grade_then",
+            "s.raised_until",
+            *then,
         ]
-        kept += ["s.stage", "s.disqualified", "s.weights", "s.raised_until"]
+        kept += ["s.score as shown", "s.band as band_before", "s.grade as grade_then"]
         kept += ["said.score as override_score", "said.band as override_band"]
-        return f"""
-         select {", ".join([*kept, *then, *left])}
+        kept += ["date_part('epoch', cast(:as_of as timestamptz) - s.scored_at) as elapsed"]
+        since = f"""
+         select {", ".join(kept)}
          from standing s left join score_override said on said.override_id = s.override_id
          where s.model = {_text(self.name)} and s.weights is not null and s.policy_hash = :policy_hash
-           and s.as_of <= :as_of offset 0
+           and s.as_of <= :as_of {_APART}
         """
+        return f"select {', '.join(['since.*', *left])} from ({since}) as since {_APART}"
 
     def half_lives(self) -> list[float]:
         terms = (rule.activity for rule in self.model.rules)

@@ -85,7 +85,8 @@ _UNTOLD: Final = """
  select lead_id from standing
  where as_of <= :as_of and (weights is null or policy_hash is distinct from :policy_hash)
 """
-_DUE: Final = "select l.survivor_id as lead_id from signal_due d join lead l using (lead_id)"
+_OF_DUE: Final = "select l.survivor_id from signal_due d join lead l using (lead_id)"
+_DUE: Final = f"select lead_id from standing where lead_id in ({_OF_DUE})"
 _OVERRIDDEN: Final = """
  select s.lead_id from score_override o join lead l using (lead_id) join standing s on s.lead_id = l.survivor_id
  where o.since > s.as_of and o.since <= :as_of or o.until > s.as_of and o.until <= :as_of
@@ -108,12 +109,13 @@ def _moving(scoring: Scoring, numbers: Mapping[Counting, int]) -> str:
     parts += [_recycled(scoring)] if scoring.recycling.outcomes else []
     parts += list(_measured(scoring, numbers))
     parts += ["select lead_id from standing"] if "as_of" in _read(scoring) else []
-    return f"select distinct m.lead_id from ({' union all '.join(parts)}) m join standing s using (lead_id)"
+    return f"select distinct lead_id from ({' union all '.join(parts)}) as moving"
 
 
 def _recycled(scoring: Scoring) -> str:
     again = persons.recycles(scoring.recycling, "o")
-    return f"select l.survivor_id from outcome o join lead l using (lead_id) where {again}"
+    recycled = f"select l.survivor_id from outcome o join lead l using (lead_id) where {again}"
+    return f"select lead_id from standing where lead_id in ({recycled})"
 
 
 def _measured(scoring: Scoring, numbers: Mapping[Counting, int]) -> Iterator[str]:
@@ -146,7 +148,9 @@ _NEXT: Final = """
  delete from pg_temp.moving m using next where m.lead_id = next.lead_id returning m.lead_id
 """
 _STOOD: Final = """
- select s.lead_id, s.band, s.stage, s.score_id from standing s join pg_temp.chunk c using (lead_id) where c.own
+ select s.* from pg_temp.chunk c
+ cross join lateral (select lead_id, band, stage, score_id from standing where lead_id = c.lead_id offset 0) s
+ where c.own
 """
 _CHANGED: Final = """
  select s.lead_id, s.score_id, b.score_id as before_id, b.band as band_before, b.stage as stage_before, s.band, s.stage

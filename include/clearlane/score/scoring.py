@@ -160,8 +160,11 @@ _NO_SURVIVORS = """
 """
 # A standing of later has not counted what was folded by now: time alone does not tell where it goes.
 _UNTOLD = """
- update standing s set weights = null from pg_temp.chunk c
- where c.lead_id = s.lead_id and c.own and s.as_of > :as_of and s.weights is not null
+ update standing set weights = null where lead_id in (
+   select c.lead_id from pg_temp.chunk c
+   cross join lateral (select as_of from standing where lead_id = c.lead_id offset 0) s
+   where c.own and s.as_of > :as_of
+ )
 """
 # At one moment, the newest row of the own version: another version's is not what a repeated run left.
 _PREVIOUS = """
