@@ -24,7 +24,7 @@ from clearlane import policy as policies
 from clearlane.ledger import Batch
 from clearlane.policy import Policy
 from clearlane.route.decide import decide
-from clearlane.route.decisions import Decision, Facts
+from clearlane.route.decisions import Facts
 from clearlane.route.floor import open_floor
 from clearlane.route.store import Decided, decision_row, turn_rows
 
@@ -113,9 +113,9 @@ def _lead(n: int, pool: int, pools: int, band: str) -> Facts:
 # --- ours, and the bare loop --------------------------------------------------------------------------
 
 
-def decided(company: Company) -> list[Decision]:
-    """Every lead decided and booked, chunk by chunk as on a ledger, with the rows that would be written."""
-    floor, made = open_floor(company.policy, AT), []
+def decided(company: Company) -> list[str | None]:
+    """The rep of each lead, decided and booked chunk by chunk as on a ledger, with the rows that would be written."""
+    floor, owners = open_floor(company.policy, AT), []
     batch = Batch(
         UUID(int=0),
         "benchmark",
@@ -140,8 +140,8 @@ def decided(company: Company) -> list[Decision]:
         for one in chunk:
             decision_row(batch, company.policy, "roster", one)
             list(turn_rows(one))
-        made += [one.decision for one in chunk]
-    return made
+            owners.append(one.decision.rep)
+    return owners
 
 
 def looped(company: Company) -> list[str]:
@@ -189,7 +189,7 @@ def _against_the_loop(of: Company, rounds: int) -> None:
 
 def _against_the_optimum(of: Company) -> None:
     """Weighted loads of those below their cap, pool by pool."""
-    loads = Counter(decision.rep for decision in decided(of) if decision.rep)
+    loads = Counter(rep for rep in decided(of) if rep)
     best, solver = balance.optimum(of.policy, open_floor(of.policy, AT).present, Counter(of.pools))
     apart = {
         name: balance.spread(team, of.policy, loads) - balance.spread(team, of.policy, best)

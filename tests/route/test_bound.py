@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import combinations
 from pathlib import Path
@@ -32,14 +33,12 @@ def floor_of(weights: Weights, speaks: Mapping[str, Sequence[str]], caps: Mappin
     return open_floor(policy(rules, staff), MONDAY_NOON)
 
 
-def on_leave(floor: Floor, names: set[str]) -> None:
-    """Exactly these are away from now on."""
+def on_leave(floor: Floor, names: set[str]) -> Floor:
+    """The floor on which exactly these are away."""
     today = TimeOff(date(2026, 3, 2), date(2026, 3, 2), "leave")
     reps = floor.policy.teams.reps.values()
-    away = [rep(one.id, languages=one.languages, caps=one.caps, time_off=(today,)) for one in reps]
-    floor.present = presences((one for one in reps if one.id not in names), MONDAY_NOON) | presences(
-        (one for one in away if one.id in names), MONDAY_NOON
-    )
+    off = [replace(one, time_off=(today,) if one.id in names else ()) for one in reps]
+    return Floor(floor.policy, floor.as_of, presences(off, floor.as_of), floor.loads, floor.rotations)
 
 
 def taken(floor: Floor, number: int, language: str | None = None) -> Decision:
@@ -65,7 +64,7 @@ def test_decisions_keep_the_bound(weights, caps, absences):
     """Those who were free at a turn lie within one turn of each other after it."""
     floor = floor_of(weights, dict.fromkeys(NAMES, ("en",)), caps)
     for number, away in enumerate(absences):
-        on_leave(floor, away)
+        floor = on_leave(floor, away)
         for one, other in combinations(taken(floor, number).eligible, 2):
             assert apart(floor, one, other) <= 0
 

@@ -46,10 +46,24 @@ class Rotation:
     present: frozenset[str] = frozenset()
     level: int = 0
     """the lowest credit present before the last pick; it never falls"""
+    weights: Mapping[str, float] | None = field(default=None, compare=False, repr=False)
+    """of those present; the same object at the next pick means that nobody came, left or changed weight"""
+    last_turn: int | None = field(default=None, compare=False, repr=False)
+    """the highest number of a turn, where it was looked for"""
+
+    @property
+    def next_turn(self) -> int:
+        if self.last_turn is not None:
+            return self.last_turn + 1
+        return 1 + max((standing.last_turn for standing in self.standings.values()), default=-1)
 
 
 def entered(rotation: Rotation, weights: Mapping[str, float]) -> Rotation:
     """The rotation with exactly the reps of `weights` present: who was away or changed weight enters anew."""
+    if rotation.weights is weights:
+        of = rotation.standings
+        level = lowest((of[rep] for rep in rotation.present), rotation.level)
+        return Rotation(of, rotation.present, level, weights, rotation.last_turn)
     staying = {
         rep for rep in rotation.present & weights.keys() if rotation.standings[rep].weight == weights[rep]
     }
@@ -61,7 +75,11 @@ def entered(rotation: Rotation, weights: Mapping[str, float]) -> Rotation:
         for rep, weight in weights.items()
     }
     return Rotation(
-        {**rotation.standings, **standings}, frozenset(weights), lowest(standings.values(), level)
+        {**rotation.standings, **standings},
+        frozenset(weights),
+        lowest(standings.values(), level),
+        weights,
+        rotation.last_turn,
     )
 
 
@@ -82,7 +100,17 @@ def charged(rotation: Rotation, rep: str, turn: int) -> Rotation:
     """The rotation after `rep` took the turn of that number."""
     old = rotation.standings[rep]
     new = Standing(old.credit + step(old.weight), old.weight, turn)
-    return Rotation({**rotation.standings, rep: new}, rotation.present, rotation.level)
+    standings = {**rotation.standings, rep: new}
+    last = max(turn, rotation.next_turn - 1)
+    return Rotation(standings, rotation.present, rotation.level, rotation.weights, last)
+
+
+def changed(before: Rotation, after: Rotation) -> dict[str, Standing]:
+    """The standings of after that are new or others than before."""
+    old = before.standings
+    return {
+        rep: now for rep, now in after.standings.items() if now is not (was := old.get(rep)) and now != was
+    }
 
 
 def restored(standings: Mapping[str, Standing], present: Collection[str], winner: str | None) -> Rotation:

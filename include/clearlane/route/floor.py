@@ -10,14 +10,27 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from clearlane.policy.model import Policy, Rep, Span, Team, Tier
+from clearlane.policy.model import Destination, Policy, Rep, Span, Team, Tier
 from clearlane.route.calendars import ALWAYS, Calendar, due, rep_calendar, team_calendar
 from clearlane.route.decisions import Decision, Facts
-from clearlane.route.eligibility import NO_LOAD, Load, Presence, not_in_team, presence
+from clearlane.route.eligibility import NO_LOAD, Load, Presence, not_in_team, over_cap, presence
 from clearlane.route.fairness import Rotation
 
 CompanyKey = tuple[str, str]
 Promise = Literal["first_touch", "accept"]
+
+
+@dataclass(frozen=True)
+class RollCall:
+    """Who of a team may take a lead that suits everybody, and why the others may not."""
+
+    free: Mapping[str, Presence]
+    """below their caps, also those whom the destination's hours do not ask"""
+    refused: Mapping[str, str]
+    present: frozenset[str]
+    names: tuple[str, ...]
+    """those present, in order"""
+    weights: Mapping[str, float]
 
 
 @dataclass
@@ -31,6 +44,8 @@ class Floor:
     rotations: dict[tuple[str, str], Rotation] = field(default_factory=dict)
     companies: dict[CompanyKey, list[str]] = field(default_factory=dict)
     """(kind, company or account) -> reps who own its open leads, the longest first"""
+    calls: dict[tuple[str, Destination], RollCall] = field(default_factory=dict)
+    """(team, destination) -> who may take a lead there, until a load reaches or leaves a cap"""
     _dues: dict[tuple[str, Promise, str | None], datetime | None] = field(default_factory=dict)
 
     def load(self, rep: str) -> Load:
@@ -110,12 +125,19 @@ class Floor:
         span = tier.first_touch if tier else None
         return due(until, span, self.calendar(tier, opener)) if tier and span else None
 
+    def book(self, rep: str, load: Load) -> None:
+        """From now on the rep has this load."""
+        there = self.present.get(rep)
+        if there and over_cap(there.caps, load) != over_cap(there.caps, self.load(rep)):
+            self.calls.clear()
+        self.loads[rep] = load
+
     def take(self, facts: Facts, decision: Decision) -> None:
         """Book a decision: load, turn and company of the rep who gets the lead."""
         rep = decision.rep
         if rep is None or decision.keeps_owner:
             return
-        self.loads[rep] = self.load(rep).plus_one()
+        self.book(rep, self.load(rep).plus_one())
         if decision.pick:
             self.rotations[decision.pick.rotation, facts.band] = decision.pick.after
         for key in company_keys(facts):

@@ -3,33 +3,54 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from clearlane.policy.model import Destination, Team
 from clearlane.route.decisions import Facts, Pick
 from clearlane.route.eligibility import Presence, at_work, not_in_team, refusal, unsuited
 from clearlane.route.fairness import Rotation, charged, entered
-from clearlane.route.floor import Floor
+from clearlane.route.floor import Floor, RollCall
 
-Key = Callable[[str], tuple[float, ...]]
+Measure = Callable[[Sequence[str]], Sequence[float]]
+"""a number for each of some reps, in their order"""
 
 
 def pick(
     team: Team, destination: Destination, facts: Facts, floor: Floor
 ) -> tuple[Pick | None, Mapping[str, str]]:
     """The rep of the team who gets the lead, or None; with the reason why each other could not."""
-    free, refused = _free(team, destination, floor)
-    unsuiting = _unsuiting(free, destination, facts)
-    unsuiting |= {rep: why for rep, why in facts.barred.items() if rep in free}
-    present = suited = at_work(free, destination)
-    if unsuiting:
-        suited = at_work({rep: there for rep, there in free.items() if rep not in unsuiting}, destination)
-        present |= suited
-    refused |= {rep: unsuiting[rep] for rep in present - suited}
-    refused |= {rep: _away(there) for rep, there in free.items() if rep not in present}
-    if not suited:
-        return None, refused
-    return _turn(team, destination, facts, floor, present, suited), refused
+    call = roll_call(team, destination, floor)
+    unsuiting = _unsuiting(call.free, destination, facts)
+    unsuiting |= {rep: why for rep, why in facts.barred.items() if rep in call.free}
+    if not unsuiting:
+        turn = _turn(team, destination, facts, floor, call, call.names) if call.names else None
+        return turn, call.refused
+    suited = at_work({rep: there for rep, there in call.free.items() if rep not in unsuiting}, destination)
+    call = _called(team, floor, call.free, call.refused, call.present | suited)
+    refused = {**call.refused, **{rep: unsuiting[rep] for rep in call.present - suited}}
+    turn = _turn(team, destination, facts, floor, call, tuple(sorted(suited))) if suited else None
+    return turn, refused
+
+
+def roll_call(team: Team, destination: Destination, floor: Floor) -> RollCall:
+    """As for the lead before, unless somebody has reached a cap since."""
+    key = (team.id, destination)
+    if key not in floor.calls:
+        free, refused = _free(team, destination, floor)
+        refused |= {rep: _away(there) for rep, there in free.items()}
+        floor.calls[key] = _called(team, floor, free, refused, at_work(free, destination))
+    return floor.calls[key]
+
+
+def _called(
+    team: Team,
+    floor: Floor,
+    free: Mapping[str, Presence],
+    refused: Mapping[str, str],
+    present: frozenset[str],
+) -> RollCall:
+    said = {rep: why for rep, why in refused.items() if rep not in present}
+    return RollCall(free, said, present, tuple(sorted(present)), floor.weights(team.id, present))
 
 
 def _free(team: Team, destination: Destination, floor: Floor) -> tuple[dict[str, Presence], dict[str, str]]:
@@ -63,37 +84,40 @@ def _turn(
     destination: Destination,
     facts: Facts,
     floor: Floor,
-    present: frozenset[str],
-    suited: frozenset[str],
+    call: RollCall,
+    suited: tuple[str, ...],
 ) -> Pick:
     before = floor.rotation(team.id, facts.band)
-    rotation = entered(before, floor.weights(team.id, present))
-    order = _order(destination, rotation, floor)
-    rep = first(suited, order, facts.lead_id)
-    rest = suited - {rep}
-    runner_up = first(rest, order, facts.lead_id) if rest else None
-    turn = 1 + max((standing.last_turn for standing in rotation.standings.values()), default=-1)
-    return Pick(rep, runner_up, tuple(sorted(suited)), team.id, before, charged(rotation, rep, turn))
+    rotation = entered(before, call.weights)
+    measures = _measures(destination, rotation, floor)
+    rep = first(suited, measures, facts.lead_id)
+    rest = [other for other in suited if other != rep]
+    runner_up = first(rest, measures, facts.lead_id) if rest else None
+    return Pick(rep, runner_up, suited, team.id, before, charged(rotation, rep, rotation.next_turn))
 
 
-def _order(destination: Destination, rotation: Rotation, floor: Floor) -> Key:
+def _measures(destination: Destination, rotation: Rotation, floor: Floor) -> Sequence[Measure]:
     """Credit, then load, then who waits longest; by share of open leads first where the rule asks for it."""
+    of = rotation.standings
+    by_credit: list[Measure] = [
+        lambda reps: [of[rep].credit for rep in reps],
+        lambda reps: [floor.load(rep).open for rep in reps],
+        lambda reps: [of[rep].last_turn for rep in reps],
+    ]
+    if destination.pick == "least_open":
+        return [lambda reps: [floor.load(rep).open / of[rep].weight for rep in reps], *by_credit]
+    return by_credit
 
-    def by_credit(rep: str) -> tuple[float, ...]:
-        standing = rotation.standings[rep]
-        return standing.credit, floor.load(rep).open, standing.last_turn
 
-    def by_open(rep: str) -> tuple[float, ...]:
-        return (floor.load(rep).open / rotation.standings[rep].weight, *by_credit(rep))
-
-    return by_open if destination.pick == "least_open" else by_credit
-
-
-def first(reps: Iterable[str], order: Key, lead_id: object) -> str:
-    """The first by order; among equals the one with the smallest hash of lead and rep."""
-    keyed = [(order(rep), rep) for rep in reps]
-    best = min(key for key, _ in keyed)
-    return min((rep for key, rep in keyed if key == best), key=lambda rep: lot(lead_id, rep))
+def first(reps: Sequence[str], measures: Iterable[Measure], lead_id: object) -> str:
+    """The lowest by the first measure, among equals by the next; at last the one with the smallest lot."""
+    for measure in measures:
+        if len(reps) == 1:
+            return reps[0]
+        found = measure(reps)
+        lowest = min(found)
+        reps = [rep for rep, value in zip(reps, found, strict=True) if value == lowest]
+    return reps[0] if len(reps) == 1 else min(reps, key=lambda rep: lot(lead_id, rep))
 
 
 def lot(lead_id: object, rep: str) -> str:

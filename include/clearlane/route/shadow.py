@@ -57,7 +57,7 @@ class MovingFloor:
         while self._ends and self._ends[0][0] <= floor.as_of:
             _, _, rep, keys = heapq.heappop(self._ends)
             load = floor.load(rep)
-            floor.loads[rep] = replace(load, open=load.open - 1)
+            floor.book(rep, replace(load, open=load.open - 1))
             for key in keys:
                 self._let_go(floor, key, rep)
 

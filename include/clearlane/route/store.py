@@ -18,7 +18,7 @@ from clearlane.ledger import Batch, copy_rows, models, stage_rows
 from clearlane.policy.model import Policy, Tier
 from clearlane.route.decide import PROMISED
 from clearlane.route.decisions import Decision
-from clearlane.route.fairness import as_decimal
+from clearlane.route.fairness import as_decimal, changed
 from clearlane.route.floor import Floor
 from clearlane.route.matching import packed
 from clearlane.route.roster import roster_id, snapshot
@@ -143,10 +143,9 @@ def turn_rows(one: Decided) -> Iterator[tuple[Any, ...]]:
     pick, band = one.decision.pick, one.lead["band"]
     if pick is None:
         return
-    for rep, now in sorted(pick.after.standings.items()):
-        if rep == pick.rep or now != pick.before.standings.get(rep):
-            kind = "turn" if rep == pick.rep else "enter"
-            yield one.seq, rep, pick.rotation, band, kind, now.weight, as_decimal(now.credit)
+    for rep, now in sorted(changed(pick.before, pick.after).items()):
+        kind = "turn" if rep == pick.rep else "enter"
+        yield one.seq, rep, pick.rotation, band, kind, now.weight, as_decimal(now.credit)
 
 
 def _clocks(floor: Floor, one: Decided) -> Iterator[tuple[Any, ...]]:

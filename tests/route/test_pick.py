@@ -1,0 +1,95 @@
+"""Picks remember who is free, and rotations who was present: nothing may come out otherwise than without that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+from unittest import mock
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.route import plain_pick
+from tests.route.firms import MONDAY_NOON, policy, rep, routing, rule, team, teams, to
+
+import clearlane.route.decide as deciding
+from clearlane.policy.model import Caps, Policy, TimeOff
+from clearlane.route.decisions import Decision, Facts
+from clearlane.route.fairness import changed
+from clearlane.route.floor import open_floor
+from clearlane.route.pick import pick
+
+NAMES = ("ana", "ben", "cyd", "dov", "eve", "fay")
+LEAVE = (TimeOff(date(2026, 3, 2), date(2026, 3, 4), "leave"),)
+WEIGHTS = st.sampled_from([0.25, 0.5, 1.0, 3.0])
+HOURS = st.sampled_from(["require", "prefer", "ignore"])
+
+
+@st.composite
+def companies(draw: st.DrawFn) -> Policy:
+    """Two teams that share reps, each asked by a rule; leave, zones, languages, ramps and small caps."""
+    reps = [
+        rep(
+            name,
+            zone=draw(st.sampled_from(["UTC", "America/New_York", "Asia/Tokyo"])),
+            languages=draw(st.sampled_from([("en",), ("fr",), ("en", "fr")])),
+            time_off=draw(st.sampled_from([(), (), LEAVE])),
+            caps=Caps(day=draw(st.sampled_from([None, 1, 3])), open=draw(st.sampled_from([None, 2, 5]))),
+            active_from=date(2026, 2, 1),
+            ramp=draw(st.sampled_from([(), (0.5, 0.5, 1.0)])),
+        )
+        for name in NAMES
+    ]
+    asked = [draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True)) for _ in range(2)]
+    sold = [team(name, *((one, draw(WEIGHTS)) for one in of)) for name, of in zip("xy", asked, strict=True)]
+    ladders = [
+        [
+            to("team", name, hours=draw(HOURS), language=draw(st.booleans()), pick=draw(PICKS))
+            for name in draw(st.permutations("xy"))
+        ]
+        for _ in range(2)
+    ]
+    rules = [rule(f"rule_{n}", "true", *ladder) for n, ladder in enumerate(ladders)]
+    return policy(routing(*rules, sticky_company=draw(st.booleans())), teams(reps, *sold))
+
+
+PICKS = st.sampled_from(["weighted_round_robin", "weighted_round_robin", "least_open"])
+LEADS = st.lists(
+    st.builds(
+        Facts,
+        st.integers(0, 10**6),
+        st.sampled_from(["hot", "warm"]),
+        st.sampled_from(["10", "01", "11"]),
+        language=st.sampled_from([None, "en", "fr"]),
+        company=st.sampled_from([None, None, None, "acme"]),
+        barred=st.sampled_from([{}, {}, {}, {"ana": "not again: declined", "ben": "not again: declined"}]),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+def decided(of: Policy, leads: Sequence[Facts], picking: Callable[..., Any]) -> list[Decision]:
+    floor, made = open_floor(of, MONDAY_NOON), []
+    with mock.patch.object(deciding, "pick", picking):
+        for facts in leads:
+            made.append(deciding.decide(of, floor, facts))
+            floor.take(facts, made[-1])
+    return made
+
+
+@given(companies(), LEADS)
+def test_what_is_remembered_changes_no_decision(of, leads):
+    assert decided(of, leads, pick) == decided(of, leads, plain_pick.pick)
+
+
+@given(companies(), LEADS)
+def test_what_changed_in_a_rotation_is_what_differs(of, leads):
+    for turn in (made.pick for made in decided(of, leads, pick) if made.pick):
+        before, after = turn.before.standings, turn.after.standings
+        assert changed(turn.before, turn.after) == {
+            name: now for name, now in after.items() if before.get(name) != now
+        }
+        assert turn.rep in changed(turn.before, turn.after)
+        assert turn.after.next_turn == replace(turn.after, last_turn=None).next_turn
