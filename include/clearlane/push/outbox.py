@@ -81,7 +81,7 @@ _SUPERSEDE: Final = sa.text(
 
 
 def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
-    """Put what the batch's decisions, unless they are shadow, owe into the outbox; an older owed write of a record gives way.
+    """Put what the batch's decisions owe into the outbox, shadow ones aside; newer writes replace older ones.
 
     An owner whom teams.yaml does not know is the source's own affair: nothing is owed for such a decision.
     """
