@@ -371,5 +371,7 @@ def test_what_events_called_for_is_made_again(tmp_path: Path, ledger_engine: sa.
     river.run((END, END + timedelta(days=1)))
     with ledger_engine.connect() as connection:
         assert len(numbers(connection, "event_id is not null")) > 50
-        assert connection.execute(sa.text("select count(*) from turn where kind = 'return'")).scalar_one() > 10
+        assert (
+            connection.execute(sa.text("select count(*) from turn where kind = 'return'")).scalar_one() > 10
+        )
         assert differing(connection, numbers(connection)) == {}

@@ -168,7 +168,14 @@ def river(engine: Engine, batch_id: str, at: datetime, secrets: Secrets, *, lane
 
 
 def replay_history(
-    engine: Engine, *, since: datetime, until: datetime, named: str, at: datetime, horizon_days: float, out: Path
+    engine: Engine,
+    *,
+    since: datetime,
+    until: datetime,
+    named: str,
+    at: datetime,
+    horizon_days: float,
+    out: Path,
 ) -> Counts:
     """Play history through a policy in shadow and write the report into a folder; how many leads, and how many move.
 

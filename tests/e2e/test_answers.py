@@ -96,7 +96,16 @@ def test_explain_tells_the_whole_story_on_one_screen(river, clearlane):
     hot = next(hot for hot in figures(river, 100).hottest if hot.lead.startswith("crm:"))
     told = clearlane("explain", hot.lead)
     assert told.exit_code == 0, told.output
-    for section in ("Came in", "Known", "Did", "Scored", "Nearly scored", "How it came about", "Routed", "Pushed"):
+    for section in (
+        "Came in",
+        "Known",
+        "Did",
+        "Scored",
+        "Nearly scored",
+        "How it came about",
+        "Routed",
+        "Pushed",
+    ):
         assert section in told.output
     assert hot.owner in told.output
     contributions = ask(

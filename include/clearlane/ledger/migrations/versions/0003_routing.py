@@ -102,7 +102,9 @@ def _keep_turns() -> None:
         existing_nullable=False,
         existing_comment="of the decision; a return has a number of its own",
     )
-    op.create_foreign_key(op.f("turn_decision_seq_fk"), "turn", "decision", ["decision_seq"], ["decision_seq"])
+    op.create_foreign_key(
+        op.f("turn_decision_seq_fk"), "turn", "decision", ["decision_seq"], ["decision_seq"]
+    )
 
 
 def _decided(*modes: str) -> None:
