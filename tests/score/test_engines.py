@@ -148,7 +148,7 @@ def test_both_engines_agree(
         check_alike(one, other)
 
 
-@settings(RANDOM, max_examples=60)
+@settings(RANDOM, max_examples=30)
 @given(rules=plain_rules(), history=histories())
 def test_the_engine_says_what_a_plain_scorer_says(
     rules: list[PlainRule], history: tuple[list[Row], list[Row]]

@@ -129,7 +129,7 @@ MERGE = st.tuples(st.just("merge"), LEAD, LEAD)
 
 
 @settings(
-    max_examples=20,
+    max_examples=8,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[
         HealthCheck.too_slow,
