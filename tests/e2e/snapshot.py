@@ -45,6 +45,9 @@ SCORES: Mapping[str, str] = {
     " fit, engagement, negative, band, grade, stage, disqualified, hand_raise, contributions"
     " from score order by lead_id, as_of, policy_hash, score_id desc",
     "stage_entry": "select lead_id, stage, cycle, entered_at, because from stage_entry",
+    "signal": "select lead_id, fingerprint, signal.bucket, n, round(cast(value as numeric), 3) as value, first_at,"
+    " last_at from signal join counting using (counting_id)",
+    "standing": "select lead_id, as_of, score, total, band, band_since, grade, stage from standing",
 }
 ROUTING: Mapping[str, str] = {
     "decision": "select lead_id, batch_id, mode, as_of, rule, encode(terms, 'hex'), place, team, rotation, band,"

@@ -157,7 +157,7 @@ def again(world: World, batch: Batch, of: Policy) -> Iterator[tuple[dict[str, An
         connection.rollback()
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=pytest.mark.full) for n in range(2, 20))])
 def test_every_decision_of_a_history_is_made_again(world, monkeypatch, seed):
     random = Random(seed)
     monkeypatch.setattr("clearlane.route.routing.CHUNK", random.choice([2, 3, 1000]))
@@ -216,7 +216,7 @@ def wrong(world: World, of: Policy) -> list[tuple[int, str, str]]:
         ]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.full) for n in range(1, 10))])
 def test_an_altered_turn_is_named_once_whatever_follows_it(world, seed):
     random = Random(seed)
     history = History(world, random, firm(random))
