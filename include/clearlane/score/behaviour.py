@@ -18,7 +18,7 @@ from clearlane.rules.sql import text_literal
 from clearlane.score.units import NO_MOMENT, first_true, number
 
 DAY = 86_400
-_NOTHING_LEFT = 64.0  # half-lives; PostgreSQL refuses a power that underflows
+NOTHING_LEFT = 64.0  # half-lives; PostgreSQL refuses a power that underflows
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def decay(age: str, half_life_days: float | None) -> str:
     if half_life_days is None:
         return number(1)
     half_lives = f"{age} / {number(half_life_days * DAY)}"
-    return f"power({number(0.5)}, least({half_lives}, {number(_NOTHING_LEFT)}))"
+    return f"power({number(0.5)}, least({half_lives}, {number(NOTHING_LEFT)}))"
 
 
 def _bounded(scoring: Scoring, k: int, dialect: Dialect) -> str:

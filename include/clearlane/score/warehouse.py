@@ -33,7 +33,6 @@ SIGNALS: Mapping[str, Type] = {
 HAND_RAISE = "hand_raise"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAYS_SINCE = "days since"
-_NOTHING_LEFT = 64.0  # half-lives; engines differ in what a power that underflows is
 
 
 @dataclass(frozen=True)
@@ -251,7 +250,7 @@ class _Steps:
         return f"case asked.k {' '.join(conditions)} else true end" if conditions else "true"
 
     def weight(self) -> str:
-        half_lives = f"least(event.age / asked.half_life, {self.number(_NOTHING_LEFT)})"
+        half_lives = f"least(event.age / asked.half_life, {self.number(behaviour.NOTHING_LEFT)})"
         left = f"power({self.number(0.5)}, {half_lives})"
         decayed = f"case when asked.half_life is null then {self.number(1.0)} else {left} end"
         if not self.leads:
