@@ -12,6 +12,7 @@ from tests.route.firms import ALWAYS_OPEN, MONDAY_NOON, capped, policy, rep, rou
 from clearlane.policy.model import Caps, OnCall, Policy, Stint, TimeOff
 from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
+from clearlane.route.eligibility import NO_LOAD
 from clearlane.route.floor import Floor, open_floor
 
 EVENING = datetime(2026, 3, 2, 20, tzinfo=UTC)
@@ -388,6 +389,25 @@ def test_a_lead_is_held_only_for_somebody_who_comes_back_and_may_take_it(reps, a
     assert one(of, open_floor(of, at)).place == place
 
 
-def test_nothing_is_held_while_somebody_is_free():
-    of = firm(HOLD, to("pool", "sales"))
-    assert one(of).place == "pool"
+def test_while_somebody_is_free_nothing_is_held_and_the_lead_is_theirs():
+    decision = one(firm(HOLD, to("pool", "sales"), staff=teams([rep("ana")], team("sales", "ana"))))
+    assert (decision.place, decision.rep, decision.rotation) == ("owned", "ana", "sales")
+
+
+def test_what_the_team_rung_asks_and_the_hold_does_not_loses_no_lead():
+    """Ana is there but speaks no French; the hold asks for no language, so it is hers before it is a pool's."""
+    ladder = (to("team", "sales", hours="require", language=True), HOLD, to("pool", "sales"))
+    decision = one(firm(*ladder, staff=teams([rep("ana")], team("sales", "ana"))), language="fr")
+    assert (decision.place, decision.rep) == ("owned", "ana")
+
+
+@pytest.mark.parametrize("at", [MONDAY_NOON, EVENING], ids=["in hours", "at night"])
+@pytest.mark.parametrize("ladder", [(HOLD,), (STRICTLY, to("pool", "sales"))], ids=["held", "pooled"])
+def test_an_owner_whom_the_rule_accepts_stays_also_where_nobody_is_free(at, ladder):
+    of = firm(
+        *ladder, staff=teams([capped("ana", open=1), capped("ben", open=0)], team("sales", "ana", "ben"))
+    )
+    floor = open_floor(of, at)
+    floor.book("ana", NO_LOAD.plus_one())
+    told = one(of, floor, owned=True, owner="ana", team="sales", reconsidered=True)
+    assert (told.place, told.rep, told.reason, told.keeps_owner) == ("owned", "ana", "stays", True)

@@ -83,10 +83,9 @@ def firms(draw: st.DrawFn) -> Policy:
         match=draw(st.sampled_from([(), ("product",)])),
         min_tenure_days=draw(st.sampled_from([None, 3])),
     )
-    last = draw(
-        st.sampled_from([to("pool", "sales"), to("hold", "sales", until="working_hours"), to("hold")])
-    )
-    return policy(routing(rule("all", "true", rung, last), sticky_company=draw(st.booleans())), staff)
+    pool, hold, until = to("pool", "sales"), to("hold"), to("hold", "sales", until="working_hours")
+    ladder = draw(st.sampled_from([(rung, pool), (rung, hold), (rung, until), (until, pool), (until,)]))
+    return policy(routing(rule("all", "true", *ladder), sticky_company=draw(st.booleans())), staff)
 
 
 ARRIVALS = st.lists(
@@ -129,7 +128,7 @@ def test_every_pick_keeps_its_promises(of: Policy, arrivals: list[tuple[Any, ...
     owners: list[str | None] = []
     for moving, placed in lived(of, arrivals):
         assert moving.floor is not None
-        decision, rung = placed.decision, of.routing.rules[0].ladder[0]
+        decision, rung = placed.decision, _asked_first(of)
         owners.append(decision.rep)
         assert decision.place in ("owned", "pool", "held", "exceptions")
         assert (decision.rep is not None) == (decision.place == "owned")
@@ -137,7 +136,8 @@ def test_every_pick_keeps_its_promises(of: Policy, arrivals: list[tuple[Any, ...
             assert placed.caps[decision.rep] is None
             _assert_there(moving, decision, rung)
         else:
-            _assert_nobody_free(moving, placed, rung)
+            for one in filter(_gives_turns, of.routing.rules[0].ladder):
+                _assert_nobody_free(moving, placed, _as_turns(one))
         if decision.pick:
             if rung.pick == "weighted_round_robin":
                 _assert_whose_turn(decision)
@@ -146,6 +146,19 @@ def test_every_pick_keeps_its_promises(of: Policy, arrivals: list[tuple[Any, ...
             )
     assert len(owners) == len(arrivals)
     assert owners == [placed.decision.rep for _, placed in lived(of, arrivals)]
+
+
+def _gives_turns(rung: Destination) -> bool:
+    return rung.target == "team" or rung.until is not None
+
+
+def _as_turns(rung: Destination) -> Destination:
+    """To hold a lead until somebody is in hours is to give it to whoever is."""
+    return replace(rung, hours="require") if rung.until else rung
+
+
+def _asked_first(of: Policy) -> Destination:
+    return _as_turns(of.routing.rules[0].ladder[0])
 
 
 def _assert_there(moving: MovingFloor, decision: Decision, rung: Destination) -> None:

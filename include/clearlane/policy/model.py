@@ -349,7 +349,7 @@ class Destination:
     """only reps whose list for each of these attributes has the lead's value (no value or no list: any)"""
     min_tenure_days: int | None = None
     until: Literal["working_hours"] | None = None
-    """of a hold: until the first of the team comes back; passed over while one of them is free"""
+    """of a hold: until the first of the team comes back; while one of them is free it is a turn like the team's"""
     """only reps who started at least so many days ago"""
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Tier, within
 from clearlane.route.decisions import Decision, Facts, Pick
-from clearlane.route.eligibility import not_in_team, over_cap, refusal, unsuited
+from clearlane.route.eligibility import not_in_team, refusal, unsuited
 from clearlane.route.floor import Floor
 from clearlane.route.pick import pick
 
@@ -117,13 +117,14 @@ def _given_up(policy: Policy, floor: Floor, facts: Facts, why: str) -> Decision:
 def _reconsidered(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule | None) -> Decision:
     """By rule, as if nobody owned it; the owner keeps what the rule might have given to that rep."""
     decision = _walked(policy, floor, facts, rule)
-    if decision.place == "owned" and (decision.rep == facts.owner or _accepts(policy, facts, rule)):
+    if decision.place in PROMISED and (decision.rep == facts.owner or _accepts(policy, facts, rule)):
         because = (
             f"{rule.because if rule else 'no rule matched'}; stays with its owner, whom the rule accepts"
         )
         return replace(
-            decision, reason="stays", because=because, team=facts.team, rep=facts.owner, eligible=(), refused={},
-            due=floor.due(policy.sla.tiers.get(decision.tier or ""), facts.owner), pick=None, keeps_owner=True,
+            decision, place="owned", reason="stays", because=because, team=facts.team, rep=facts.owner,
+            due=floor.due(policy.sla.tiers.get(decision.tier or ""), facts.owner), eligible=(), refused={},
+            pick=None, until=None, keeps_owner=True,
         )  # fmt: skip
     return decision
 
@@ -134,7 +135,7 @@ def _accepts(policy: Policy, facts: Facts, rule: RoutingRule | None) -> bool:
 
 
 def _asked(policy: Policy, facts: Facts, rung: Destination) -> tuple[str | None, ...]:
-    if rung.target == "team":
+    if rung.target == "team" or rung.until:
         return tuple(rep for rep, _ in policy.teams.teams[rung.name or ""].members)
     if rung.target == "rep":
         return (rung.name,)
@@ -255,6 +256,7 @@ def _hold(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
     if rung.until is None:
         yield Spot("held", "held until it is routed again")
         return
+    yield from _spots(attempt, replace(rung, target="team", hours="require", until=None))
     back = _back(attempt, rung)
     if back:
         until, opener = back
@@ -263,15 +265,13 @@ def _hold(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
 
 
 def _back(attempt: Attempt, rung: Destination) -> tuple[datetime, str] | None:
-    """When the first rep of the team comes back, and who; None while one is free, or none ever comes."""
+    """When the first rep of the team comes back, and who; None where none comes."""
     floor = attempt.floor
     coming: list[tuple[datetime, str]] = []
     for rep, _ in floor.policy.teams.teams[rung.name or ""].members:
         if _never_takes(attempt, rung, rep):
             continue
         there = floor.present[rep]
-        if there.in_hours and over_cap(there.caps, floor.load(rep)) is None:
-            return None
         if there.opening and not there.in_hours:
             coming.append((there.opening, rep))
     return min(coming, default=None)

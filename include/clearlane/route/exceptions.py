@@ -117,7 +117,7 @@ def queue_owner(policy: Policy, team: Team | None) -> str | None:
 def _team_of_rule(policy: Policy, name: str | None) -> str | None:
     """The first team that the rule would have sent the lead to."""
     rungs = (rung for rule in policy.routing.rules if rule.id == name for rung in rule.ladder)
-    return next((rung.name for rung in rungs if rung.target in ("team", "pool")), None)
+    return next((rung.name for rung in rungs if rung.target in ("team", "pool", "hold")), None)
 
 
 def _frees(policy: Policy, row: RowMapping, at: datetime) -> tuple[str, datetime | None]:

@@ -92,7 +92,8 @@ def _picked_by(policy: Policy, decision: Mapping[str, Any]) -> str:
     """How the rung that gave the turn picks."""
     rules = [rule.ladder for rule in policy.routing.rules if rule.id == decision["rule"]]
     rungs = (rung for ladder in (*rules, policy.routing.fallback) for rung in ladder)
-    named = (rung.pick for rung in rungs if rung.target == "team" and rung.name == decision["rotation"])
+    turns = (rung for rung in rungs if rung.target == "team" or rung.until)
+    named = (rung.pick for rung in turns if rung.name == decision["rotation"])
     return next(named, "weighted_round_robin")
 
 
