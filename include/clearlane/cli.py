@@ -305,7 +305,7 @@ def doctor(
     from clearlane import policy
     from clearlane import replay as replaying
     from clearlane.ledger import doctor as examination
-    from clearlane.route import caps, queues
+    from clearlane.route import caps, declines, queues
     from clearlane.score import signals
 
     now = _now()
@@ -315,17 +315,19 @@ def doctor(
             replaying.finding(connection),
         )  # fmt: skip
         unpublished = policy.unpublished(connection, folder, now) if folder.is_dir() else ()
-        overdue = queues.overdue(connection, _in_force(connection, now), now)
+        published = _in_force(connection, now)
+        overdue = queues.overdue(connection, published, now)
+        unlisted = declines.unlisted(connection, published, now)
     if as_json:
         told = {"checks": examination.as_json(findings), "unpublished": list(unpublished)}
-        typer.echo(json.dumps({**told, "overdue": list(overdue)}, indent=1))
+        typer.echo(json.dumps({**told, "overdue": list(overdue), "declines": list(unlisted)}, indent=1))
     else:
         _print_findings(findings)
         for name in unpublished:
             out.print(
                 f"[yellow]edited, not in force[/yellow] {name}.yaml: `clearlane policy publish` puts it in force"
             )
-        for line in overdue:
+        for line in (*overdue, *unlisted):
             out.print(f"note: {line}", highlight=False, markup=False)
     if any(finding.count for finding in findings):
         raise typer.Exit(1)
@@ -495,7 +497,7 @@ def quarantine_dismiss(records: list[int], by: By, because: Because) -> None:
         out.print(f"{quarantine.dismiss(connection, records, by=by, because=because)} records dismissed")
 
 
-# --- exceptions and pools ---------------------------------------------------------------------
+# --- exceptions, pools and declines -----------------------------------------------------------
 
 
 @exceptions_app.command("list")
@@ -587,6 +589,20 @@ def pool_release(lead: Lead, rep: RepId, because: Because) -> None:
         made = pools.release(connection, published, find(lead), rep, because=because, at=_now())
         owe(made)
     out.print(f"{lead} waits in the pool again: decision {made.decision_seq}", highlight=False, markup=False)
+
+
+@app.command()
+def decline(
+    lead: Lead,
+    by: Annotated[str, typer.Option(help="the rep who has it and does not take it")],
+    reason: Annotated[str, typer.Option(help="one of rerouting.declines in routing.yaml")],
+) -> None:
+    """Say that a rep does not take a lead: the next live run gives it to another, never to that rep again."""
+    from clearlane.route import declines
+
+    with _by_hand() as (connection, published, find, _owe):
+        declines.decline(connection, published, find(lead), by, reason, _now())
+    out.print(f"{lead} is declined by {by}: the next run gives it to another", highlight=False, markup=False)
 
 
 def _in_force(connection: Any, at: datetime) -> Any:

@@ -388,6 +388,32 @@ def test_an_account_that_is_known_later_brings_a_lead_back_from_nurture(world):
     assert same_again(world, of, first, batch)
 
 
+def test_promotions_beyond_those_of_one_run_do_not_wait_behind_a_full_team(world, monkeypatch):
+    staff = teams([rep("ana"), rep("ben")], team("desk", "ana"), team("field", "ben"))
+    rules = (
+        rule("cold", "band = 'cold'", to("nurture")),
+        rule("hot", "band = 'hot'", to("team", "field")),
+        rule("rest", "true", to("team", "desk")),
+    )
+    of = banded(policy(routing(*rules, rerouting=Rerouting(promotions_a_day=1)), staff, sla=SLA))
+    scores = ((90, "hot"), (89, "hot"), (88, "hot"), (60, "warm"), (59, "warm"))
+    leads = world.leads(5)
+    first = world.run(of, leads, band="cold", score=5)
+    risen = world.batch(as_of=LATER)
+    for lead, (score, band) in zip(leads, scores, strict=True):
+        world.score(risen, lead, score=score, band=band)
+        tell(world, lead, "band", cause=["model"])
+    with world.engine.begin() as connection:
+        connection.execute(sa.text("delete from work where batch_id = :id"), {"id": risen.batch_id})
+    monkeypatch.setattr("clearlane.route.routing.CHUNK", 3)
+    runs = [swept(world, of, as_of=LATER + minutes * HOUR / 60) for minutes in (1, 6, 11)]
+    assert [len(stored(world, run)) for run in runs] == [1, 1, 0]
+    assert [world.place(lead)[0] for lead in leads] == ["owned", "nurture", "nurture", "owned", "nurture"]
+    tomorrow = swept(world, of, as_of=LATER + 24 * HOUR)
+    assert [world.place(lead)[0] for lead in leads] == ["owned", "owned", "nurture", "owned", "owned"]
+    assert same_again(world, of, first, *runs, tomorrow)
+
+
 def test_promotions_that_nobody_earned_are_released_a_few_a_day(world):
     of = two_teams()
     of = replace(of, routing=replace(of.routing, rerouting=Rerouting(promotions_a_day=2)))

@@ -715,6 +715,12 @@ assignment = Table(
         sa.BigInteger,
         comment="the last decision number given out when this ended: open until then",
     ),
+    Column(
+        "returned_seq",
+        sa.BigInteger,
+        comment="the last decision number given out when it was found to be no lead for the rep:"
+        " the caps of later ones do not count it",
+    ),
     Index("assignment_open_ix", "lead_id", unique=True, postgresql_where=text("ended_at is null")),
     Index("assignment_rep_ix", "rep_id", "started_at"),
     Index("assignment_open_rep_ix", "rep_id", postgresql_where=text("ended_at is null")),
@@ -759,6 +765,11 @@ routing_event = Table(
         "handled_seq",
         sa.BigInteger,
         comment="the last decision number given out when it was handled: later ones knew it; null: no effect",
+    ),
+    _time(
+        "put_off_until",
+        nullable=True,
+        comment="a promotion for which its team had no room that day: runs before this moment pass it over",
     ),
     Index("routing_event_open_ix", "occurred_at", postgresql_where=text("handled_batch is null")),
     comment="What calls for a lead to be routed again, or says that a person did.",

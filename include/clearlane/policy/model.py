@@ -398,6 +398,11 @@ class Rerouting:
     promotions_a_day: int = 20
     """leads a team gets at most in a day (UTC) because the model changed, or points faded"""
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """All that a rep may give for a decline."""
+        return (*self.returned, *self.spent)
+
 
 @dataclass(frozen=True)
 class Routing:

@@ -24,10 +24,12 @@ PROMISE: Final = "nobody was given a lead over a cap in force, by hour, day, wee
 
 # A lead whose record was merged has its assignment moved: the same number, open until the last of them ended. All
 # windows count what had a smaller number, and so was there: decisions of one run are made one after the other.
+# What was returned after a number counts no more in the windows of later ones.
 _COUNTED = f"""
 with given as (
     select a.decision_seq, a.rep_id, min(a.started_at) as started_at,
-           case when bool_or(a.ended_at is null) then null else max(a.ended_seq) end as ended_seq
+           case when bool_or(a.ended_at is null) then null else max(a.ended_seq) end as ended_seq,
+           max(a.returned_seq) as returned_seq
     from assignment a where a.decision_seq is not null and a.rep_id is not null group by 1, 2
 ), placed as (
     select g.*, d.roster_id, d.mode, d.as_of, d.rep_id = g.rep_id as own,
@@ -40,15 +42,17 @@ with given as (
         select rep_id, decision_seq as seq, 1 as step from given
         union all select rep_id, ended_seq, -1 from given where ended_seq is not null
     ) moved
+), counted as (
+    select *, decision_seq as seq, 1 as step from placed where local is not null
+    union all select *, returned_seq + 0.5, -1 from placed where local is not null and returned_seq is not null
 ), numbered as (
     select p.*,
-           count(*) over (partition by p.rep_id, date_trunc('hour', p.local) order by p.decision_seq) as hour,
-           count(*) over (partition by p.rep_id, date_trunc('day', p.local) order by p.decision_seq) as day,
-           count(*) over (partition by p.rep_id, date_trunc('week', p.local) order by p.decision_seq) as week,
+           sum(p.step) over (partition by p.rep_id, date_trunc('hour', p.local) order by p.seq) as hour,
+           sum(p.step) over (partition by p.rep_id, date_trunc('day', p.local) order by p.seq) as day,
+           sum(p.step) over (partition by p.rep_id, date_trunc('week', p.local) order by p.seq) as week,
            coalesce(h.open, 0) + 1 as open
-    from placed p join (select distinct rep_id, seq, open from held) h
+    from counted p join (select distinct rep_id, seq, open from held) h
       on h.rep_id = p.rep_id and h.seq = p.decision_seq
-    where p.local is not null
 )
 select n.roster_id, n.rep_id, n.local::date as today, r.content -> 'reps' -> n.rep_id as rep,
        max(n.hour) as hour, max(n.day) as day, max(n.week) as week, max(n.open) as open,
@@ -57,7 +61,7 @@ select n.roster_id, n.rep_id, n.local::date as today, r.content -> 'reps' -> n.r
        (array_agg(n.decision_seq order by n.week desc))[1] as week_seq,
        (array_agg(n.decision_seq order by n.open desc))[1] as open_seq
 from numbered n join roster r using (roster_id)
-where n.own and (n.mode = 'live' or {{claimed}})
+where n.step = 1 and n.own and (n.mode = 'live' or {{claimed}})
   and n.as_of > (select max(as_of) from decision) - interval '{DAYS} days'
 group by 1, 2, 3, 4
 order by 2, 3

@@ -130,15 +130,15 @@ def unprotected(policy: Policy, at: datetime) -> datetime:
 
 
 _LATER = """
-update routing_event set handled_batch = null, handled_seq = null
+update routing_event set handled_batch = null, handled_seq = null, put_off_until = :until
 where event_id in (select event_id from called where lead_id = any(cast(:leads as uuid[])))
 """
 
 
-def put_off(connection: Connection, leads: Sequence[UUID]) -> None:
-    """Leave the events of these leads to a later run."""
+def put_off(connection: Connection, leads: Sequence[UUID], until: datetime) -> None:
+    """Leave the events of these leads to a run of that moment or later: until then others are considered."""
     if leads:
-        connection.execute(sa.text(_LATER), {"leads": list(leads)})
+        connection.execute(sa.text(_LATER), {"leads": list(leads), "until": until})
 
 
 _PROMOTED = f"""
@@ -155,8 +155,8 @@ class Promotions:
     def __init__(self, connection: Connection, policy: Policy, as_of: datetime) -> None:
         self.most = policy.routing.rerouting.promotions_a_day
         since = as_of.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        bound = {"since": since, "until": since + timedelta(days=1)}
-        rows = connection.execute(sa.text(_PROMOTED), bound)
+        self.until = since + timedelta(days=1)
+        rows = connection.execute(sa.text(_PROMOTED), {"since": since, "until": self.until})
         self.given = Counter({row.team: row.count for row in rows})
 
     def admits(self, team: str | None) -> bool:
@@ -171,7 +171,8 @@ class Promotions:
 
 _DECLINED = """
 select a.decision_seq from called e join assignment a on a.lead_id = e.lead_id and a.ended_at is null
-where e.kind = 'decline' and e.calls and e.detail ->> 'reason' = any(:returned) and a.decision_seq is not null
+where e.kind = 'decline' and e.calls and lower(trim(e.detail ->> 'reason')) = any(:returned)
+  and a.decision_seq is not null
 """
 _TO_RETURN = """
 select t.decision_seq, t.rep_id, t.rotation, t.band, now.weight, now.credit
@@ -190,14 +191,24 @@ values (nextval('decision_seq'), :rep_id, :rotation, :band, 'return', :weight, :
 
 
 def _declined(connection: Connection, policy: Policy) -> Sequence[int]:
-    reasons = {"returned": list(policy.routing.rerouting.returned)}
+    reasons = {"returned": [reason.lower() for reason in policy.routing.rerouting.returned]}
     return connection.execute(sa.text(_DECLINED), reasons).scalars().all()
 
 
+_UNCOUNT = f"""
+update assignment set returned_seq = {LAST_DECISION}
+where decision_seq = any(cast(:decisions as bigint[])) and returned_seq is null
+"""
+
+
 def give_back(connection: Connection, decisions: Sequence[int]) -> None:
-    """Give back the turns of these decisions, each once and at the rep's present weight, with numbers of their own."""
+    """Give back the turns of these decisions, each once and at the rep's present weight, with numbers of their own.
+
+    The caps of an hour, a day and a week count them no longer: they were no leads for these reps.
+    """
     if not decisions:
         return
+    connection.execute(sa.text(_UNCOUNT), {"decisions": list(decisions)})
     returned: dict[tuple[str, str, str], int] = {}
     for row in connection.execute(sa.text(_TO_RETURN), {"decisions": list(decisions)}).mappings().all():
         key = row["rotation"], row["band"], row["rep_id"]

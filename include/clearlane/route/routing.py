@@ -35,7 +35,7 @@ with wanted as (
     select lead_id, false as slow from work where batch_id = :batch
     union all
     select l.survivor_id, {events.SLOW} from routing_event e join lead l using (lead_id)
-    where :unclaimed and {events.OPEN}
+    where :unclaimed and {events.OPEN} and (e.put_off_until is null or e.put_off_until <= :as_of)
     union all
     select lead_id, false from place where :unclaimed and place = 'held' and until <= :as_of
 ), found as (
@@ -51,7 +51,7 @@ with wanted as (
     ) s on true
 )
 select lead_id from (select *, row_number() over (partition by slow order by {_HEAT}) as nth from scored) ranked
-where not slow or nth <= {CHUNK} order by {_HEAT}
+where not slow or nth <= :most order by {_HEAT}
 """
 
 
@@ -62,7 +62,7 @@ def chunks(connection: Connection, batch: Batch) -> list[list[UUID]]:
     """
     bound = {
         "batch": batch.batch_id, "as_of": batch.as_of, "scoring": batch.policy["scoring"],
-        "unclaimed": batch.takes_unclaimed, "kinds": list(events.KINDS),
+        "unclaimed": batch.takes_unclaimed, "kinds": list(events.KINDS), "most": CHUNK,
     }  # fmt: skip
     leads = list(connection.execute(sa.text(_UNDECIDED), bound).scalars())
     return [leads[start : start + CHUNK] for start in range(0, len(leads), CHUNK)]
@@ -113,7 +113,7 @@ def _decided(
         else:
             floor.take(facts, decision)
             made.append((row, decision))
-    events.put_off(connection, later)
+    events.put_off(connection, later, promotions.until)
     return made
 
 

@@ -33,7 +33,7 @@ cross join lateral (
            count(distinct a.decision_seq) filter (where a.started_at >= w.day and a.started_at < w.day_end) as day,
            count(distinct a.decision_seq) as week
     from assignment a
-    where a.rep_id = w.rep_id and a.decision_seq < :before
+    where a.rep_id = w.rep_id and a.decision_seq < :before and (a.returned_seq is null or a.returned_seq >= :before)
       and a.started_at >= w.week and a.started_at < w.week_end
 ) x
 cross join lateral (
