@@ -382,6 +382,41 @@ def fairness(
 
 
 @app.command()
+def forecast(
+    weeks: Annotated[int, typer.Option(min=1, max=26, help="how many weeks ahead")] = 4,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="ISO 8601 moment; default: now")] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="a folder instead of the policy in force")
+    ] = None,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="folder for forecast.json and forecast.html")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same figures")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Who runs short: the leads each team can expect in the next weeks against what it can take."""
+    from clearlane import policy as policies
+    from clearlane.review import artefacts, outlook
+    from clearlane.review import forecast as forecasting
+
+    moment = _moment(as_of) if as_of else _now()
+    with _readable(), _ledger() as connection:
+        used = policies.load(policy) if policy else _in_force(connection, moment)
+        try:
+            found = forecasting.forecast(connection, used, moment, weeks=weeks, seed=seed)
+        except forecasting.TooLittleHistory as little:
+            _stop(str(little), code=1)
+    if out_dir:
+        for path in artefacts.write_forecast(found, out_dir):
+            err.print(f"written: {path}")
+    if as_json:
+        typer.echo(json.dumps(forecasting.as_json(found), ensure_ascii=False, indent=1))
+        return
+    for table in outlook.tables(found):
+        out.print(table, "")
+
+
+@app.command()
 def whatif(
     policy: PolicyDir,
     since: Annotated[str, typer.Option("--from", help="ISO 8601 moment: runs that ended after it")],

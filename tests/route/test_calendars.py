@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.route.firms import ALWAYS_OPEN, OFFICE
 
 from clearlane.policy.model import Span, TimeOff
-from clearlane.route.calendars import ALWAYS, Calendar, due, next_opening, openings
+from clearlane.route.calendars import ALWAYS, Calendar, due, next_opening, open_between, open_on, openings
 
 MINUTE = timedelta(minutes=1)
 BERLIN = Calendar("Europe/Berlin", OFFICE, "DE-BE")
@@ -155,3 +155,20 @@ def test_on_call_opens_whatever_the_hours_holidays_and_time_off():
     assert all(one[1] <= other[0] for one, other in pairwise(spans(working)))
     assert spans(Calendar("UTC", OFFICE, None, off, duty)) == list(duty)
     assert due(at("2026-03-02T19:58"), Span(5, "minutes"), working) == at("2026-03-03T02:03")
+
+
+def test_open_time_counts_hours_and_not_nights_holidays_or_leave():
+    assert open_between(LONDON, at("2026-03-02T16:00"), at("2026-03-03T10:30")) == timedelta(hours=2.5)
+    assert open_between(BERLIN, at("2026-04-02T00:00"), at("2026-04-08T00:00")) == timedelta(hours=16)
+    assert open_between(LONDON, at("2026-03-03T12:00"), at("2026-03-02T12:00")) == timedelta()
+    assert open_on(BERLIN, date(2026, 4, 3)) == timedelta()
+    assert open_on(BERLIN, date(2026, 4, 2)) == timedelta(hours=8)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 60 * 24 * 20), st.integers(1, 60 * 30))
+def test_until_a_promise_falls_due_it_was_open_for_as_long_as_promised(offset: int, minutes: int):
+    start = at("2026-03-20T00:00") + offset * MINUTE
+    end = due(start, Span(minutes, "minutes"), BERLIN)
+    assert end is not None
+    assert open_between(BERLIN, start, end) == minutes * MINUTE

@@ -1,19 +1,35 @@
-"""A what-if as files: whatif.json for machines, whatif.html for people."""
+"""What a review found as files: JSON for machines, a page for people."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from clearlane.review import forecast, outlook
+from clearlane.review.forecast import Forecast
 from clearlane.review.page import page as html
 from clearlane.review.whatif import WhatIf, as_json
 
 
 def write(told: WhatIf, folder: Path, *, page: str = "whatif.html") -> tuple[Path, ...]:
     """Write the files into the folder, which is made, and name them; `page` is the name of the page."""
+    return _written(folder, {"whatif.json": _text(as_json(told)), page: html(told)})
+
+
+def write_forecast(found: Forecast, folder: Path) -> tuple[Path, ...]:
+    """Write forecast.json and forecast.html into the folder, which is made, and name them."""
+    contents = {"forecast.json": _text(forecast.as_json(found)), "forecast.html": outlook.page(found)}
+    return _written(folder, contents)
+
+
+def _text(figures: Mapping[str, Any]) -> str:
+    return json.dumps(figures, ensure_ascii=False, indent=1) + "\n"
+
+
+def _written(folder: Path, contents: Mapping[str, str]) -> tuple[Path, ...]:
     folder.mkdir(parents=True, exist_ok=True)
-    figures = json.dumps(as_json(told), ensure_ascii=False, indent=1) + "\n"
-    contents = {"whatif.json": figures, page: html(told)}
     for name, content in contents.items():
         (folder / name).write_text(content, encoding="utf-8")
     return tuple(folder / name for name in contents)

@@ -6,15 +6,28 @@ Every chart is `WIDTH` units wide and says in `title` what it shows, for those w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from clearlane.review.figures import Change, Moves
 from clearlane.review.words import amount
 
 WIDTH = 360.0
+
 _ROW, _BAR, _VALUE = 42.0, 9.0, 44.0
 _COLUMNS_HIGH, _FLOW_HIGH, _NODE, _LABEL = 150.0, 260.0, 10.0, 92.0
 _GAP = 8.0
+
+
+@dataclass(frozen=True)
+class Span:
+    """Of one name: what is expected with its interval, and a limit, or none."""
+
+    name: str
+    low: float
+    middle: float
+    high: float
+    limit: float | None
 
 
 def bars(title: str, changes: Sequence[Change]) -> str:
@@ -106,6 +119,31 @@ def _nodes(
         if count:
             yield f'<rect class="node" x="{x:g}" y="{top:.1f}" width="{_NODE:g}" height="{max(count * unit, 1):.1f}"/>'
             yield _text(at, top + count * unit / 2 + 4, f"{name} {amount(count)}", f"label {kind}")
+
+
+def ranges(title: str, spans: Sequence[Span]) -> str:
+    """A box from low to high with a line at the middle for each name, and a bar across where the limit lies."""
+    most = max((max(span.high, span.limit or 0) for span in spans), default=0) or 1
+    step = WIDTH / max(len(spans), 1)
+    shapes = (shape for i, span in enumerate(spans) for shape in _range(span, i * step, step, most))
+    return _svg(title, _COLUMNS_HIGH + 52, shapes)
+
+
+def _range(span: Span, left: float, step: float, most: float) -> Iterator[str]:
+    base, unit = _COLUMNS_HIGH + 18, _COLUMNS_HIGH / most
+    width = min(step * 0.42, 46)
+    x = left + (step - width) / 2
+    top, middle = base - span.high * unit, base - span.middle * unit
+    over = span.limit is not None and span.middle > span.limit
+    yield f'<rect class="{"down" if over else "new range"}" x="{x:.1f}" y="{top:.1f}" width="{width:.1f}"'
+    yield f' height="{max((span.high - span.low) * unit, 1):.1f}" rx="2"/>'
+    yield f'<rect class="node" x="{x:.1f}" y="{middle - 1:.1f}" width="{width:.1f}" height="2"/>'
+    yield _text(left + step / 2, base + 16, span.name, "tick")
+    yield _text(left + step / 2, base + 30, f"{amount(span.low)}–{amount(span.high)}", "tick")
+    if span.limit is not None:
+        at = base - span.limit * unit
+        yield f'<rect class="limit" x="{left + 4:.1f}" y="{at - 1.5:.1f}" width="{step - 8:.1f}" height="3"/>'
+        yield _text(left + 4, at - 5, amount(span.limit), "value")
 
 
 def _text(x: float, y: float, text: str, style: str) -> str:

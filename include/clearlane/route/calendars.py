@@ -146,3 +146,18 @@ def _same_time(calendar: Calendar, day: date, at: clock) -> datetime:
     spans = _of_day(calendar, day)
     inside = next((max(wanted, opens) for opens, closes in spans if wanted <= closes), None)
     return inside if inside is not None else spans[-1][1]
+
+
+def open_on(calendar: Calendar, day: date) -> timedelta:
+    """How long it is open in the spans that begin on a local date."""
+    return sum((closes - opens for opens, closes in _of_day(calendar, day)), timedelta())
+
+
+def open_between(calendar: Calendar, start: datetime, end: datetime) -> timedelta:
+    """How long it is open from one moment until another; nothing where the other does not come later."""
+    passed = timedelta()
+    for opens, closes in openings(calendar, start):
+        if opens >= end:
+            break
+        passed += max(min(closes, end) - max(opens, start), timedelta())
+    return passed
