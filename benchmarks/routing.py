@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, cast
 from uuid import UUID
 
@@ -59,6 +60,12 @@ class Company:
     policy: Policy
     leads: Sequence[Facts]
     pools: Sequence[str]
+
+    @cached_property
+    def rows(self) -> Sequence[RowMapping]:
+        """What stands beside each decision in its record."""
+        of = (defaultdict(lambda: None, matched=one.matched, band=one.band) for one in self.leads)
+        return [cast(RowMapping, row) for row in of]
 
 
 def company(leads: int, reps: int, pools: int, bands: Sequence[str] = BANDS) -> Company:
@@ -116,6 +123,7 @@ def _lead(n: int, pool: int, pools: int, band: str) -> Facts:
 def decided(company: Company) -> list[str | None]:
     """The rep of each lead, decided and booked chunk by chunk as on a ledger, with the rows that would be written."""
     floor, owners = open_floor(company.policy, AT), []
+    rows = company.rows
     batch = Batch(
         UUID(int=0),
         "benchmark",
@@ -135,8 +143,7 @@ def decided(company: Company) -> list[str | None]:
         for seq, facts in enumerate(company.leads[start : start + CHUNK], start):
             decision = decide(company.policy, floor, facts)
             floor.take(facts, decision)
-            row = defaultdict(lambda: None, matched=facts.matched, band=facts.band)
-            chunk.append(Decided(seq, cast(RowMapping, row), decision))
+            chunk.append(Decided(seq, rows[seq], decision))
         for one in chunk:
             decision_row(batch, company.policy, "roster", one)
             list(turn_rows(one))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from clearlane.policy.model import Destination, Team
 from clearlane.route.decisions import Facts, Pick
 from clearlane.route.eligibility import Presence, at_work, not_in_team, refusal, unsuited
-from clearlane.route.fairness import Rotation, charged, entered
+from clearlane.route.fairness import Standing, entering, turns
 from clearlane.route.floor import Floor
 
 Key = Callable[[str], tuple[float, ...]]
@@ -66,25 +66,26 @@ def _turn(
     present: frozenset[str],
     suited: frozenset[str],
 ) -> Pick:
-    before = floor.rotation(team.id, facts.band)
-    rotation = entered(before, floor.weights(team.id, present))
-    order = _order(destination, rotation, floor)
+    before, kinds = floor.rotation(team.id, facts.band), floor.kinds(team.id)
+    weights = dict(floor.weights(team.id, present))
+    order = _order(destination, {**before.standings, **entering(before, weights, kinds)}, floor)
     rep = first(suited, order, facts.lead_id)
     rest = suited - {rep}
     runner_up = first(rest, order, facts.lead_id) if rest else None
-    turn = 1 + max((standing.last_turn for standing in rotation.standings.values()), default=-1)
-    return Pick(rep, runner_up, tuple(sorted(suited)), team.id, before, charged(rotation, rep, turn))
+    number = 1 + max((standing.last_turn for standing in before.standings.values()), default=-1)
+    changed = turns(before, rep, weights, kinds, number)
+    return Pick(rep, runner_up, tuple(sorted(suited)), team.id, changed, weights)
 
 
-def _order(destination: Destination, rotation: Rotation, floor: Floor) -> Key:
+def _order(destination: Destination, standings: Mapping[str, Standing], floor: Floor) -> Key:
     """Credit, then load, then who waits longest; by share of open leads first where the rule asks for it."""
 
     def by_credit(rep: str) -> tuple[float, ...]:
-        standing = rotation.standings[rep]
+        standing = standings[rep]
         return standing.credit, floor.load(rep).open, standing.last_turn
 
     def by_open(rep: str) -> tuple[float, ...]:
-        return (floor.load(rep).open / rotation.standings[rep].weight, *by_credit(rep))
+        return (floor.load(rep).open / standings[rep].weight, *by_credit(rep))
 
     return by_open if destination.pick == "least_open" else by_credit
 

@@ -16,7 +16,7 @@ from tests.route.firms import MONDAY_NOON, policy, rep, routing, rule, team, tea
 from clearlane.policy.model import Caps, TimeOff
 from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
-from clearlane.route.fairness import UNIT, Rotation, charged, entered, step
+from clearlane.route.fairness import ALIKE, UNIT, Rotation, entering, step, turns
 from clearlane.route.floor import Floor, open_floor, presences
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,10 +91,11 @@ def test_the_example_of_the_page():
     rotation = Rotation()
     for number, free, before, winner, after in rows:
         names = free.lower().split(", ")
-        rotation = entered(rotation, {name: EXAMPLE[name] for name in names})
+        weights = {name: EXAMPLE[name] for name in names}
+        rotation.standings.update(entering(rotation, weights))
         assert credits(rotation, names) == before
         assert min(credit(rotation, name) for name in names) == credit(rotation, winner.lower())
-        rotation = charged(rotation, winner.lower(), int(number))
+        rotation.take(winner.lower(), turns(rotation, winner.lower(), weights, ALIKE, int(number)), weights)
         assert credits(rotation, names) == after
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import date
 from typing import Any
 from unittest import mock
@@ -16,7 +15,7 @@ from tests.route.firms import MONDAY_NOON, policy, rep, routing, rule, team, tea
 import clearlane.route.decide as deciding
 from clearlane.policy.model import Caps, Policy, TimeOff
 from clearlane.route.decisions import Decision, Facts
-from clearlane.route.fairness import changed
+from clearlane.route.fairness import Rotation
 from clearlane.route.floor import open_floor
 from clearlane.route.pick import pick
 
@@ -73,9 +72,10 @@ LEADS = st.lists(
 def decided(of: Policy, leads: Sequence[Facts], picking: Callable[..., Any]) -> list[Decision]:
     floor, made = open_floor(of, MONDAY_NOON), []
     with mock.patch.object(deciding, "pick", picking):
-        for facts in leads:
+        for number, facts in enumerate(leads):
             made.append(deciding.decide(of, floor, facts))
-            floor.take(facts, made[-1])
+            if number % 5:
+                floor.take(facts, made[-1])
     return made
 
 
@@ -85,11 +85,20 @@ def test_what_is_remembered_changes_no_decision(of, leads):
 
 
 @given(companies(), LEADS)
-def test_what_changed_in_a_rotation_is_what_differs(of, leads):
-    for turn in (made.pick for made in decided(of, leads, pick) if made.pick):
-        before, after = turn.before.standings, turn.after.standings
-        assert changed(turn.before, turn.after) == {
-            name: now for name, now in after.items() if before.get(name) != now
-        }
-        assert turn.rep in changed(turn.before, turn.after)
-        assert turn.after.next_turn == replace(turn.after, last_turn=None).next_turn
+def test_a_turn_names_what_differs_in_its_rotation(of, leads):
+    floor = open_floor(of, MONDAY_NOON)
+    for facts in leads:
+        made = deciding.decide(of, floor, facts)
+        before = {key: dict(rotation.standings) for key, rotation in floor.rotations.items()}
+        floor.take(facts, made)
+        if made.pick:
+            was, rotation = (
+                before[made.pick.rotation, facts.band],
+                floor.rotation(made.pick.rotation, facts.band),
+            )
+            assert made.pick.turns == {
+                name: now for name, now in rotation.standings.items() if was.get(name) != now
+            }
+            assert made.rep in made.pick.turns
+            assert rotation == Rotation(rotation.standings, rotation.present, made.rep)
+            assert rotation.next_turn == Rotation(rotation.standings).next_turn

@@ -7,6 +7,7 @@ policy asks; credits stay within the bound; the same inputs give the same owners
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from itertools import combinations
@@ -19,7 +20,7 @@ from tests.route.firms import ALWAYS_OPEN, MONDAY_NOON, OFFICE, policy, rep, rou
 from clearlane.policy.model import Caps, Destination, OnCall, Policy, Stint, TimeOff
 from clearlane.route.decisions import Decision, Facts, Pick
 from clearlane.route.eligibility import not_in_team, of_lead, over_cap, unsuited
-from clearlane.route.fairness import step
+from clearlane.route.fairness import Rotation, Standing, step
 from clearlane.route.shadow import MovingFloor
 
 NAMES = ("ana", "ben", "cyd", "dov")
@@ -109,6 +110,8 @@ class Placed:
     decision: Decision
     caps: dict[str, str | None]
     """rep -> the cap that one more lead would have exceeded"""
+    rotation: Rotation
+    """as it was before the turn"""
 
 
 def lived(of: Policy, arrivals: list[tuple[Any, ...]]) -> Iterator[tuple[MovingFloor, Placed]]:
@@ -119,7 +122,8 @@ def lived(of: Policy, arrivals: list[tuple[Any, ...]]) -> Iterator[tuple[MovingF
         before = floor._at(of, now)
         caps = {name: over_cap(there.caps, before.load(name)) for name, there in before.present.items()}
         closed = None if stays is None else now + timedelta(minutes=stays)
-        yield floor, Placed(facts, floor.decide(of, now, facts, closed), caps)
+        rotation = deepcopy(before.rotation("sales", band))
+        yield floor, Placed(facts, floor.decide(of, now, facts, closed), caps, rotation)
 
 
 @settings(max_examples=150, deadline=None)
@@ -140,9 +144,10 @@ def test_every_pick_keeps_its_promises(of: Policy, arrivals: list[tuple[Any, ...
                 _assert_nobody_free(moving, placed, _as_turns(one))
         if decision.pick:
             if rung.pick == "weighted_round_robin":
-                _assert_whose_turn(decision)
+                _assert_whose_turn(decision.pick, placed.rotation)
             assert all(
-                of_lead(decision.refused[name]) for name in decision.pick.after.present - {*decision.eligible}
+                of_lead(decision.refused[name])
+                for name in decision.pick.weights.keys() - {*decision.eligible}
             )
     assert len(owners) == len(arrivals)
     assert owners == [placed.decision.rep for _, placed in lived(of, arrivals)]
@@ -187,14 +192,10 @@ def _assert_nobody_free(moving: MovingFloor, placed: Placed, rung: Destination) 
         assert not (free and here and asked and unsuited(there, rung, placed.facts) is None), name
 
 
-def _assert_whose_turn(decision: Decision) -> None:
+def _assert_whose_turn(pick: Pick, before: Rotation) -> None:
     """Nobody who could take this turn had a lower credit."""
-    assert decision.pick is not None
-    standings = decision.pick.after.standings
-    winner = standings[decision.pick.rep]
-    assert winner.credit - step(winner.weight) <= min(
-        standings[name].credit for name in {*decision.eligible} - {decision.pick.rep} or {decision.pick.rep}
-    )
+    there = _before_the_turn(pick, before)
+    assert there[pick.rep].credit == min(there[name].credit for name in pick.eligible)
 
 
 @settings(max_examples=100, deadline=None)
@@ -213,37 +214,42 @@ def test_reps_who_could_take_the_same_turns_stay_within_one_turn(weights, arriva
     taken: dict[tuple[str, str], dict[str, int]] = {}
     for number, (product, later) in enumerate(arrivals):
         now += timedelta(minutes=later)
-        decision = floor.decide(of, now, Facts(number, "hot", "1", terms={"product": product}), None)
-        if decision.pick is None:
+        before = deepcopy(floor._at(of, now).rotation("sales", "hot"))
+        pick = floor.decide(of, now, Facts(number, "hot", "1", terms={"product": product}), None).pick
+        if pick is None:
             continue
-        entering = _entering(decision.pick)
-        credit, weight = _before_the_turn(decision.pick)
+        coming = _coming(pick, before)
+        there = _before_the_turn(pick, before)
         for pair in combinations(NAMES, 2):
-            alike = (pair[0] in decision.eligible) == (pair[1] in decision.eligible)
-            if not alike or not {*pair} <= decision.pick.after.present or {*pair} & entering:
+            alike = (pair[0] in pick.eligible) == (pair[1] in pick.eligible)
+            if not alike or not {*pair} <= pick.weights.keys() or {*pair} & coming:
                 taken.pop(pair, None)
-            if {*pair} <= entering and alike and credit[pair[0]] == credit[pair[1]]:
+            if {*pair} <= coming and alike and there[pair[0]].credit == there[pair[1]].credit:
                 taken[pair] = dict.fromkeys(pair, 0)
+            if {*pair} <= pick.weights.keys() and suits[pair[0]] == suits[pair[1]]:
+                _assert_within_one_turn(floor, *pair)
         for pair, turns in taken.items():
-            if decision.rep in pair:
-                turns[decision.rep] += 1
-            one, other = (turns[name] / weight[name] for name in pair)
-            assert abs(one - other) <= max(1 / weight[name] for name in pair) + 1e-6
+            if pick.rep in pair:
+                turns[pick.rep] += 1
+            one, other = (turns[name] / there[name].weight for name in pair)
+            assert abs(one - other) <= max(1 / there[name].weight for name in pair) + 1e-6
 
 
-def _entering(pick: Pick) -> set[str]:
+def _assert_within_one_turn(moving: MovingFloor, one: str, other: str) -> None:
+    assert moving.floor is not None
+    of = moving.floor.rotation("sales", "hot").standings
+    assert abs(of[one].credit - of[other].credit) <= max(step(of[one].weight), step(of[other].weight))
+
+
+def _coming(pick: Pick, before: Rotation) -> set[str]:
     """Who comes, comes back or changed weight with this pick."""
-    before, after = pick.before, pick.after
-    stays = {
-        name
-        for name in before.present & after.present
-        if before.standings[name].weight == after.standings[name].weight
-    }
-    return {*after.present} - stays
+    stays = {name for name in before.present if before.standings[name].weight == pick.weights.get(name)}
+    return {*pick.weights} - stays
 
 
-def _before_the_turn(pick: Pick) -> tuple[dict[str, int], dict[str, float]]:
-    weights = {name: standing.weight for name, standing in pick.after.standings.items()}
-    credits = {name: standing.credit for name, standing in pick.after.standings.items()}
-    credits[pick.rep] -= step(weights[pick.rep])
-    return credits, weights
+def _before_the_turn(pick: Pick, before: Rotation) -> dict[str, Standing]:
+    """Those who are there, as they entered."""
+    there = {**before.standings, **pick.turns}
+    winner = there[pick.rep]
+    there[pick.rep] = winner._replace(credit=winner.credit - step(winner.weight))
+    return {name: there[name] for name in pick.weights}

@@ -6,7 +6,7 @@ time of the tier's calendar where a name says so, wall-clock time otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Literal
@@ -333,6 +333,9 @@ class Sla:
 # --- routing.yaml -----------------------------------------------------------------------------
 
 
+Strategy = Literal["weighted_round_robin", "least_open"]
+
+
 @dataclass(frozen=True)
 class Destination:
     """One rung: where to send a lead and how to pick there."""
@@ -340,7 +343,7 @@ class Destination:
     target: Target
     name: str | None = None
     """team, pool, rep or redirect name (`support`, `partner`, `vendor`, `job`); of a hold with `until` its team"""
-    pick: Literal["weighted_round_robin", "least_open"] = "weighted_round_robin"
+    pick: Strategy = "weighted_round_robin"
     hours: Literal["require", "prefer", "ignore", "on_call"] = "prefer"
     """on_call: who is in hours, else the team's rep on call, without a turn"""
     language: bool = False
@@ -423,8 +426,15 @@ class Routing:
     @property
     def terms(self) -> tuple[str, ...]:
         """The attributes and columns whose values decisions compare, in order of their names."""
+        return tuple(sorted({name for rung in self._rungs() for name in rung.match}))
+
+    def destinations(self, team: str) -> list[Destination]:
+        """The rungs that give turns of that team."""
+        return [rung for rung in self._rungs() if rung.name == team and (rung.target == "team" or rung.until)]
+
+    def _rungs(self) -> Iterator[Destination]:
         ladders = (*(rule.ladder for rule in self.rules), self.fallback)
-        return tuple(sorted({name for ladder in ladders for rung in ladder for name in rung.match}))
+        return (rung for ladder in ladders for rung in ladder)
 
 
 # --- contract.yaml ----------------------------------------------------------------------------

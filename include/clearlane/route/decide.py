@@ -5,13 +5,14 @@ Pure: nothing is read but the arguments and nothing is changed; `Floor.take` boo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final
+from functools import cache
+from typing import Final, NamedTuple
 
 from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Tier, within
-from clearlane.route.decisions import Decision, Facts, Pick
+from clearlane.route.decisions import NOBODY, Decision, Facts, Pick
 from clearlane.route.eligibility import not_in_team, refusal, unsuited
 from clearlane.route.floor import Floor
 from clearlane.route.pick import pick
@@ -23,8 +24,7 @@ SHARED: Final = frozenset({"account_owner", "team", "pool"})
 EXCEPTIONS: Final = Destination("exceptions")
 
 
-@dataclass(frozen=True)
-class Spot:
+class Spot(NamedTuple):
     """Where a rung puts the lead, and why there."""
 
     place: str
@@ -44,8 +44,16 @@ class Attempt:
 
     facts: Facts
     floor: Floor
-    refused: dict[str, str] = field(default_factory=dict)
     sticky: bool = True
+    refused: Mapping[str, str] = field(default_factory=lambda: NOBODY)
+
+    def accept(self, reps: Collection[str]) -> None:
+        """These can take it, whatever was said of them before."""
+        if self.refused:
+            self.refused = {rep: why for rep, why in self.refused.items() if rep not in reps}
+
+    def refuse(self, refused: Mapping[str, str]) -> None:
+        self.refused = {**self.refused, **refused} if self.refused else refused
 
 
 def decide(policy: Policy, floor: Floor, facts: Facts) -> Decision:
@@ -71,8 +79,10 @@ def decide(policy: Policy, floor: Floor, facts: Facts) -> Decision:
 
 def first_rule(routing: Routing, facts: Facts) -> RoutingRule | None:
     """The first rule that held and may take this lead."""
-    held = (rule for rule, bit in zip(routing.rules, facts.matched, strict=True) if bit == "1")
-    return next((rule for rule in held if _may_take(rule, facts)), None)
+    at = facts.matched.find("1")
+    while at >= 0 and not _may_take(routing.rules[at], facts):
+        at = facts.matched.find("1", at + 1)
+    return routing.rules[at] if at >= 0 else None
 
 
 def _may_take(rule: RoutingRule, facts: Facts) -> bool:
@@ -121,8 +131,8 @@ def _reconsidered(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule 
         because = (
             f"{rule.because if rule else 'no rule matched'}; stays with its owner, whom the rule accepts"
         )
-        return replace(
-            decision, place="owned", reason="stays", because=because, team=facts.team, rep=facts.owner,
+        return decision._replace(
+            place="owned", reason="stays", because=because, team=facts.team, rep=facts.owner,
             due=floor.due(policy.sla.tiers.get(decision.tier or ""), facts.owner), eligible=(), refused={},
             pick=None, until=None, keeps_owner=True,
         )  # fmt: skip
@@ -143,9 +153,8 @@ def _asked(policy: Policy, facts: Facts, rung: Destination) -> tuple[str | None,
 
 
 def _walked(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule | None) -> Decision:
-    attempt = Attempt(facts, floor, sticky=policy.routing.sticky_company)
-    ladder = (*(rule.ladder if rule else ()), *policy.routing.fallback, EXCEPTIONS)
-    spot = next(spot for rung in ladder for spot in _spots(attempt, rung))
+    attempt = Attempt(facts, floor, policy.routing.sticky_company)
+    spot = _spot(attempt, rule, policy.routing.fallback)
     eligible = _eligible(spot)
     tier = tier_of(policy, facts, rule) if spot.place in PROMISED else None
     due = _due(floor, tier, spot)
@@ -155,16 +164,25 @@ def _walked(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule | None
         spot.place,
         spot.reason or (rule.id if rule else "no_rule"),
         f"{rule.because if rule else 'no rule matched'}; {spot.why}{promised}",
-        rule=rule.id if rule else None,
-        tier=tier.name if tier else None,
-        team=spot.team,
-        rep=spot.rep,
-        due=due,
-        eligible=eligible,
-        refused={rep: why for rep, why in attempt.refused.items() if rep not in eligible},
-        pick=spot.pick,
+        rule.id if rule else None,
+        tier.name if tier else None,
+        spot.team,
+        spot.rep,
+        due,
+        eligible,
+        attempt.refused,
+        spot.pick,
         until=spot.until,
     )
+
+
+def _spot(attempt: Attempt, rule: RoutingRule | None, fallback: Sequence[Destination]) -> Spot:
+    """Where the first rung puts it that can."""
+    for rung in (*(rule.ladder if rule else ()), *fallback, EXCEPTIONS):
+        spot = _owner_of_company(attempt, rung) or RUNGS[rung.target](attempt, rung)
+        if spot:
+            return spot
+    raise AssertionError("exceptions take every lead")
 
 
 def _due(floor: Floor, tier: Tier | None, spot: Spot) -> datetime | None:
@@ -186,29 +204,29 @@ def tier_of(policy: Policy, facts: Facts, rule: RoutingRule | None) -> Tier | No
     return policy.sla.tiers.get(name)
 
 
-def _spots(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
-    """The owner of the company's open leads where the rung gives way to one, then what the rung says."""
-    if attempt.sticky and rung.target in SHARED:
-        attempt.sticky = False
-        yield from _of_company(attempt, rung)
-    yield from RUNGS[rung.target](attempt, rung)
-
-
-def _of_company(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+def _owner_of_company(attempt: Attempt, rung: Destination) -> Spot | None:
+    """Before the first rung that gives way to one: the owner of the company's open leads."""
+    if not attempt.sticky or rung.target not in SHARED:
+        return None
+    attempt.sticky = False
     facts = attempt.facts
     for rep in attempt.floor.owners(facts):
         if rep == facts.owner and facts.reconsidered and not facts.owns_company:
             continue
-        yield from _direct(attempt, _anybody(rung), rep, "owns the open leads of the same company")
+        spot = _direct(attempt, _anybody(rung), rep, "owns the open leads of the same company")
+        if spot:
+            return spot
+    return None
 
 
-def _direct(attempt: Attempt, rung: Destination, rep: str, why: str) -> Iterator[Spot]:
+def _direct(attempt: Attempt, rung: Destination, rep: str, why: str) -> Spot | None:
     """One named rep, without a turn."""
     reason = attempt.facts.barred.get(rep) or _cannot(attempt, rung, rep)
     if reason is None:
-        yield Spot("owned", f"{rep} {why}", team=attempt.floor.team_of(rep), rep=rep)
-    else:
-        attempt.refused[rep] = reason
+        attempt.accept([rep])
+        return Spot("owned", f"{rep} {why}", team=attempt.floor.team_of(rep), rep=rep)
+    attempt.refuse({rep: reason})
+    return None
 
 
 def _anybody(rung: Destination) -> Destination:
@@ -223,45 +241,55 @@ def _cannot(attempt: Attempt, rung: Destination, rep: str) -> str | None:
     return refusal(there, attempt.floor.load(rep), rung) or unsuited(there, rung, attempt.facts)
 
 
-def _owner(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+def _owner(attempt: Attempt, rung: Destination) -> Spot | None:
     rep: str | None = getattr(attempt.facts, rung.target)
-    if rep:
-        yield from _direct(attempt, rung, rep, f"is the {rung.target.replace('_', ' ')}")
+    return _direct(attempt, rung, rep, f"is the {rung.target.replace('_', ' ')}") if rep else None
 
 
-def _named(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
-    if rung.name:
-        yield from _direct(attempt, rung, rung.name, "is named by the rule")
+def _named(attempt: Attempt, rung: Destination) -> Spot | None:
+    return _direct(attempt, rung, rung.name, "is named by the rule") if rung.name else None
 
 
-def _rotation(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+def _rotation(attempt: Attempt, rung: Destination) -> Spot | None:
     team = attempt.floor.policy.teams.teams[rung.name or ""]
     turn, refused = pick(team, rung, attempt.facts, attempt.floor)
-    attempt.refused |= refused
+    if turn:
+        attempt.accept(turn.eligible)
+    attempt.refuse(refused)
     if turn:
         why = f"{turn.rep} is next of {len(turn.eligible)} free in {team.id}"
-        yield Spot("owned", why, team=team.id, rep=turn.rep, pick=turn)
-    elif rung.hours == "on_call":
-        yield from _on_call(attempt, rung, team.id)
+        return Spot("owned", why, team=team.id, rep=turn.rep, pick=turn)
+    return _on_call(attempt, rung, team.id) if rung.hours == "on_call" else None
 
 
-def _on_call(attempt: Attempt, rung: Destination, team: str) -> Iterator[Spot]:
-    """The reps on call, whatever their hours: no turn."""
-    for rep in attempt.floor.on_call(team):
-        for spot in _direct(attempt, replace(rung, hours="ignore"), rep, f"is on call for {team}"):
-            yield replace(spot, team=team)
+def _on_call(attempt: Attempt, rung: Destination, team: str) -> Spot | None:
+    """The first rep on call who can, whatever the hours: no turn."""
+    whenever = replace(rung, hours="ignore")
+    asked = (_direct(attempt, whenever, rep, f"is on call for {team}") for rep in attempt.floor.on_call(team))
+    spot = next(filter(None, asked), None)
+    return spot and spot._replace(team=team)
 
 
-def _hold(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
+def _hold(attempt: Attempt, rung: Destination) -> Spot | None:
     if rung.until is None:
-        yield Spot("held", "held until it is routed again")
-        return
-    yield from _spots(attempt, replace(rung, target="team", hours="require", until=None))
+        return Spot("held", "held until it is routed again")
+    there = _at_work(rung)
+    return _owner_of_company(attempt, there) or _rotation(attempt, there) or _until_back(attempt, rung)
+
+
+@cache
+def _at_work(rung: Destination) -> Destination:
+    """The team of a hold, for those of it who are in hours."""
+    return replace(rung, target="team", hours="require", until=None)
+
+
+def _until_back(attempt: Attempt, rung: Destination) -> Spot | None:
     back = _back(attempt, rung)
-    if back:
-        until, opener = back
-        why = f"out of hours: held until {rung.name} is back at {until:%Y-%m-%d %H:%M}Z"
-        yield Spot("held", why, reason="out_of_hours", team=rung.name, until=until, opener=opener)
+    if back is None:
+        return None
+    until, opener = back
+    why = f"out of hours: held until {rung.name} is back at {until:%Y-%m-%d %H:%M}Z"
+    return Spot("held", why, reason="out_of_hours", team=rung.name, until=until, opener=opener)
 
 
 def _back(attempt: Attempt, rung: Destination) -> tuple[datetime, str] | None:
@@ -287,9 +315,10 @@ def _never_takes(attempt: Attempt, rung: Destination, rep: str) -> bool:
     return bool(away or full or rep in facts.barred or unsuited(there, rung, facts))
 
 
-def _pool(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
-    if rung.name not in attempt.facts.outgrown and _takes_leads(attempt.floor, rung.name):
-        yield Spot("pool", f"waits in the pool {rung.name}", team=rung.name)
+def _pool(attempt: Attempt, rung: Destination) -> Spot | None:
+    if rung.name in attempt.facts.outgrown or not _takes_leads(attempt.floor, rung.name):
+        return None
+    return Spot("pool", f"waits in the pool {rung.name}", team=rung.name)
 
 
 def _takes_leads(floor: Floor, name: str | None) -> bool:
@@ -297,15 +326,13 @@ def _takes_leads(floor: Floor, name: str | None) -> bool:
     return team is None or within(floor.as_of.astimezone(UTC).date(), team.first, team.last)
 
 
-def _nurture(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
-    if not attempt.facts.hand_raise:
-        yield Spot("nurture", "kept in touch until it is ready")
+def _nurture(attempt: Attempt, rung: Destination) -> Spot | None:
+    return None if attempt.facts.hand_raise else Spot("nurture", "kept in touch until it is ready")
 
 
-def _exceptions(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
-    yield Spot(
-        "exceptions", _nobody(attempt.refused), reason="nobody_free" if attempt.refused else "no_destination"
-    )
+def _exceptions(attempt: Attempt, rung: Destination) -> Spot:
+    reason = "nobody_free" if attempt.refused else "no_destination"
+    return Spot("exceptions", _nobody(attempt.refused), reason=reason)
 
 
 def _nobody(refused: Mapping[str, str]) -> str:
@@ -315,11 +342,11 @@ def _nobody(refused: Mapping[str, str]) -> str:
     return f"nobody could take it ({said}{'; …' if len(refused) > 5 else ''})"
 
 
-def _redirect(attempt: Attempt, rung: Destination) -> Iterator[Spot]:
-    yield Spot("redirected", f"goes to {rung.name}", team=rung.name)
+def _redirect(attempt: Attempt, rung: Destination) -> Spot:
+    return Spot("redirected", f"goes to {rung.name}", team=rung.name)
 
 
-Rung = Callable[[Attempt, Destination], Iterable[Spot]]
+Rung = Callable[[Attempt, Destination], Spot | None]
 RUNGS: Final[Mapping[str, Rung]] = {
     "account_owner": _owner,
     "opportunity_owner": _owner,
@@ -330,7 +357,7 @@ RUNGS: Final[Mapping[str, Rung]] = {
     "nurture": _nurture,
     "redirect": _redirect,
     "hold": _hold,
-    "disqualify": lambda attempt, rung: (Spot("disqualified", "the rule disqualifies it"),),
-    "close": lambda attempt, rung: (Spot("closed", "the rule closes it"),),
+    "disqualify": lambda attempt, rung: Spot("disqualified", "the rule disqualifies it"),
+    "close": lambda attempt, rung: Spot("closed", "the rule closes it"),
     "exceptions": _exceptions,
 }

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
-from clearlane.route.fairness import Rotation
+from clearlane.route.fairness import Standing
 
 NOBODY: Mapping[str, str] = MappingProxyType({})
 NO_TERMS: Mapping[str, str | None] = MappingProxyType({})
@@ -52,20 +52,20 @@ class Facts:
     """the team as whose member the owner got it"""
 
 
-@dataclass(frozen=True)
-class Pick:
-    """One turn in a rotation: who was chosen, who came next, who was free, and the credits after it."""
+class Pick(NamedTuple):
+    """One turn in a rotation: who was chosen, who came next, who was free, and what the turn changes."""
 
     rep: str
     runner_up: str | None
     eligible: tuple[str, ...]
     rotation: str
-    before: Rotation
-    after: Rotation
+    turns: Mapping[str, Standing]
+    """the standings after it of the chosen and of all who enter with it"""
+    weights: Mapping[str, float]
+    """of all who were there, also of those whom the lead did not suit"""
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """Where one lead goes, and why. `reason` is a short code, `refused` says rep -> why not."""
 
     lead_id: Any
@@ -78,7 +78,7 @@ class Decision:
     rep: str | None = None
     due: datetime | None = None
     eligible: tuple[str, ...] = ()
-    refused: Mapping[str, str] = field(default_factory=lambda: NOBODY)
+    refused: Mapping[str, str] = NOBODY
     pick: Pick | None = None
     keeps_owner: bool = False
     until: datetime | None = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from math import ceil, floor
+from typing import NamedTuple
 
-from clearlane.policy.model import Caps, Destination, Rep, Team, within
+from clearlane.policy.model import Caps, Destination, Policy, Rep, Team, within
 from clearlane.route.calendars import Calendar, absence, next_opening, rep_calendar
 from clearlane.route.decisions import Facts
+from clearlane.route.fairness import ALIKE, Kinds
 
 BARRED = "not again"
 """how a refusal begins that speaks of a rep who had this lead before"""
@@ -17,8 +19,7 @@ _OF_LEAD = ": does not "
 """what a refusal has that speaks of this lead only, not of the rep's presence"""
 
 
-@dataclass(frozen=True)
-class Load:
+class Load(NamedTuple):
     """Leads that we gave a rep: in this hour, today and this week in the rep's zone, and those still open."""
 
     day: int = 0
@@ -122,6 +123,8 @@ def is_cap(reason: str) -> bool:
 
 def over_cap(caps: Caps, load: Load) -> str | None:
     """Which cap one more lead would exceed."""
+    if _has_room(caps, load):
+        return None
     for name, cap, count in (
         ("hour", caps.hour, load.hour),
         ("day", caps.day, load.day),
@@ -131,6 +134,15 @@ def over_cap(caps: Caps, load: Load) -> str | None:
         if cap is not None and count >= cap:
             return f"{name}{_CAP}{cap} reached"
     return None
+
+
+def _has_room(caps: Caps, load: Load) -> bool:
+    return (
+        (caps.open is None or load.open < caps.open)
+        and (caps.day is None or load.day < caps.day)
+        and (caps.week is None or load.week < caps.week)
+        and (caps.hour is None or load.hour < caps.hour)
+    )
 
 
 def refusal(there: Presence, load: Load, destination: Destination) -> str | None:
@@ -166,11 +178,38 @@ def unsuited(there: Presence, destination: Destination, facts: Facts) -> str | N
     )
 
 
+def kinds(policy: Policy, team: str, today: Callable[[str], date | None]) -> Kinds:
+    """What decides which leads each rep of the team suits, by all destinations that lead there; `today` is local."""
+    asking = [
+        one for one in policy.routing.destinations(team) if one.language or one.match or one.min_tenure_days
+    ]
+    if not asking:
+        return ALIKE
+    names = sorted({name for one in asking for name in one.match})
+    days = sorted({one.min_tenure_days for one in asking if one.min_tenure_days})
+    speaks = any(one.language for one in asking)
+    return {
+        rep: _kind(policy.teams.reps[rep], names, days, today(rep), speaks)
+        for rep, _ in policy.teams.teams[team].members
+    }
+
+
+def _kind(rep: Rep, names: Sequence[str], days: Sequence[int], today: date | None, speaks: bool) -> Hashable:
+    spoken = frozenset(map(_primary, rep.languages)) if speaks else None
+    suited = tuple(frozenset(map(folded, rep.suits.get(name, ()))) for name in names)
+    return spoken, suited, tuple(_ready(rep, today, least) is None for least in days)
+
+
 def _too_new(there: Presence, destination: Destination) -> str | None:
-    days, since = destination.min_tenure_days, there.rep.active_from
-    if days is None or since is None or there.today is None or there.today >= since + timedelta(days=days):
-        return None
-    return f"tenure{_OF_LEAD}have {days} days before {since + timedelta(days=days)}"
+    days = destination.min_tenure_days
+    ready = _ready(there.rep, there.today, days) if days is not None else None
+    return f"tenure{_OF_LEAD}have {days} days before {ready}" if ready else None
+
+
+def _ready(rep: Rep, today: date | None, days: int) -> date | None:
+    """When the rep will have been there for so many days; None from then on, and where it is not known."""
+    since = rep.active_from and rep.active_from + timedelta(days=days)
+    return since if since and today and today < since else None
 
 
 def _unmatched(rep: Rep, destination: Destination, facts: Facts) -> Iterator[str]:

@@ -1,19 +1,25 @@
 """Turns: credit of each rep in a rotation and band, charged by turns and weights.
 
 Credit is turns / weight, counted in whole billionths, so sums are exact and equal everywhere. The lowest credit
-among those present picks next. Whoever comes back, joins or changes weight enters at the rotation's level or at
-the credit of old, whichever is higher; a raised weight keeps at most one turn above the level.
+among those who may take the lead picks next. Whoever comes back, joins or changes weight enters at the level of
+those who suit the same leads or at the credit of old, whichever is higher; a raised weight keeps at most one turn
+above the level.
 
-Bound: for two reps present at the same turns, |credit_i - credit_j| <= max(1/w_i, 1/w_j).
+Bound: for two reps present at the same turns who suit the same leads, |credit_i - credit_j| <= max(1/w_i, 1/w_j).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import MappingProxyType
+from typing import NamedTuple
 
 UNIT = 10**9
+Kinds = Mapping[str, Hashable]
+"""what kind of leads a rep suits; reps who are not named are of one kind"""
+ALIKE: Kinds = MappingProxyType({})
 
 
 def step(weight: float) -> int:
@@ -29,58 +35,83 @@ def as_units(credit: Decimal) -> int:
     return int(credit.scaleb(9))
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """A rep in a rotation: credit in billionths, the weight it was counted with, the last turn's number."""
 
     credit: int
     weight: float
     last_turn: int = -1
 
+    def charged(self, turn: int) -> Standing:
+        """After the turn of that number."""
+        return Standing(self.credit + step(self.weight), self.weight, turn)
 
-@dataclass(frozen=True)
+
+@dataclass
 class Rotation:
-    """The standings of one rotation and band. `present` are those who were free at its last pick."""
+    """The standings of one rotation and band. `present` are those who were there at its last pick, `winner` who won it.
 
-    standings: Mapping[str, Standing] = field(default_factory=dict)
+    Changes only by `take`.
+    """
+
+    standings: dict[str, Standing] = field(default_factory=dict)
     present: frozenset[str] = frozenset()
-    level: int = 0
-    """the lowest credit present before the last pick; it never falls"""
+    winner: str | None = None
     weights: Mapping[str, float] | None = field(default=None, compare=False, repr=False)
     """of those present; the same object at the next pick means that nobody came, left or changed weight"""
-    last_turn: int | None = field(default=None, compare=False, repr=False)
-    """the highest number of a turn, where it was looked for"""
+
+    def __post_init__(self) -> None:
+        self.present &= self.standings.keys()
+        self.next_turn = 1 + max((standing.last_turn for standing in self.standings.values()), default=-1)
 
     @property
-    def next_turn(self) -> int:
-        if self.last_turn is not None:
-            return self.last_turn + 1
-        return 1 + max((standing.last_turn for standing in self.standings.values()), default=-1)
+    def level(self) -> int:
+        """The lowest credit of those present, before the last pick."""
+        of = self.standings
+        paid = {self.winner: step(of[self.winner].weight)} if self.winner in self.present else {}
+        return min((of[rep].credit - paid.get(rep, 0) for rep in self.present), default=0)
+
+    def take(self, rep: str, turns: Mapping[str, Standing], weights: Mapping[str, float]) -> None:
+        """Book a turn of `rep` with all it changes, those of `weights` being present."""
+        self.standings.update(turns)
+        self.winner, self.next_turn = rep, max(turns[rep].last_turn + 1, self.next_turn)
+        if self.weights is not weights:
+            self.weights, self.present = weights, frozenset(weights)
 
 
-def entered(rotation: Rotation, weights: Mapping[str, float]) -> Rotation:
-    """The rotation with exactly the reps of `weights` present: who was away or changed weight enters anew."""
+def turns(
+    rotation: Rotation, rep: str, weights: Mapping[str, float], kinds: Kinds, number: int
+) -> dict[str, Standing]:
+    """What the turn of that number changes: the standings of `rep` and of all who enter with it."""
+    entered = entering(rotation, weights, kinds)
+    return {**entered, rep: (entered.get(rep) or rotation.standings[rep]).charged(number)}
+
+
+def entering(rotation: Rotation, weights: Mapping[str, float], kinds: Kinds = ALIKE) -> dict[str, Standing]:
+    """The new standings of those who were away at the last pick or had another weight than in `weights`."""
     if rotation.weights is weights:
-        of = rotation.standings
-        level = lowest((of[rep] for rep in rotation.present), rotation.level)
-        return Rotation(of, rotation.present, level, weights, rotation.last_turn)
-    staying = {
-        rep for rep in rotation.present & weights.keys() if rotation.standings[rep].weight == weights[rep]
-    }
-    level = min((rotation.standings[rep].credit for rep in staying), default=rotation.level)
-    standings = {
-        rep: rotation.standings[rep]
-        if rep in staying
-        else _entering(rotation.standings.get(rep), weight, level)
-        for rep, weight in weights.items()
-    }
-    return Rotation(
-        {**rotation.standings, **standings},
-        frozenset(weights),
-        lowest(standings.values(), level),
-        weights,
-        rotation.last_turn,
-    )
+        return {}
+    of = rotation.standings
+    staying = {rep for rep in rotation.present & weights.keys() if of[rep].weight == weights[rep]}
+    level = _level(rotation, staying, kinds)
+    coming = weights.keys() - staying
+    entered = {rep: _entering(of.get(rep), weights[rep], level(kinds.get(rep))) for rep in coming}
+    return {rep: standing for rep, standing in entered.items() if standing != of.get(rep)}
+
+
+def _level(rotation: Rotation, staying: Collection[str], kinds: Kinds) -> Callable[[Hashable], int]:
+    """The lowest credit of those of a kind who stay; else of all who stay, and no lower than the kind ever stood."""
+    of = rotation.standings
+    lowest: dict[Hashable, int] = {}
+    for rep in staying:
+        lowest[kinds.get(rep)] = min(of[rep].credit, lowest.get(kinds.get(rep), of[rep].credit))
+    overall = min(lowest.values()) if lowest else rotation.level
+    # Nobody is ever more than a turn above the lowest of the own kind, so that stood no lower than this.
+    stood: dict[Hashable, int] = {}
+    for rep, known in of.items():
+        paid = known.credit - step(known.weight)
+        stood[kinds.get(rep)] = max(paid, stood.get(kinds.get(rep), overall))
+    return lambda kind: lowest.get(kind, stood.get(kind, overall))
 
 
 def _entering(old: Standing | None, weight: float, level: int) -> Standing:
@@ -90,31 +121,3 @@ def _entering(old: Standing | None, weight: float, level: int) -> Standing:
     if old.weight != weight:
         credit = min(credit, level + step(weight))
     return Standing(credit, weight, old.last_turn)
-
-
-def lowest(standings: Iterable[Standing], level: int) -> int:
-    return min((standing.credit for standing in standings), default=level)
-
-
-def charged(rotation: Rotation, rep: str, turn: int) -> Rotation:
-    """The rotation after `rep` took the turn of that number."""
-    old = rotation.standings[rep]
-    new = Standing(old.credit + step(old.weight), old.weight, turn)
-    standings = {**rotation.standings, rep: new}
-    last = max(turn, rotation.next_turn - 1)
-    return Rotation(standings, rotation.present, rotation.level, rotation.weights, last)
-
-
-def changed(before: Rotation, after: Rotation) -> dict[str, Standing]:
-    """The standings of after that are new or others than before."""
-    old = before.standings
-    return {
-        rep: now for rep, now in after.standings.items() if now is not (was := old.get(rep)) and now != was
-    }
-
-
-def restored(standings: Mapping[str, Standing], present: Collection[str], winner: str | None) -> Rotation:
-    """The rotation as its last pick left it: the level is the lowest credit present before that pick."""
-    here = frozenset(present) & standings.keys()
-    before = [standings[rep].credit - (step(standings[rep].weight) if rep == winner else 0) for rep in here]
-    return Rotation(standings, here, min(before, default=0))

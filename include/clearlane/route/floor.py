@@ -5,7 +5,7 @@ The state that decisions read. It changes only by `Floor.take`, which books one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -13,8 +13,9 @@ from typing import Literal
 from clearlane.policy.model import Destination, Policy, Rep, Span, Team, Tier
 from clearlane.route.calendars import ALWAYS, Calendar, due, rep_calendar, team_calendar
 from clearlane.route.decisions import Decision, Facts
-from clearlane.route.eligibility import NO_LOAD, Load, Presence, not_in_team, over_cap, presence
-from clearlane.route.fairness import Rotation
+from clearlane.route.eligibility import NO_LOAD, Load, Presence, kinds, not_in_team, over_cap, presence
+from clearlane.route.fairness import Kinds, Rotation, entering
+from clearlane.route.lineup import Seats
 
 CompanyKey = tuple[str, str]
 Promise = Literal["first_touch", "accept"]
@@ -35,29 +36,62 @@ class RollCall:
 
 @dataclass
 class Floor:
-    """Reps, loads, rotations and companies as of one moment."""
+    """Reps, loads, rotations and companies as of one moment; what begins with _ is remembered, not known."""
 
     policy: Policy
     as_of: datetime
     present: Mapping[str, Presence]
     loads: dict[str, Load] = field(default_factory=dict)
     rotations: dict[tuple[str, str], Rotation] = field(default_factory=dict)
+    """(team, band) -> whose turn it is"""
     companies: dict[CompanyKey, list[str]] = field(default_factory=dict)
     """(kind, company or account) -> reps who own its open leads, the longest first"""
-    calls: dict[tuple[str, Destination], RollCall] = field(default_factory=dict)
-    """(team, destination) -> who may take a lead there, until a load reaches or leaves a cap"""
-    _dues: dict[tuple[str, Promise, str | None], datetime | None] = field(default_factory=dict)
+    _calls: dict[int, tuple[Destination, RollCall]] = field(default_factory=dict, init=False)
+    _seats: dict[tuple[str, str], Seats] = field(default_factory=dict, init=False)
+    _weights: dict[tuple[str, frozenset[str]], Mapping[str, float]] = field(default_factory=dict, init=False)
+    _kinds: dict[str, Kinds] = field(default_factory=dict, init=False)
+    _dues: dict[tuple[str, Promise, str | None], datetime | None] = field(default_factory=dict, init=False)
 
     def load(self, rep: str) -> Load:
         return self.loads.get(rep, NO_LOAD)
 
     def rotation(self, name: str, band: str) -> Rotation:
-        return self.rotations.get((name, band), Rotation())
+        if (name, band) not in self.rotations:
+            self.rotations[name, band] = Rotation()
+        return self.rotations[name, band]
 
-    def weights(self, team: str, reps: Collection[str]) -> dict[str, float]:
-        """Weights in force of those members of the team."""
-        of = self.policy.teams.teams[team]
-        return {rep: self._weight(of, rep, weight) for rep, weight in of.members if rep in reps}
+    def called(self, destination: Destination) -> RollCall | None:
+        """Who may take a lead at the destination, as found before; None once one of the team reached a cap."""
+        known = self._calls.get(id(destination))
+        return known[1] if known else None
+
+    def call(self, destination: Destination, found: RollCall) -> RollCall:
+        """Remember who may take a lead at the destination."""
+        self._calls[id(destination)] = destination, found
+        return found
+
+    def seats(self, team: str, band: str, weights: Mapping[str, float]) -> Seats:
+        """The rotation with exactly those of `weights` in it, an object of `Floor.weights`."""
+        known = self._seats.get((team, band))
+        if known is None or not known.still(weights):
+            rotation = self.rotation(team, band)
+            known = Seats(rotation, weights, entering(rotation, weights, self.kinds(team)), self.loads)
+            self._seats[team, band] = known
+        return known
+
+    def kinds(self, team: str) -> Kinds:
+        """Who of the team suits the same leads."""
+        if team not in self._kinds:
+            self._kinds[team] = kinds(self.policy, team, lambda rep: self.present[rep].today)
+        return self._kinds[team]
+
+    def weights(self, team: str, reps: frozenset[str]) -> Mapping[str, float]:
+        """Weights in force of those members of the team; the same object for the same reps."""
+        if (team, reps) not in self._weights:
+            of = self.policy.teams.teams[team]
+            found = {rep: self._weight(of, rep, weight) for rep, weight in of.members if rep in reps}
+            self._weights[team, reps] = found
+        return self._weights[team, reps]
 
     def _weight(self, team: Team, rep: str, weight: float) -> float:
         there = self.present[rep]
@@ -127,19 +161,23 @@ class Floor:
 
     def book(self, rep: str, load: Load) -> None:
         """From now on the rep has this load."""
-        there = self.present.get(rep)
-        if there and over_cap(there.caps, load) != over_cap(there.caps, self.load(rep)):
-            self.calls.clear()
+        there, before = self.present.get(rep), self.load(rep)
+        if there and over_cap(there.caps, load) != over_cap(there.caps, before):
+            met = [key for key, (_, call) in self._calls.items() if rep in call.free or rep in call.refused]
+            for key in met:
+                del self._calls[key]
+        if load.open < before.open:
+            self._seats.clear()
         self.loads[rep] = load
 
     def take(self, facts: Facts, decision: Decision) -> None:
         """Book a decision: load, turn and company of the rep who gets the lead."""
-        rep = decision.rep
+        rep, pick = decision.rep, decision.pick
         if rep is None or decision.keeps_owner:
             return
         self.book(rep, self.load(rep).plus_one())
-        if decision.pick:
-            self.rotations[decision.pick.rotation, facts.band] = decision.pick.after
+        if pick:
+            self.rotation(pick.rotation, facts.band).take(rep, pick.turns, pick.weights)
         for key in company_keys(facts):
             owners = self.companies.setdefault(key, [])
             if rep not in owners:

@@ -145,7 +145,7 @@ def _otherwise(policy: Policy, floor: Floor, row: Any, decision: Mapping[str, An
         changed = _changed(floor, rep, why)
         if changed:
             there, told = changed
-            other = replace(floor, present={**floor.present, rep: there}, calls={})
+            other = replace(floor, present={**floor.present, rep: there})
             if decide(policy, other, facts_of(other, row)).rep == rep != decision["rep_id"]:
                 yield f"{rep} would have got it {told}"
 

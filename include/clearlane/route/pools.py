@@ -88,7 +88,7 @@ def claim(connection: Connection, policy: Policy, lead_id: UUID, rep: str, at: d
     place = placed(connection, lead_id, "pool")
     floor = floor_of(connection, policy, at)
     team = place["team"]
-    if team not in policy.teams.teams or not floor.weights(team, {rep}):
+    if team not in policy.teams.teams or not floor.weights(team, frozenset({rep})):
         raise NotPossible(f"{rep} is no member of {team}: only its members claim from its pool")
     against = refusal(floor.present[rep], floor.load(rep), AT_WORK)
     if against:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from clearlane.policy.model import Policy
@@ -57,7 +57,7 @@ class MovingFloor:
         while self._ends and self._ends[0][0] <= floor.as_of:
             _, _, rep, keys = heapq.heappop(self._ends)
             load = floor.load(rep)
-            floor.book(rep, replace(load, open=load.open - 1))
+            floor.book(rep, load._replace(open=load.open - 1))
             for key in keys:
                 self._let_go(floor, key, rep)
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, RowMapping
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy, Rep
 from clearlane.route.eligibility import Load, of_lead
-from clearlane.route.fairness import Rotation, Standing, as_units, charged, entered, restored
+from clearlane.route.fairness import Rotation, Standing, as_units, turns
 from clearlane.route.floor import CompanyKey, Floor, open_floor
 
 _LOADS = """
@@ -182,7 +182,7 @@ def _rotations(
     bound = before | dict(zip(("rotations", "bands"), _columns(list(standings), 2), strict=True))
     picks = connection.execute(sa.text(_LAST_PICKS), bound).mappings()
     last = {(row["rotation"], row["band"]): row for row in picks}
-    return {key: restored(own, present_at(last[key]), last[key]["rep_id"]) for key, own in standings.items()}
+    return {key: Rotation(own, present_at(last[key]), last[key]["rep_id"]) for key, own in standings.items()}
 
 
 def _columns(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
@@ -230,8 +230,7 @@ def _add_shadows(connection: Connection, floor: Floor, batch: Batch, known: Know
     for row in connection.execute(sa.text(_SHADOWS), bound).mappings():
         floor.loads[row["rep_id"]] = floor.load(row["rep_id"]).plus_one()
         if row["rotation"]:
-            key = (row["rotation"], row["band"])
-            weights = floor.weights(row["rotation"], present_at(row))
-            floor.rotations[key] = charged(
-                entered(floor.rotation(*key), weights), row["rep_id"], row["decision_seq"]
-            )
+            rotation = floor.rotation(row["rotation"], row["band"])
+            weights, kinds = floor.weights(row["rotation"], present_at(row)), floor.kinds(row["rotation"])
+            taken = turns(rotation, row["rep_id"], weights, kinds, row["decision_seq"])
+            rotation.take(row["rep_id"], taken, weights)

@@ -6,9 +6,8 @@ All under the routing lock of the caller's transaction. A shadow run writes deci
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
@@ -18,14 +17,13 @@ from clearlane.ledger import Batch, copy_rows, models, stage_rows
 from clearlane.policy.model import Policy, Tier
 from clearlane.route.decide import PROMISED
 from clearlane.route.decisions import Decision
-from clearlane.route.fairness import as_decimal, changed
+from clearlane.route.fairness import as_decimal
 from clearlane.route.floor import Floor
 from clearlane.route.matching import packed
 from clearlane.route.roster import roster_id, snapshot
 
 
-@dataclass(frozen=True)
-class Decided:
+class Decided(NamedTuple):
     """A decision with its number and the row of `candidate` it was made from."""
 
     seq: int
@@ -143,7 +141,7 @@ def turn_rows(one: Decided) -> Iterator[tuple[Any, ...]]:
     pick, band = one.decision.pick, one.lead["band"]
     if pick is None:
         return
-    for rep, now in sorted(changed(pick.before, pick.after).items()):
+    for rep, now in sorted(pick.turns.items()):
         kind = "turn" if rep == pick.rep else "enter"
         yield one.seq, rep, pick.rotation, band, kind, now.weight, as_decimal(now.credit)
 

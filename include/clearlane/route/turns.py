@@ -15,16 +15,15 @@ from sqlalchemy import Connection, RowMapping
 
 from clearlane.policy.model import Policy
 from clearlane.route.calendars import rep_calendar
-from clearlane.route.eligibility import ramp_share
+from clearlane.route.eligibility import kinds, ramp_share
 from clearlane.route.fairness import (
+    Kinds,
     Rotation,
     Standing,
     as_decimal,
     as_units,
-    charged,
-    entered,
-    restored,
     step,
+    turns,
 )
 from clearlane.route.state import present_at
 
@@ -65,7 +64,7 @@ class Count:
     def before(self, members: Collection[str]) -> Rotation:
         """As routing finds it: only who is in the team by now."""
         known = {rep: standing for rep, standing in self.standings.items() if rep in members}
-        return restored(known, self.present, self.winner)
+        return Rotation(known, self.present, self.winner)
 
     def believing(self) -> Count:
         """The count if what is stored was right."""
@@ -113,7 +112,7 @@ def _given_back(count: Count, row: RowMapping) -> tuple[Count, Sequence[Miscount
     if rep not in count.standings:
         return count, [Miscounted(seq, rep, "turn", "given back", "never taken")]
     old = count.standings[rep]
-    now = replace(old, credit=old.credit - step(old.weight))
+    now = old._replace(credit=old.credit - step(old.weight))
     found = list(_compared(seq, rep, {rep: now}, {rep: row}))
     doubts = {rep: _standing(row, seq)} if found else {}
     return replace(count, standings={**count.standings, rep: now}, doubted={**count.doubted, **doubts}), found
@@ -129,14 +128,11 @@ def _picked(
     if taken not in weights:
         return count, [Miscounted(seq, taken, "rep_id", taken, f"nobody of {team}")]
     before = count.before([rep for rep, _ in policy.teams.teams[team].members])
-    after = charged(entered(before, weights), taken, seq)
-    changed = {
-        rep: now for rep, now in after.standings.items() if rep == taken or now != before.standings.get(rep)
-    }
+    changed = turns(before, taken, weights, _kinds(policy, team, at), seq)
     stored = {row["rep_id"]: row for row in pick if row["rep_id"]}
     found = [one for rep in sorted({*changed, *stored}) for one in _compared(seq, rep, changed, stored)]
     doubts = {one.rep: _standing(stored[one.rep], seq) for one in found if one.rep in stored}
-    standings = {**count.standings, **after.standings}
+    standings = {**count.standings, **changed}
     return Count(standings, {**count.doubted, **doubts}, frozenset(weights), taken), found
 
 
@@ -148,6 +144,10 @@ def _weights(policy: Policy, team: str, reps: frozenset[str], at: datetime) -> d
         rep: (there.weight(rep, _local(policy, rep, at)), _share(policy, rep, at)) for rep, _ in there.members
     }
     return {rep: weight * share for rep, (weight, share) in on.items() if rep in reps and weight is not None}
+
+
+def _kinds(policy: Policy, team: str, at: datetime) -> Kinds:
+    return kinds(policy, team, lambda rep: _local(policy, rep, at))
 
 
 def _share(policy: Policy, name: str, at: datetime) -> float:
