@@ -123,7 +123,7 @@ def is_cap(reason: str) -> bool:
 
 def over_cap(caps: Caps, load: Load) -> str | None:
     """Which cap one more lead would exceed."""
-    if _has_room(caps, load):
+    if has_room(caps, load):
         return None
     for name, cap, count in (
         ("hour", caps.hour, load.hour),
@@ -136,7 +136,8 @@ def over_cap(caps: Caps, load: Load) -> str | None:
     return None
 
 
-def _has_room(caps: Caps, load: Load) -> bool:
+def has_room(caps: Caps, load: Load) -> bool:
+    """Whether one more lead exceeds no cap."""
     return (
         (caps.open is None or load.open < caps.open)
         and (caps.day is None or load.day < caps.day)

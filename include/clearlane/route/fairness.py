@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ Kinds = Mapping[str, Hashable]
 ALIKE: Kinds = MappingProxyType({})
 
 
+@cache
 def step(weight: float) -> int:
     """What one turn costs a rep of this weight, in billionths."""
     return round(UNIT / weight)
@@ -74,7 +76,7 @@ class Rotation:
     def take(self, rep: str, turns: Mapping[str, Standing], weights: Mapping[str, float]) -> None:
         """Book a turn of `rep` with all it changes, those of `weights` being present."""
         self.standings.update(turns)
-        self.winner, self.next_turn = rep, max(turns[rep].last_turn + 1, self.next_turn)
+        self.winner, self.next_turn = rep, turns[rep].last_turn + 1
         if self.weights is not weights:
             self.weights, self.present = weights, frozenset(weights)
 

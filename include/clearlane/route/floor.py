@@ -13,7 +13,7 @@ from typing import Literal
 from clearlane.policy.model import Destination, Policy, Rep, Span, Team, Tier
 from clearlane.route.calendars import ALWAYS, Calendar, due, rep_calendar, team_calendar
 from clearlane.route.decisions import Decision, Facts
-from clearlane.route.eligibility import NO_LOAD, Load, Presence, kinds, not_in_team, over_cap, presence
+from clearlane.route.eligibility import NO_LOAD, Load, Presence, has_room, kinds, not_in_team, presence
 from clearlane.route.fairness import Kinds, Rotation, entering
 from clearlane.route.lineup import Seats
 
@@ -35,8 +35,20 @@ class RollCall:
 
 
 @dataclass
+class _Memory:
+    """What a floor found out once, by what it was asked."""
+
+    calls: dict[int, tuple[Destination, RollCall]] = field(default_factory=dict)
+    """by the identity of a destination, which is kept beside the answer"""
+    seats: dict[tuple[str, str], Seats] = field(default_factory=dict)
+    weights: dict[tuple[str, frozenset[str]], Mapping[str, float]] = field(default_factory=dict)
+    kinds: dict[str, Kinds] = field(default_factory=dict)
+    dues: dict[tuple[str, Promise, str | None], datetime | None] = field(default_factory=dict)
+
+
+@dataclass
 class Floor:
-    """Reps, loads, rotations and companies as of one moment; what begins with _ is remembered, not known."""
+    """Reps, loads, rotations and companies as of one moment."""
 
     policy: Policy
     as_of: datetime
@@ -46,11 +58,7 @@ class Floor:
     """(team, band) -> whose turn it is"""
     companies: dict[CompanyKey, list[str]] = field(default_factory=dict)
     """(kind, company or account) -> reps who own its open leads, the longest first"""
-    _calls: dict[int, tuple[Destination, RollCall]] = field(default_factory=dict, init=False)
-    _seats: dict[tuple[str, str], Seats] = field(default_factory=dict, init=False)
-    _weights: dict[tuple[str, frozenset[str]], Mapping[str, float]] = field(default_factory=dict, init=False)
-    _kinds: dict[str, Kinds] = field(default_factory=dict, init=False)
-    _dues: dict[tuple[str, Promise, str | None], datetime | None] = field(default_factory=dict, init=False)
+    _memory: _Memory = field(default_factory=_Memory, init=False, repr=False, compare=False)
 
     def load(self, rep: str) -> Load:
         return self.loads.get(rep, NO_LOAD)
@@ -62,36 +70,36 @@ class Floor:
 
     def called(self, destination: Destination) -> RollCall | None:
         """Who may take a lead at the destination, as found before; None once one of the team reached a cap."""
-        known = self._calls.get(id(destination))
+        known = self._memory.calls.get(id(destination))
         return known[1] if known else None
 
     def call(self, destination: Destination, found: RollCall) -> RollCall:
         """Remember who may take a lead at the destination."""
-        self._calls[id(destination)] = destination, found
+        self._memory.calls[id(destination)] = destination, found
         return found
 
     def seats(self, team: str, band: str, weights: Mapping[str, float]) -> Seats:
         """The rotation with exactly those of `weights` in it, an object of `Floor.weights`."""
-        known = self._seats.get((team, band))
+        known = self._memory.seats.get((team, band))
         if known is None or not known.still(weights):
             rotation = self.rotation(team, band)
             known = Seats(rotation, weights, entering(rotation, weights, self.kinds(team)), self.loads)
-            self._seats[team, band] = known
+            self._memory.seats[team, band] = known
         return known
 
     def kinds(self, team: str) -> Kinds:
         """Who of the team suits the same leads."""
-        if team not in self._kinds:
-            self._kinds[team] = kinds(self.policy, team, lambda rep: self.present[rep].today)
-        return self._kinds[team]
+        if team not in self._memory.kinds:
+            self._memory.kinds[team] = kinds(self.policy, team, lambda rep: self.present[rep].today)
+        return self._memory.kinds[team]
 
     def weights(self, team: str, reps: frozenset[str]) -> Mapping[str, float]:
         """Weights in force of those members of the team; the same object for the same reps."""
-        if (team, reps) not in self._weights:
+        if (team, reps) not in self._memory.weights:
             of = self.policy.teams.teams[team]
             found = {rep: self._weight(of, rep, weight) for rep, weight in of.members if rep in reps}
-            self._weights[team, reps] = found
-        return self._weights[team, reps]
+            self._memory.weights[team, reps] = found
+        return self._memory.weights[team, reps]
 
     def _weight(self, team: Team, rep: str, weight: float) -> float:
         there = self.present[rep]
@@ -123,10 +131,10 @@ class Floor:
 
     def _from_now(self, tier: Tier, promise: Promise, rep: str | None) -> datetime | None:
         key = (tier.name, promise, rep)
-        if key not in self._dues:
+        if key not in self._memory.dues:
             span: Span | None = getattr(tier, promise)
-            self._dues[key] = due(self.as_of, span, self.calendar(tier, rep)) if span else None
-        return self._dues[key]
+            self._memory.dues[key] = due(self.as_of, span, self.calendar(tier, rep)) if span else None
+        return self._memory.dues[key]
 
     def arrival_due(self, tier: Tier, rep: str | None, since: datetime) -> datetime | None:
         """When the first touch is due for a lead that arrived at `since`: a rep's time off does not stop that clock."""
@@ -162,13 +170,15 @@ class Floor:
     def book(self, rep: str, load: Load) -> None:
         """From now on the rep has this load."""
         there, before = self.present.get(rep), self.load(rep)
-        if there and over_cap(there.caps, load) != over_cap(there.caps, before):
-            met = [key for key, (_, call) in self._calls.items() if rep in call.free or rep in call.refused]
-            for key in met:
-                del self._calls[key]
-        if load.open < before.open:
-            self._seats.clear()
         self.loads[rep] = load
+        if load.open < before.open:
+            self._memory.seats.clear()
+        elif there is None or has_room(there.caps, load):
+            return
+        for key in [
+            key for key, (_, call) in self._memory.calls.items() if rep in call.free or rep in call.refused
+        ]:
+            del self._memory.calls[key]
 
     def take(self, facts: Facts, decision: Decision) -> None:
         """Book a decision: load, turn and company of the rep who gets the lead."""
@@ -178,6 +188,10 @@ class Floor:
         self.book(rep, self.load(rep).plus_one())
         if pick:
             self.rotation(pick.rotation, facts.band).take(rep, pick.turns, pick.weights)
+        if facts.company or facts.account:
+            self._owns(rep, facts)
+
+    def _owns(self, rep: str, facts: Facts) -> None:
         for key in company_keys(facts):
             owners = self.companies.setdefault(key, [])
             if rep not in owners:

@@ -57,7 +57,8 @@ class Lineup:
 
     def _is_tied(self, rank: tuple[float, ...]) -> bool:
         """Whether one below the top may be equal to it; what is out of date stands too far in front, never behind."""
-        return any(known == rank for known, _ in self._heap[1:3])
+        heap = self._heap
+        return (len(heap) > 1 and heap[1][0] == rank) or (len(heap) > 2 and heap[2][0] == rank)
 
     def _drawn(self, lead_id: object) -> tuple[str, str | None]:
         """The first two where lots decide among equals."""
@@ -111,7 +112,7 @@ class Seats:
         return self._by_share if strategy == "least_open" else self._by_credit
 
     def _by_credit(self, rep: str) -> tuple[float, ...]:
-        credit, _, last_turn = self._standing(rep)
+        credit, _, last_turn = self.entering.get(rep) or self.rotation.standings[rep]
         return credit, self.loads.get(rep, NO_LOAD).open, last_turn
 
     def _by_share(self, rep: str) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ territory, `matched` (a 1 or a 0 for each rule, in policy order) and `terms` (th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from clearlane.policy.model import Routing
@@ -104,6 +105,7 @@ def _matched(routing: Routing, dialect: Dialect) -> str:
     return " || ".join(bits) or "''"
 
 
+@lru_cache(maxsize=4096)
 def packed(matched: str) -> bytes:
     """The bits as bytes, the first rule in the highest bit of the first byte."""
     padded = matched.ljust(-(-len(matched) // 8) * 8, "0")
