@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -305,17 +306,17 @@ def doctor(
     from clearlane import policy
     from clearlane import replay as replaying
     from clearlane.ledger import doctor as examination
-    from clearlane.route import caps, declines, queues
+    from clearlane.route import caps, covers, declines, queues
     from clearlane.score import signals
 
     now = _now()
     with _ledger() as connection:
+        published = _in_force(connection, now)
         findings = (
-            *examination.examine(connection), caps.finding(connection), signals.finding(connection),
-            replaying.finding(connection),
+            *examination.examine(connection), caps.finding(connection), covers.finding(connection, published),
+            signals.finding(connection), replaying.finding(connection),
         )  # fmt: skip
         unpublished = policy.unpublished(connection, folder, now) if folder.is_dir() else ()
-        published = _in_force(connection, now)
         overdue = queues.overdue(connection, published, now)
         unlisted = declines.unlisted(connection, published, now)
     if as_json:
@@ -638,6 +639,23 @@ def decline(
     with _by_hand() as (connection, published, find, _owe):
         declines.decline(connection, published, find(lead), by, reason, _now())
     out.print(f"{lead} is declined by {by}: the next run gives it to another", highlight=False, markup=False)
+
+
+@app.command()
+def covers(as_json: Json = False) -> None:
+    """Who covers for whom: leads in working contact whose owner is away, until when."""
+    from clearlane.route import covers as covering
+
+    with _ledger() as connection:
+        found = covering.listed(connection)
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], default=datetime.isoformat, indent=1))
+        return
+    table = Table("away", "cover", "leads", "since", "until", "why", box=None)
+    for one in found:
+        cells = (one.rep, one.cover, str(one.leads), _minute(one.since), _minute(one.until), one.because)
+        table.add_row(*map(Text, cells))
+    out.print(table)
 
 
 def _in_force(connection: Any, at: datetime) -> Any:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, RowMapping
 
 from clearlane import policy
 from clearlane.policy.model import Scoring
-from clearlane.route import trace
+from clearlane.route import covers, trace
 from clearlane.score import NotScored, wording
 from clearlane.score.changes import shown
 from clearlane.score.explain import Explanation, explained, in_force, stored
@@ -57,8 +57,10 @@ def story(connection: Connection, name: str) -> Story:
     lead_id = find(connection, name)
     place = _rows(connection, "select * from place where lead_id = :id", lead_id)[0]
     score = _score(connection, lead_id)
+    covered = next((one for one in covers.of_lead(connection, lead_id) if one["ended_at"] is None), None)
     sections = tuple(section for section in _sections(connection, lead_id, score) if section.lines)
-    return Story(lead_id, _headline(place), sections, _score_data(score) if score else None)
+    headline = _headline(place) + (f"; {covered['cover_rep_id']} covers" if covered else "")
+    return Story(lead_id, headline, sections, _score_data(score) if score else None)
 
 
 def find(connection: Connection, name: str) -> UUID:
@@ -107,6 +109,7 @@ def _sections(connection: Connection, lead_id: UUID, score: _Score | None) -> Se
         Section("Did", _did(connection, lead_id)),
         *_scored(score),
         Section("Routed", _routed(connection, lead_id)),
+        Section("Covered", _covered(connection, lead_id)),
         Section("Pushed", _pushed(connection, lead_id)),
     )
 
@@ -273,6 +276,21 @@ def _decision_lines(connection: Connection, row: RowMapping) -> Iterator[Line]:
     yield Line(f"{row['as_of']:%Y-%m-%d %H:%M} #{row['decision_seq']}", f"{row['mode']}: {row['because']}")
     for text in trace(connection, dict(row)):
         yield Line("", text)
+
+
+def _covered(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
+    return tuple(
+        Line(f"{one['began_at']:%Y-%m-%d %H:%M}", _covers(one)) for one in covers.of_lead(connection, lead_id)
+    )
+
+
+def _covers(one: Mapping[str, Any]) -> str:
+    ended = (
+        f"ended {one['ended_at']:%Y-%m-%d %H:%M}: {one['ended_because']}"
+        if one["ended_at"]
+        else f"until {one['until']:%Y-%m-%d %H:%M}Z"
+    )
+    return f"{one['cover_rep_id']} covers for {one['rep_id']} ({one['because']}), {ended}"
 
 
 def _pushed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:

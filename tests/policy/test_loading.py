@@ -82,7 +82,9 @@ def test_a_rep_is_read_whole(head: str) -> None:
         "  - {id: ana, name: Ana, email: a@b.example, role: sdr, zone: Europe/Lisbon, holidays: PT,\n"
         "     time_off: [{first: '2026-08-01', last: '2026-08-15', because: summer}],\n"
         "     active_from: '2026-01-05', ramp: [0.25, 1], languages: [pt],\n"
-        "     suits: {postcode: ['1*']}, known_as: {crm: [U1]}}\n"
+        "     suits: {postcode: ['1*']}, known_as: {crm: [U1]},\n"
+        "     cover: eva}\n"
+        "  - {id: eva, name: Eva, email: e@b.example, role: sdr, zone: UTC}\n"
         "teams: [{id: t, name: T, members: [{rep: ana, weight: 0.5}], manager: ana}]\n"
     )
     teams = policy.parse({"teams": text}).teams
@@ -91,6 +93,7 @@ def test_a_rep_is_read_whole(head: str) -> None:
     assert ana.hours[6] == ((time(22), time(2)),)
     assert 5 not in ana.hours
     assert ana.time_off[0].last == date(2026, 8, 15)
+    assert ana.cover == ("eva",)
     assert (ana.caps.day, ana.caps.hour, ana.caps.open, ana.ramp) == (15, 4, None, (0.25, 1))
     assert ana.suits == {"postcode": ("1*",)}
     assert teams.teams["t"].members == (("ana", 0.5),)
@@ -327,6 +330,8 @@ def test_an_id_stands_once_over_all_groups(head: str) -> None:
         ("active_from: '2026-02-01', active_until: '2026-01-01'", "not before active_from"),
         ("caps: {dey: 3}", "did you mean day?"),
         ("suits: {product: []}", "an empty list"),
+        ("cover: a", "nobody covers for oneself"),
+        ("cover: [aa]", "did you mean a?"),
     ],
 )
 def test_reps_that_make_no_sense(head: str, body: str, said: str) -> None:

@@ -43,6 +43,7 @@ def test_a_decision_owes_one_write_with_what_the_rep_needs(desk):
     assert row["fields"] == {
         "owner": "U1", "queue": None, "place": "owned", "team": "sdr", "score": 80, "band": "hot", "grade": "A1",
         "stage": "mql", "because": "Hot: an SDR calls now", "tier": "hot", "sla_due": "2026-03-02T12:05:00Z",
+        "cover": None,
     }  # fmt: skip
 
 

@@ -61,6 +61,21 @@ def waiting(world: World) -> tuple[UUID, UUID, UUID]:
     return near[0], near[1], far
 
 
+def test_covers_are_listed_and_doctored(clearlane: Any, world: World, waiting) -> None:
+    assert clearlane("pool", "claim", "crm:N1", "--rep", "ada").exit_code == 0
+    insert = """
+     insert into cover (lead_id, rep_id, cover_rep_id, because, began_at, until)
+     values (:lead, 'ada', 'bob', 'named in teams.yaml', :at, :at + interval '3 days')
+    """
+    with world.engine.begin() as connection:
+        connection.execute(sa.text(insert), {"lead": waiting[0], "at": NOW})
+    [one] = json.loads(clearlane("covers", "--json").output)
+    assert (one["rep"], one["cover"], one["leads"]) == ("ada", "bob", 1)
+    assert "bob" in clearlane("covers").output
+    found = {one["check"]: one["count"] for one in json.loads(clearlane("doctor", "--json").output)["checks"]}
+    assert found["covers_are_there"] == 0
+
+
 def test_a_claim_is_owed_to_the_source_and_can_be_given_back(clearlane: Any, world: World, waiting) -> None:
     listed = json.loads(clearlane("pool", "list", "sdr", "--json").output)
     assert {one["lead"] for one in listed} == {"crm:N1", "crm:N2"}

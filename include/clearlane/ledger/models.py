@@ -728,6 +728,28 @@ assignment = Table(
     comment="A lead owned by a rep from a moment on.",
 )
 
+cover = Table(
+    "cover",
+    metadata,
+    Column("cover_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _lead(index=True),
+    _text("rep_id", comment="the owner, who is away and stays the owner"),
+    _text("cover_rep_id", comment="who gets alerts and inquiries meanwhile"),
+    _text("because"),
+    _time("began_at"),
+    _time("until", comment="when the owner is back"),
+    _time("ended_at", nullable=True),
+    _text("ended_because", nullable=True),
+    _begun_seq(),
+    Column(
+        "ended_seq",
+        sa.BigInteger,
+        comment="the last decision number given out when this ended: open until then",
+    ),
+    Index("cover_open_ix", "lead_id", unique=True, postgresql_where=text("ended_at is null")),
+    comment="Who covers for the owner of a lead while the owner is away.",
+)
+
 place = Table(
     "place",
     metadata,

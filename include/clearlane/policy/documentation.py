@@ -370,6 +370,7 @@ def _hours(hours: Hours) -> str:
 
 def _remarks(rep: Rep) -> str:
     remarks = [f"off {off.first} to {off.last}: {off.because}" for off in rep.time_off]
+    remarks += [f"covered by {_names(rep.cover)}"] if rep.cover else []
     remarks += [f"suits {name} {_names(values)}" for name, values in rep.suits.items()]
     remarks += [f"since {rep.active_from}"] if rep.active_from else []
     remarks += [f"until {rep.active_until}"] if rep.active_until else []

@@ -247,6 +247,8 @@ class Rep:
     """attribute -> the values this rep takes, where a destination asks for a match; `9*` is any that begins so"""
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Source -> external ids or names by which that source calls this rep."""
+    cover: tuple[str, ...] = ()
+    """who is told about this rep's leads while it is away, and takes those in contact when it leaves; first to last"""
 
 
 @dataclass(frozen=True)

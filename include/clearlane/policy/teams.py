@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import holidays as holiday_calendars
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from clearlane.policy.conditions import unique
 from clearlane.policy.document import Document
@@ -51,6 +51,12 @@ class RepShape(Shape):
     languages: list[str] = Field(default=[])
     suits: dict[str, list[str]] = Field(default={})
     known_as: dict[str, list[str]] = Field(default={})
+    cover: list[str] = Field(default=[])
+
+    @field_validator("cover", mode="before")
+    @classmethod
+    def _from_word(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
 
 class MemberShape(Shape):
@@ -103,8 +109,19 @@ def built(document: Document, shape: TeamsShape) -> Teams:
     reps = {rep.id: _rep(document, ("reps", index), rep, shape) for index, rep in enumerate(shape.reps)}
     teams = {team.id: _team(document, ("teams", index), team, reps) for index, team in enumerate(shape.teams)}
     _check_aliases(document, shape)
+    _check_covers(document, shape, reps)
     _check_on_call(document, shape, reps, teams)
     return Teams(reps, teams, tuple(OnCall(o.team, o.rep, o.first, o.last) for o in shape.on_call))
+
+
+def _check_covers(document: Document, shape: TeamsShape, reps: Mapping[str, Rep]) -> None:
+    for index, rep in enumerate(shape.reps):
+        for place, name in enumerate(rep.cover):
+            path = ("reps", index, "cover", place)
+            if name == rep.id:
+                document.report(path, name, "somebody else: nobody covers for oneself")
+            elif name not in reps:
+                document.report(path, name, "the id of a rep of this file", nearest(name, reps))
 
 
 def _check_on_call(
@@ -142,6 +159,7 @@ def _rep(document: Document, path: Path, shape: RepShape, file: TeamsShape) -> R
         languages=tuple(shape.languages),
         suits={name: tuple(values) for name, values in shape.suits.items()},
         aliases={source: tuple(names) for source, names in shape.known_as.items()},
+        cover=tuple(shape.cover),
     )
 
 

@@ -53,13 +53,16 @@ _OWE: Final = sa.text(
            jsonb_build_object(
                'owner', o.owner, 'queue', coalesce(q.queue, case when d.rep_id is null then d.place end),
                'place', d.place, 'team', d.team, 'score', s.score, 'band', s.band, 'grade', s.grade,
-               'stage', s.stage, 'because', d.because, 'tier', d.tier,
+               'stage', s.stage, 'because', d.because, 'tier', d.tier, 'cover', co.owner,
                'sla_due', to_char(d.sla_due at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
     from decision d
     join lead m on m.survivor_id = d.lead_id
     join score s using (score_id)
     left join jsonb_to_recordset(:owners) o(source text, rep_id text, owner text)
         on (o.source, o.rep_id) = (m.source, d.rep_id)
+    left join cover c on c.lead_id = d.lead_id and c.rep_id = d.rep_id and c.ended_at is null
+    left join jsonb_to_recordset(:owners) co(source text, rep_id text, owner text)
+        on (co.source, co.rep_id) = (m.source, c.cover_rep_id)
     left join jsonb_to_recordset(:queues) q(team text, queue text) on q.team = d.team and d.rep_id is null
     where d.batch_id = :batch_id and d.mode <> 'shadow' and m.source = any(:pushable)
       and (d.place <> 'owned' or d.rep_id is not null)

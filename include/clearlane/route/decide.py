@@ -15,6 +15,7 @@ from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Ti
 from clearlane.route.decisions import NOBODY, Decision, Facts, Pick
 from clearlane.route.eligibility import not_in_team, refusal, unsuited
 from clearlane.route.floor import Floor
+from clearlane.route.handover import handed_over
 from clearlane.route.pick import pick
 
 PROMISED: Final = frozenset({"owned", "pool", "exceptions", "held"})
@@ -62,7 +63,7 @@ def decide(policy: Policy, floor: Floor, facts: Facts) -> Decision:
         return Decision(
             facts.lead_id, "disqualified", facts.stopped, f"nobody may contact this lead: {facts.stopped}"
         )
-    rule = first_rule(policy.routing, facts)
+    rule = handed_over(first_rule(policy.routing, facts), facts)
     if facts.owned:
         return (
             _reconsidered(policy, floor, facts, rule)
@@ -99,11 +100,13 @@ def _told_again(policy: Policy, floor: Floor, facts: Facts) -> Decision:
         facts.lead_id,
         "owned",
         "asked_again",
-        "asked for sales again; stays with its owner",
+        "asked for sales again; stays with its owner"
+        + (f", who is away: {facts.cover} covers" if facts.cover else ""),
         tier=tier.name if tier else None,
         team=floor.team_of(facts.owner) if facts.owner else None,
         rep=facts.owner,
-        due=floor.due(tier, facts.owner),
+        due=floor.due(tier, facts.cover or facts.owner),
+        cover=facts.cover,
         keeps_owner=True,
     )
 

@@ -50,6 +50,10 @@ class Facts:
     """why the manager decides, and nobody by turn"""
     team: str | None = None
     """the team as whose member the owner got it"""
+    cover: str | None = None
+    """who is told while the owner is away"""
+    heirs: Sequence[str] = ()
+    """who covers for an owner who left, the first first"""
 
 
 class Pick(NamedTuple):
@@ -83,6 +87,8 @@ class Decision(NamedTuple):
     keeps_owner: bool = False
     until: datetime | None = None
     """of a lead that is held: the moment from which it is routed again"""
+    cover: str | None = None
+    """who is told in the owner's place"""
 
     @property
     def rotation(self) -> str | None:

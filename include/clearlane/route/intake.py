@@ -163,7 +163,8 @@ select i.*, i.account_id is not null as has_account, a.rep_id as account_owner, 
        c.rep_id as contact_owner, a.rep_id is not null as account_owner_sells,
        o.rep_id is not null as opportunity_owner_sells, c.rep_id is not null as contact_owner_sells,
        coalesce(told.barred, '{{}}') as barred, coalesce(told.declines, 0) as declines,
-       coalesce(told.breaches, 0) as breaches, coalesce(aged.outgrown, '{{}}') as outgrown,
+       coalesce(told.breaches, 0) as breaches, coalesce(aged.outgrown, '{{}}') as outgrown, cv.cover_rep_id as cover,
+       array(select jsonb_array_elements_text(ev.detail -> 'covers')) as heirs,
        coalesce(i.event_kind in ({_OF_THE_LEAD}), false) and exists (
            select from assignment a join lead m using (lead_id)
            where a.rep_id = i.owner_rep and m.lead_id <> i.lead_id
@@ -173,6 +174,14 @@ select i.*, i.account_id is not null as has_account, a.rep_id as account_owner, 
        ) as owns_company
 from intake i{events.KNOWN}
 {owner_of("a", "account")} {owner_of("o", "opportunity")} {owner_of("c", "contact")}
+left join routing_event ev on ev.event_id = i.event_id
+left join lateral (
+    select cover_rep_id from cover
+    where lead_id = i.lead_id and rep_id = i.owner_rep
+      and (i.decision_seq is null and ended_at is null or begun_seq < i.decision_seq
+           and (ended_at is null or ended_seq >= i.decision_seq))
+    order by cover_id desc limit 1
+) cv on true
 where i.step = 'decide'
 """
 

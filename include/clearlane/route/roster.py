@@ -13,7 +13,7 @@ from clearlane.policy.model import Teams
 
 _PERSONAL = frozenset({"name", "email", "aliases", "because"})
 """no decision depends on these"""
-_LATER = frozenset({"hour", "suits", "stints", "first", "last"})
+_LATER = frozenset({"hour", "suits", "stints", "first", "last", "cover"})
 """left out while empty: rosters stored before these were known keep their ids"""
 _EMPTY: tuple[Any, ...] = (None, (), {})
 

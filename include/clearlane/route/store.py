@@ -149,12 +149,13 @@ def turn_rows(one: Decided) -> Iterator[tuple[Any, ...]]:
 def _clocks(floor: Floor, one: Decided) -> Iterator[tuple[Any, ...]]:
     """Arrival once per inquiry or first routing; assignment and accept for each owner who gets the lead."""
     d, lead = one.decision, one.lead
+    told = d.cover or d.rep
     tier = floor.policy.sla.tiers.get(d.tier or "")
     if tier is None:
         return
     if lead["inquiry_id"] or not lead["clocked"]:
         since = _arrival(lead)
-        yield from _clock(one, tier, "arrival", since, floor.arrival_due(tier, d.rep, since))
+        yield from _clock(one, tier, "arrival", since, floor.arrival_due(tier, told, since))
     if d.place == "owned":
         yield from _clock(one, tier, "assignment", floor.as_of, d.due)
         accept = None if d.keeps_owner else floor.accept_due(tier, d.rep)
@@ -172,5 +173,5 @@ def _clock(
     one: Decided, tier: Tier, kind: str, since: datetime, due: datetime | None
 ) -> Iterator[tuple[Any, ...]]:
     if due is not None:
-        inquiry = one.lead["inquiry_id"]
-        yield one.decision.lead_id, inquiry, one.seq, kind, tier.name, one.decision.rep, since, due
+        inquiry, told = one.lead["inquiry_id"], one.decision.cover or one.decision.rep
+        yield one.decision.lead_id, inquiry, one.seq, kind, tier.name, told, since, due
