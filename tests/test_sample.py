@@ -112,6 +112,14 @@ def test_the_crm_knows_the_reps_of_the_policy(folder: Path, default: Policy) -> 
 # --- the people -------------------------------------------------------------------------------------
 
 
+def test_some_accounts_are_parts_of_one_that_a_person_owns(folder: Path) -> None:
+    accounts = pd.read_csv(folder / "crm" / "accounts.csv", dtype=str)
+    parts = accounts.merge(accounts, left_on="ParentId", right_on="AccountId", suffixes=("", "Above"))
+    assert len(parts) == accounts["ParentId"].notna().sum() > 0
+    assert set(parts["OwnerId"]) == {"U999"}
+    assert "U999" not in set(parts["OwnerIdAbove"])
+
+
 def test_nobody_can_own_an_address(crm: pd.DataFrame, forms: pd.DataFrame) -> None:
     address = pd.concat([crm["Email"], forms["email"]]).dropna().str.lower()
     address = address[address.str.contains("@")]

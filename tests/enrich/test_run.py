@@ -123,6 +123,57 @@ def test_a_contact_and_its_deals_are_known_from_their_moment_on(river):
     ]
 
 
+def parents(river, at):
+    """The nearest owner above, and all of them, nearest first."""
+    person = river.profile("1", at)
+    return person.get("parent_account_owner"), person.get("parent_account_owners")
+
+
+def test_the_owners_of_the_accounts_above_come_nearest_first(river):
+    river.run(
+        lead("1", email="ada@acme.com"),
+        account("a", website="acme.com", owner="u1", parent="b"),
+        account("b", parent="c"),
+        account("c", owner="u3", parent="d"),
+        account("d", owner="u4", parent="gone"),
+    )
+    assert parents(river, MAR) == ("u3", ["u3", "u4"])
+    assert river.profile("1")["account_owner"] == "u1"
+    assert "account_parent" not in river.profile("1")
+
+
+@pytest.mark.parametrize(("of_a", "of_b"), [("a", None), ("b", "a"), ("b", "b")])
+def test_a_ring_of_parents_is_walked_once(river, of_a, of_b):
+    river.run(
+        lead("1", email="ada@acme.com"),
+        account("a", website="acme.com", owner="u1", parent=of_a),
+        account("b", owner="u2", parent=of_b),
+    )
+    assert parents(river, MAR) == (("u2", ["u2"]) if of_a == "b" else (None, None))
+
+
+def test_parents_are_those_of_the_same_source(river):
+    river.run(
+        lead("1", email="ada@acme.com"),
+        account("a", website="acme.com", parent="b"),
+        account("b", source="erp", owner="u2"),
+    )
+    assert parents(river, MAR) == (None, None)
+
+
+def test_a_parent_is_the_one_valid_at_the_moment_whenever_it_is_told(river):
+    river.run(lead("1", email="ada@acme.com"), account("a", website="acme.com", parent="b"))
+    assert parents(river, MAR) == (None, None)
+    river.run(account("c", owner="u5", updated_at=FEB))
+    river.run(account("b", parent="c", updated_at=FEB))
+    river.run(account("b", parent="c", owner="u2", updated_at=MAR))
+    assert [parents(river, at)[1] for at in (JAN, FEB, MAR)] == [None, ["u5"], ["u2", "u5"]]
+    river.run(account("c", owner="u6", updated_at=MAR))
+    assert [parents(river, at)[1] for at in (FEB, MAR)] == [["u5"], ["u2", "u6"]]
+    river.run(account("a", website="acme.com", updated_at=MAR))
+    assert [parents(river, at)[1] for at in (FEB, MAR)] == [["u5"], None]
+
+
 @pytest.mark.parametrize(
     ("type", "customer"),
     [("customer", True), ("Former Customer", False), ("former", False), ("prospect", True), (None, True)],

@@ -60,11 +60,21 @@ def test_without_a_rule_the_fallback_takes_it():
     assert decision.because.startswith("no rule matched")
 
 
-@pytest.mark.parametrize("target", ["account_owner", "opportunity_owner", "contact_owner"])
+@pytest.mark.parametrize(
+    "target", ["account_owner", "parent_account_owner", "opportunity_owner", "contact_owner"]
+)
 def test_owners_go_first_and_take_no_turn(target):
     decision = one(firm(to(target), SALES), **{target: "cyd"})
     assert (decision.rep, decision.team, decision.rotation) == ("cyd", "channel", None)
     assert decision.because == f"because of only; cyd is the {target.replace('_', ' ')}"
+
+
+def test_the_parents_owner_takes_what_the_accounts_owner_cannot():
+    staff = teams([rep("ana"), rep("ben"), rep("cyd", time_off=LEAVE)], team("sales", "ana"))
+    of = firm(to("account_owner"), to("parent_account_owner"), SALES, staff=staff)
+    decision = one(of, account_owner="cyd", parent_account_owner="ben")
+    assert (decision.rep, decision.refused) == ("ben", {"cyd": "off until 2026-03-08"})
+    assert one(of, account_owner="cyd").rep == "ana"
 
 
 def test_an_owner_on_leave_is_passed_over_with_the_reason():

@@ -50,6 +50,7 @@ approver: a
 territories: [{name: EMEA, when: "country = 'DE'"}]
 rules:
   - {id: owned, because: "The company has an owner", when: "account_owner_sells", send_to: [account_owner]}
+  - {id: part, because: "Its parent has an owner", when: "parent_account_owner_sells", send_to: [parent_account_owner]}
   - {id: small, because: "Too small", when: "employees < 10", send_to: [nurture]}
   - {id: emea, because: "In EMEA", when: "territory = 'EMEA' or hand_raise", send_to: [{team: sales}]}
 """
@@ -99,6 +100,35 @@ def test_files_in_file_out(folder: Path, tmp_path: Path):
     assert routed.loc["b", "rep"] == routed.loc["c", "rep"]
     assert routed.loc["a", "rule"] == "emea"  # it asked: too small is no reason to wait
     assert routed.loc["d", "because"].startswith("no rule matched")
+
+
+@pytest.mark.parametrize(
+    ("accounts", "rep"),
+    [
+        ({"A1": ("", "A2"), "A2": ("U1", "")}, "ana"),
+        ({"A1": ("nobody", "A2"), "A2": ("U-77", "A3"), "A3": ("ben", "A4"), "A4": ("U1", "")}, "ben"),
+        ({"A1": ("", "A2"), "A2": ("", "A3"), "A3": ("ben", "A1")}, "ben"),  # a ring
+        ({"A1": ("", "A1")}, None),
+        ({"A1": ("", "A2"), "A2": ("", "A1")}, None),
+        ({"A1": ("", "gone")}, None),
+        ({"A1": ("ben", "A2"), "A2": ("U1", "")}, "ben"),  # its own owner first
+    ],
+)
+def test_the_parents_of_an_account_are_asked_nearest_first(folder: Path, accounts: dict, rep: str | None):
+    owner, parent = (list(column) for column in zip(*accounts.values(), strict=True))
+    given = frame(account_id=list(accounts), owner=owner, parent=parent)
+    routed = route_frame(
+        policy.load(folder), frame(lead_id=["a"], account_id=["A1"], country=["FR"]), None, given, MONDAY_NOON
+    )
+    assert routed.loc[0, "rep"] == rep
+    assert routed.loc[0, "place"] == ("owned" if rep else "exceptions")
+
+
+def test_a_record_may_name_its_parents_owner(folder: Path):
+    leads = frame(lead_id=["a", "b"], parent_account_owner=["ben", "nobody"], country=["FR", "FR"])
+    routed = route_frame(policy.load(folder), leads, None, None, MONDAY_NOON)
+    assert routed["rule"].tolist() == ["part", None]
+    assert routed.loc[0, "because"] == "Its parent has an owner; ben is the parent account owner"
 
 
 def test_parquet_out_and_no_leads_at_all(folder: Path, tmp_path: Path):

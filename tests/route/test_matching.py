@@ -19,6 +19,7 @@ RULES = routing(
     rule("big", "employees >= 50 and band in ('hot', 'warm')", to("nurture")),
     rule("emea", "territory = 'EMEA' or language like 'd%'", to("nurture")),
     rule("asked", "hand_raise and not account_owner_sells", to("nurture")),
+    rule("part", "parent_account_owner_sells", to("parent_account_owner")),
     rule("text", "country = '100%:it''s'", to("nurture")),
     rule(
         "never",
@@ -43,6 +44,7 @@ ROW = st.fixed_dictionaries(
         "disqualified": st.sampled_from([None, "student"]),
         "hand_raise": st.booleans(),
         "account_owner_sells": st.booleans(),
+        "parent_account_owner_sells": st.booleans(),
     }
 )
 
@@ -148,6 +150,7 @@ def _by_hand(row: dict) -> str:
         isinstance(size, int | float) and size >= 50 and row["band"] in ("hot", "warm"),
         country in ("DE", "FR") or (language or "").startswith("d"),
         row["hand_raise"] and not row["account_owner_sells"],
+        row["parent_account_owner_sells"],
         country == "100%:it's",
         row["disqualified"] is not None and row["score"] > 50,
     )

@@ -134,6 +134,37 @@ def test_rules_read_attributes_scores_territories_and_owners(world):
     assert {row["lead_id"]: row["terms"] for row in rows}[emea] == bytes([0b0101_0000])
 
 
+@pytest.mark.parametrize(
+    ("said", "owner"),
+    [
+        ({"parent_account_owners": ["ben", "cyd"]}, "ben"),
+        ({"parent_account_owners": ["house", "nobody we know", " CYD "]}, "cyd"),  # the house does not sell
+        ({"parent_account_owners": ["house"]}, None),
+        ({"parent_account_owners": ["U7"], "account_source": "crm"}, "cyd"),
+        ({"parent_account_owners": ["U7"], "account_source": "other"}, None),
+        ({"parent_account_owner": "ben"}, "ben"),  # what a record says where no account does
+        ({}, None),
+    ],
+)
+def test_the_nearest_account_above_whose_owner_sells_counts(world, said, owner):
+    reps = [rep("ana"), rep("ben"), rep("cyd", aliases={"crm": ("U7",), "other": ("U8",)})]
+    staff = teams([*reps, rep("house", sells=False)], team("sales", "ana"))
+    rules = (
+        rule("parent", "parent_account_owner_sells", to("parent_account_owner")),
+        rule("rest", "true", to("team", "sales")),
+    )
+    with world.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "insert into owner (source, external_id, active, valid_from)"
+                " values ('other', 'U7', true, '2020-01-01Z')"
+            )
+        )
+    world.run(banded(policy(routing(*rules), staff)), [world.lead("a", **said)])
+    [row] = world.rows("select rule, rep_id from decision")
+    assert row == ({"rule": "parent", "rep_id": owner} if owner else {"rule": "rest", "rep_id": "ana"})
+
+
 # --- going live -----------------------------------------------------------------------------
 
 

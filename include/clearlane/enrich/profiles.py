@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from clearlane.enrich import kinds
 from clearlane.enrich.precedence import EVERY, LAST, Priority
-from clearlane.identity.companies import affiliations
+from clearlane.identity.companies import affiliations, valid
 from clearlane.ledger import copy_rows
 from clearlane.policy.model import KindRule
 
@@ -40,7 +40,7 @@ from chunk join lead l on l.survivor_id = chunk.person_id join lead_revision r u
 
 # Every contact, account and deal that may belong to the person at some moment; which ones do is decided below.
 _RELATED: Final = """
-with contact as (
+with recursive contact as (
     select distinct m.person_id, c.source, c.external_id, c.account_external_id, c.contact_id
     from member m join contact_revision c using (email)
 ), account as (
@@ -54,10 +54,16 @@ with contact as (
     select c.person_id, a.source, a.external_id, a.account_id
     from contact c join contact_revision r using (contact_id)
     join account_revision a on a.source = r.source and a.external_id = r.account_external_id
+), above as (
+    select person_id, source, external_id, account_id from account
+    union
+    select b.person_id, a.source, a.external_id, a.account_id
+    from above b join account_revision r using (account_id)
+    join account_revision a on a.source = r.source and a.external_id = r.parent_external_id
 )
 select person_id, 'contact' as noun, contact_id as id from contact
 union
-select person_id, 'account', account_id from account
+select person_id, 'account', account_id from above
 union
 select m.person_id, 'opportunity', o.opportunity_id
 from member m join opportunity_revision o on o.source = m.source and o.lead_external_id = m.external_id
@@ -135,6 +141,21 @@ select person_id, at, bool_or(stage not in ('won', 'lost')) as open, bool_or(sta
 from valid group by 1, 2
 """
 
+# Whoever owns the accounts above the person's, nearest first; where these form a ring it is walked once.
+_PARENTS: Final = f"""
+with recursive line as (
+    select f.person_id, f.at, 0 as distance, a.source, a.external_id, a.parent_external_id, a.owner_external_id as owner
+    from affiliation f join account_revision a on a.revision_id = f.account_revision_id
+    where a.parent_external_id is not null
+    union all
+    select s.person_id, s.at, s.distance + 1, r.source, r.external_id, r.parent_external_id, r.owner_external_id
+    from line s join account_revision r on r.source = s.source and r.external_id = s.parent_external_id
+    where {valid("account_revision", "account_id")}
+) cycle external_id set again using path
+select person_id, at, jsonb_agg(owner order by distance) as owners
+from line where distance > 0 and not again and owner is not null group by 1, 2
+"""
+
 _FACTS: Final = f"""
 with stop as (
     select s.person_id, s.at, bool_or(p.scope = 'contact') as contact, bool_or(p.scope = 'marketing') as marketing
@@ -154,6 +175,8 @@ select s.person_id, s.at, jsonb_strip_nulls(jsonb_build_object(
            'account_type', a.attributes ->> 'type',
            'account_owner', a.owner_external_id,
            'account_source', a.source,
+           'parent_account_owner', parents.owners ->> 0,
+           'parent_account_owners', parents.owners,
            'account_country', a.country,
            'account_domain', a.domain,
            'suppressed', coalesce(stop.contact, false),
@@ -163,6 +186,7 @@ left join affiliation f using (person_id, at)
 left join contact_revision c on c.revision_id = f.contact_revision_id
 left join account_revision a on a.revision_id = f.account_revision_id
 left join deal d using (person_id, at)
+left join parents using (person_id, at)
 left join stop using (person_id, at)
 where s.rank = 0
 """
@@ -300,6 +324,7 @@ def _write_chunk(connection: Connection, rules: Sequence[KindRule]) -> int:
     _keep(connection, "subject", _SUBJECTS)
     _keep(connection, "affiliation", affiliations("subject"))
     _keep(connection, "deal", _DEALS)
+    _keep(connection, "parents", _PARENTS)
     _keep(connection, "fact", _FACTS)
     _keep(connection, "found", _FOUND)
     insert = _INSERT.format(merged=_MERGED, judged=kinds.chosen(rules, "merged"), hashed=CONTENT_HASH)
@@ -327,6 +352,7 @@ _JOINS: Final = {
     "subject": ", at, source, external_id, email, domain, mail_domain, company, rank, revision_id",
     "affiliation": ", at, contact_revision_id, account_revision_id",
     "deal": ", at",
+    "parents": ", at",
     "fact": ", at",
     "found": ", at",
 }

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 
-def _valid(table: str, key: str) -> str:
-    """`r` is the revision of its record that is valid at `s.at`."""
+def valid(table: str, key: str) -> str:
+    """A condition: `r` is the revision of its record that is valid at `s.at`."""
     return f"""
         r.valid_from <= s.at and not exists (
             select from {table} n
@@ -22,7 +22,7 @@ def _valid(table: str, key: str) -> str:
               and (n.valid_from, n.content_hash) > (r.valid_from, r.content_hash))"""
 
 
-_ACCOUNT_VALID: Final = _valid("account_revision", "account_id")
+_ACCOUNT_VALID: Final = valid("account_revision", "account_id")
 _CANDIDATE: Final = """
     select s.person_id, s.at, s.rank, r.account_id, r.revision_id,
            coalesce(r.domain in (s.domain, s.mail_domain), false) as by_domain,
@@ -42,7 +42,7 @@ with contact as (
     select distinct on (s.person_id, s.at)
            s.person_id, s.at, r.contact_id, r.revision_id, r.source, r.account_external_id
     from {subject} s join contact_revision r on r.email = s.email
-    where {_valid("contact_revision", "contact_id")}
+    where {valid("contact_revision", "contact_id")}
     order by s.person_id, s.at, s.rank, r.source <> s.source, r.source collate "C", r.external_id collate "C"
 ), candidate as (
     {_CANDIDATE}
@@ -87,12 +87,17 @@ from contact full join chosen using (person_id, at)"""
 
 _CONCERNED: Final = """
 insert into touched (lead_id, reason)
-with opportunity as (
+with recursive opportunity as (
     select r.* from opportunity_revision r
     where r.opportunity_id in (select opportunity_id from arrived_opportunity)
-), account as (
+), below as (
     select source, external_id from account_revision
     where account_id in (select account_id from arrived_account)
+    union
+    select r.source, r.external_id
+    from below b join account_revision r on r.source = b.source and r.parent_external_id = b.external_id
+), account as (
+    select source, external_id from below
     union
     select source, account_external_id from opportunity where account_external_id is not null
 ), contact as (

@@ -115,9 +115,10 @@ on conflict (contact_id, valid_from, content_hash) do nothing
 
 _ACCOUNTS: Final = f"""
 insert into account_revision (account_id, source, external_id, valid_from, content_hash, name, name_key,
-                              domain, country, owner_external_id, attributes, seq)
+                              domain, country, owner_external_id, parent_external_id, attributes, seq)
 select a.account_id, i.source, a.external_id, {_VALID_FROM}, {CONTENT_HASH}, {_text("name")}, a.name_key,
-       a.domain, a.country, {_text("owner")}, {_rest("id", "name", "country", "domain", "owner")}, a.seq
+       a.domain, a.country, {_text("owner")}, {_reference("parent")},
+       {_rest("id", "name", "country", "domain", "owner", "parent")}, a.seq
 from arrived_account a join inbox i using (seq)
 on conflict (account_id, valid_from, content_hash) do nothing
 """

@@ -305,12 +305,14 @@ account_revision = Table(
     _text("domain", nullable=True),
     _text("country", nullable=True),
     _text("owner_external_id", nullable=True),
+    _text("parent_external_id", nullable=True, comment="the account it is a part of, in the same source"),
     _json("attributes"),
     Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), nullable=False),
     sa.UniqueConstraint("account_id", "valid_from", "content_hash"),
     Index("account_revision_domain_ix", "domain"),
     Index("account_revision_name_key_ix", "name_key"),
     Index("account_revision_external_ix", "source", "external_id"),
+    Index("account_revision_parent_ix", "source", "parent_external_id"),
     comment="Companies, as each source described them from a moment on.",
 )
 

@@ -42,6 +42,7 @@ TERRITORY: Final[Columns] = {
     "disqualified": Type.TEXT,
     "has_account": Type.BOOLEAN,
     "account_owner_sells": Type.BOOLEAN,
+    "parent_account_owner_sells": Type.BOOLEAN,
     "opportunity_owner_sells": Type.BOOLEAN,
     "contact_owner_sells": Type.BOOLEAN,
 }

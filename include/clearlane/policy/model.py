@@ -17,7 +17,7 @@ FILES = ("scoring", "routing", "teams", "sla", "contract", "sources")
 Group = Literal["fit", "engagement", "negative"]
 Kind = Literal["sales", "expansion", "support", "partner", "vendor", "job", "student", "test", "spam"]
 Target = Literal[
-    "account_owner", "opportunity_owner", "contact_owner", "rep", "team", "pool",
+    "account_owner", "parent_account_owner", "opportunity_owner", "contact_owner", "rep", "team", "pool",
     "nurture", "redirect", "hold", "disqualify", "exceptions", "close",
 ]  # fmt: skip
 

@@ -28,6 +28,7 @@ class DestinationShape(Shape):
     to: (
         Literal[
             "account_owner",
+            "parent_account_owner",
             "opportunity_owner",
             "contact_owner",
             "nurture",

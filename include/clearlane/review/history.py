@@ -29,6 +29,7 @@ OUTCOMES: Final = ("accepted", "sql", "opportunity", "won")
 OWNERS: Final = ("account", "opportunity", "contact")
 _ROUTING: Final = (
     "language", "suppressed", "do_not_contact", "account_source", "contact_source", "opportunity_source",
+    "parent_account_owner", "parent_account_owners",
     *(f"{noun}_owner" for noun in OWNERS),
 )  # fmt: skip
 """Attributes that routing reads itself."""

@@ -38,7 +38,7 @@ _DECIDED: Final = pa.schema(
 """`capped`: the reps who were passed over because of a cap."""
 _FACTS: Final = (
     "lead_id", "band", "matched", "kind", "hand_raise", "stopped", "disqualified", "language",
-    *(f"{noun}_owner" for noun in OWNERS),
+    *(f"{noun}_owner" for noun in (*OWNERS, "parent_account")),
 )  # fmt: skip
 _PROFILES: Final = """
 select k.lead_id, k.as_of, cast(null as varchar) as kind, k.source,
@@ -125,7 +125,8 @@ def _name_owners(
 
 def _candidates(side: str, where: str) -> str:
     columns = [name for name in matching.COLUMNS if name not in _COMPUTED]
-    own = [f"{_rep(noun)} as {noun}_owner, {_rep(noun)} is not null as {noun}_owner_sells" for noun in OWNERS]
+    reps = {**{noun: _rep(noun) for noun in OWNERS}, "parent_account": "above.rep_id"}
+    own = [f"{rep} as {noun}_owner, {rep} is not null as {noun}_owner_sells" for noun, rep in reps.items()]
     truth = "lower(json_extract_string(k.attributes, '$.{}')) = 'true'"
     stopped = " ".join(
         f"when {truth.format(name)} then '{name}'" for name in ("suppressed", "do_not_contact")
@@ -140,11 +141,29 @@ from {side}_scored s join lead l using (lead_id) join known k using (lead_id)
 left join (
   select lead_id, min(occurred_at) as at from outcome
   where kind in ('rejected', 'won', 'lost') and not before group by lead_id
-) closed using (lead_id) {" ".join(map(_owner_join, OWNERS))}
+) closed using (lead_id) {" ".join(map(_owner_join, OWNERS))} left join ({_ABOVE}) above using (lead_id)
 where l.routed and {where}"""
 
 
-_COMPUTED: Final = {"as_of", "source", "has_account", *(f"{noun}_owner_sells" for noun in OWNERS)}
+_COMPUTED: Final = {
+    "as_of", "source", "has_account", "parent_account_owner_sells", *(f"{noun}_owner_sells" for noun in OWNERS)
+}  # fmt: skip
+_ABOVE: Final = f"""
+select said.lead_id,
+       arg_min(case when own.name is not null then own.rep_id else anywhere.rep_id end, said.distance) as rep_id
+from (
+  select lead_id, source, unnest(owners) as name, generate_subscripts(owners, 1) as distance from (
+    select lead_id, coalesce(json_extract_string(attributes, '$.account_source'), source) as source,
+           case when json_array_length(attributes, '$.parent_account_owners') > 0
+                then json_extract_string(attributes, '$.parent_account_owners[*]')
+                else [json_extract_string(attributes, '$.parent_account_owner')] end as owners
+    from known
+  )
+) said
+left join owner_name own on own.name = lower(trim(said.name)) and own.source = said.source
+left join owner_name anywhere on anywhere.name = lower(trim(said.name)) and anywhere.source = {quoted(ANY_SOURCE)}
+group by said.lead_id"""
+"""The nearest of the accounts above whose owner sells, as in routing on the ledger."""
 
 
 def _rep(noun: str) -> str:

@@ -20,7 +20,7 @@ from clearlane.route.pick import pick
 
 PROMISED: Final = frozenset({"owned", "pool", "exceptions", "held"})
 """places where somebody owes the lead a first touch"""
-SHARED: Final = frozenset({"account_owner", "team", "pool"})
+SHARED: Final = frozenset({"account_owner", "parent_account_owner", "team", "pool"})
 """targets that give way to the owner of the company's open leads; a named person does not"""
 EXCEPTIONS: Final = Destination("exceptions")
 
@@ -352,6 +352,7 @@ def _redirect(attempt: Attempt, rung: Destination) -> Spot:
 Rung = Callable[[Attempt, Destination], Spot | None]
 RUNGS: Final[Mapping[str, Rung]] = {
     "account_owner": _owner,
+    "parent_account_owner": _owner,
     "opportunity_owner": _owner,
     "contact_owner": _owner,
     "rep": _named,

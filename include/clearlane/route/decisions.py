@@ -32,6 +32,8 @@ class Facts:
     company: str | None = None
     account: str | None = None
     account_owner: str | None = None
+    parent_account_owner: str | None = None
+    """of the accounts above, the nearest that has one"""
     opportunity_owner: str | None = None
     contact_owner: str | None = None
     owned: bool = False

@@ -6,7 +6,7 @@ What a column `owner` of the leads says is not looked at: every lead is routed a
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,14 +30,38 @@ from clearlane.score.units import identifier
 
 COLUMNS: Final = ("lead_id", "place", "rep", "team", "rule", "sla_due", "because")
 
-_OWNERS: Final = ("account_owner", "opportunity_owner", "contact_owner")
+_OWNERS: Final = ("account_owner", "parent_account_owner", "opportunity_owner", "contact_owner")
 _COMPANY: Final = ("company", "country", "email", "domain", "website")
-_READ: Final = (*_OWNERS, *_COMPANY, "language", "account_id", "suppressed", "do_not_contact")
+_READ: Final = (
+    *_OWNERS,
+    *_COMPANY,
+    "language",
+    "account_id",
+    "account_parent",
+    "suppressed",
+    "do_not_contact",
+)
 """Attributes that routing reads itself, as text where scoring.yaml does not declare them."""
 _SAME: Final = (
     "lead_id", "band", "matched", "kind", "hand_raise", "stopped", "disqualified", "language", *_OWNERS
 )  # fmt: skip
 _WANTED: Final = sorted({*_SAME, *_COMPANY, "account_id"} - {"matched", *_OWNERS})
+_NO_PARENTS: Final = "select cast(null as varchar) as account_id, cast(null as varchar) as rep_id where false"
+_PARENTS: Final = """
+with recursive line as (
+    select "own account_id" as account_id, account_parent as above, 1 as distance,
+           ["own account_id", account_parent] as seen
+    from accounts where account_parent <> "own account_id"
+    union all
+    select line.account_id, a.account_parent, distance + 1, list_append(seen, a.account_parent)
+    from line join accounts a on a."own account_id" = above
+    where a.account_parent is not null and not list_contains(seen, a.account_parent)
+)
+select line.account_id, arg_min(n.rep_id, distance) as rep_id
+from line join accounts a on a."own account_id" = above join owner_name n on n.name = lower(trim(a.account_owner))
+group by 1
+"""
+"""Account -> who owns the nearest of those above it that has an owner; accounts.parent is an account_id."""
 _TRUE: Final = "('true', 't', 'yes', 'y', '1')"
 
 Given = Path | pd.DataFrame
@@ -95,7 +119,7 @@ def _routed(
         policy.scoring, attributes={**dict.fromkeys(_READ, Type.TEXT), **policy.scoring.attributes}
     )
     with desk.scored(scoring, leads, activities, accounts, moment) as connection:
-        rows = _candidates(connection, policy, moment)
+        rows = _candidates(connection, policy, moment, _NO_PARENTS if accounts is None else _PARENTS)
     floor = open_floor(policy, moment)
     companies = _companies(rows)
     decided: list[tuple[int, Decision]] = []
@@ -107,9 +131,11 @@ def _routed(
     return [decision for _, decision in sorted(decided, key=lambda one: one[0])]
 
 
-def _candidates(connection: duckdb.DuckDBPyConnection, policy: Policy, at: datetime) -> list[dict[str, Any]]:
+def _candidates(
+    connection: duckdb.DuckDBPyConnection, policy: Policy, at: datetime, parents: str
+) -> list[dict[str, Any]]:
     _name_owners(connection, policy, at)
-    connection.execute(f"create table candidate as {_candidate(policy)}")
+    connection.execute(f"create table candidate as {_candidate(policy, parents)}")
     matched = matching.statement(policy.routing, Dialect.DUCKDB, typed=True)
     owners = (f"c.{name}_rep as {name}" for name in _OWNERS)
     read = ", ".join(["c.row", "m.matched", "m.terms", *(f"c.{name}" for name in _WANTED), *owners])
@@ -128,7 +154,7 @@ def _name_owners(connection: duckdb.DuckDBPyConnection, policy: Policy, at: date
     connection.register("owner_name", frame)
 
 
-def _candidate(policy: Policy) -> str:
+def _candidate(policy: Policy, parents: str) -> str:
     """One row per scored lead with the columns of matching.COLUMNS and what decisions read."""
     scored = (
         "score",
@@ -148,15 +174,24 @@ def _candidate(policy: Policy) -> str:
         *("s.lead_id", "s.row", *(f"s.{name}" for name in scored), "p.as_of", "p.source"),
         "p.account_id is not null as has_account",
         *(f"p.{identifier(name)}" for name in used),
-        *(f"o{i}.rep_id as {name}_rep" for i, name in enumerate(_OWNERS)),
-        *(f"o{i}.rep_id is not null as {name}_sells" for i, name in enumerate(_OWNERS)),
+        *(f"{rep} as {name}_rep, {rep} is not null as {name}_sells" for name, rep in _reps()),
         f"case when {_is_true('suppressed')} then 'suppressed'"
         f" when {_is_true('do_not_contact')} then 'do_not_contact' end as stopped",
     ]
     joins = " ".join(
         f"left join owner_name o{i} on o{i}.name = lower(trim(p.{name}))" for i, name in enumerate(_OWNERS)
     )
-    return f"select {', '.join(columns)} from scored s join profiles p on p.lead_id = s.lead_id {joins}"
+    above = f"left join ({parents}) above on above.account_id = p.account_id"
+    return (
+        f"select {', '.join(columns)} from scored s join profiles p on p.lead_id = s.lead_id {joins} {above}"
+    )
+
+
+def _reps() -> Iterator[tuple[str, str]]:
+    """Each kind of owner with the SQL of who that is; a parent's that is not named is looked for above."""
+    for i, name in enumerate(_OWNERS):
+        named = f"o{i}.rep_id"
+        yield name, f"coalesce({named}, above.rep_id)" if name == "parent_account_owner" else named
 
 
 def _is_true(name: str) -> str:

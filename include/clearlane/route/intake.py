@@ -156,12 +156,28 @@ left join lateral (
 ) {alias} on true"""
 
 
+# The nearest of the accounts above whose owner sells; the profile has all their owners, a record may name one.
+_OWNER_ABOVE = f"""
+left join lateral (
+    select rep_id from (
+        select distinct on (distance) distance, rep_id
+        from jsonb_array_elements_text(case jsonb_typeof(i.attributes -> 'parent_account_owners')
+            when 'array' then i.attributes -> 'parent_account_owners'
+            else jsonb_build_array(i.attributes -> 'parent_account_owner') end) with ordinality said (name, distance)
+        join owner_name n on n.name = lower(trim(said.name))
+            and n.source in (coalesce(i.attributes ->> 'account_source', i.source), '{ANY_SOURCE}')
+        order by distance, n.source = '{ANY_SOURCE}'
+    ) known
+    where rep_id is not null order by distance limit 1
+) above on true"""
+
 _OF_THE_LEAD = ", ".join(f"'{kind}'" for kind in events.OF_THE_LEAD)
 _CANDIDATE = f"""
 create temporary table candidate on commit drop as
 select i.*, i.account_id is not null as has_account, a.rep_id as account_owner, o.rep_id as opportunity_owner,
-       c.rep_id as contact_owner, a.rep_id is not null as account_owner_sells,
+       c.rep_id as contact_owner, above.rep_id as parent_account_owner, a.rep_id is not null as account_owner_sells,
        o.rep_id is not null as opportunity_owner_sells, c.rep_id is not null as contact_owner_sells,
+       above.rep_id is not null as parent_account_owner_sells,
        coalesce(told.barred, '{{}}') as barred, coalesce(told.declines, 0) as declines,
        coalesce(told.breaches, 0) as breaches, coalesce(aged.outgrown, '{{}}') as outgrown, cv.cover_rep_id as cover,
        array(select jsonb_array_elements_text(ev.detail -> 'covers')) as heirs,
@@ -173,7 +189,7 @@ select i.*, i.account_id is not null as has_account, a.rep_id as account_owner, 
                   and (a.ended_at is null or a.ended_seq >= i.decision_seq))
        ) as owns_company
 from intake i{events.KNOWN}
-{owner_of("a", "account")} {owner_of("o", "opportunity")} {owner_of("c", "contact")}
+{owner_of("a", "account")} {owner_of("o", "opportunity")} {owner_of("c", "contact")}{_OWNER_ABOVE}
 left join routing_event ev on ev.event_id = i.event_id
 left join lateral (
     select cover_rep_id from cover
@@ -251,7 +267,7 @@ def _users(connection: Connection) -> list[User]:
 
 
 def candidates(connection: Connection) -> None:
-    """Make `candidate`: the leads to decide, with the reps who own their account, opportunity and contact."""
+    """Make `candidate`: the leads to decide, with the reps who own what belongs to each."""
     connection.execute(sa.text(_CANDIDATE))
     connection.execute(sa.text("analyze candidate"))
 

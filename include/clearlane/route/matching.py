@@ -30,6 +30,7 @@ COLUMNS: Final[dict[str, Type]] = {
     "hand_raise": Type.BOOLEAN,
     "has_account": Type.BOOLEAN,
     "account_owner_sells": Type.BOOLEAN,
+    "parent_account_owner_sells": Type.BOOLEAN,
     "opportunity_owner_sells": Type.BOOLEAN,
     "contact_owner_sells": Type.BOOLEAN,
 }

@@ -1,4 +1,4 @@
-"""The companies of the sample: who they are, which of them the CRM knows, and who owns those."""
+"""The companies of the sample: who they are, which of them the CRM knows, who owns those, and which are parts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ SIZES = {
     (5001, 90000): 0.06,
 }
 ICP_SHARE = 0.5
+EACH_SUBSIDIARY = 4
+"""of so many accounts that nobody who sells owns, one is a part of another account"""
 
 
 def companies(rng: Rng, count: int) -> pd.DataFrame:
-    """One row a company: name, domain, country (index), industry, employees, known, type, owner, size_known."""
+    """One row a company: name, domain, country (index), industry, employees, known, type, owner, parent (index)."""
     country = rng.choice(len(words.COUNTRIES), count, p=_shares([each.share for each in words.COUNTRIES]))
     name, domain = _names(rng, country)
     frame = pd.DataFrame({"name": name, "domain": domain, "country": country})
@@ -35,6 +37,7 @@ def companies(rng: Rng, count: int) -> pd.DataFrame:
     frame["known"] = rng.random(count) < KNOWN
     frame["type"] = rng.choice(list(TYPES), count, p=_shares(list(TYPES.values())))
     frame["owner"] = _owners(rng, frame)
+    frame["parent"] = _parents(frame)
     return frame
 
 
@@ -67,6 +70,14 @@ def _owners(rng: Rng, frame: pd.DataFrame) -> Drawn:
     manager = frame["territory"].map(words.ACCOUNT_MANAGERS).to_numpy()
     owned = np.where(rng.random(len(frame)) < 0.5, executive, words.INTEGRATION)
     return np.where(frame["type"] == "Customer", manager, owned)
+
+
+def _parents(frame: pd.DataFrame) -> pd.Series:
+    """The account before it in the territory that a person owns, of some that nobody does; missing: none."""
+    owned = frame["owner"] != words.INTEGRATION
+    free = frame["known"] & ~owned
+    before = frame.index.to_series().where(frame["known"] & owned).groupby(frame["territory"]).ffill()
+    return before.where(free & (free.cumsum() % EACH_SUBSIDIARY == 0))
 
 
 def executives(rng: Rng, territory: pd.Series) -> Drawn:

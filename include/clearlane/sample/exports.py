@@ -101,6 +101,7 @@ def crm_accounts(rng: Rng, lived: Lived) -> pd.DataFrame:
             "NumberOfEmployees": given(known["employees"].astype(str), rng.random(len(known)) < 0.9),
             "Type": known["type"].to_numpy(),
             "OwnerId": known["owner"].to_numpy(),
+            "ParentId": known["parent"].map("001{:09.0f}".format, na_action="ignore").to_numpy(),
         }
     )
 
