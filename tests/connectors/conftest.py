@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import sqlalchemy as sa
 from clearlane.connectors.files import Files
 from clearlane.ledger import Batch, open_batch
 from clearlane.policy.model import ObjectMapping, Source
+
+from .local_server import Asked, Clock, Local, Reply, serving
 
 OPENED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -72,3 +75,18 @@ def read(tmp_path: Path) -> Read:
         return records, [(item.line, item.found) for chunk in chunks for item in chunk.broken]
 
     return read
+
+
+Serve = Callable[[Callable[[Asked], Reply]], Local]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start web servers of this machine, each with the function that answers; they end with the test."""
+    with ExitStack() as stack:
+        yield lambda answer: stack.enter_context(serving(answer))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
