@@ -294,7 +294,8 @@ def _ladder(ladder: Iterable[Destination]) -> str:
 
 def _rung(rung: Destination) -> str:
     if rung.until:
-        return f"hold until {_code(rung.name or '')} is back in hours"
+        speaking = " and speaks their language" if rung.language else ""
+        return f"who of {_code(rung.name or '')} is in hours{speaking}, else hold until one is back"
     target = rung.target.replace("_", " ") + (f" {_code(rung.name)}" if rung.name else "")
     asked = ["who speak their language"] if rung.language else []
     asked += [f"who suit their {_names(rung.match)}"] if rung.match else []
