@@ -516,3 +516,12 @@ def test_types_are_those_of_the_rule_language(texts: Texts) -> None:
     scoring = policy.parse(texts).scoring
     assert scoring.attributes["employees"] is Type.NUMBER
     assert scoring.attributes["created_at"] is Type.TIME
+
+
+def test_what_is_written_back_has_known_names(texts: Texts) -> None:
+    push = "    push: assignments\n"
+    wrong = texts["sources"].replace(push, push + "    push_fields: {owner: OwnerId, scor: Score__c}\n")
+    assert "scor" in (found := only_error(**{**texts, "sources": wrong}))
+    assert "perhaps score" in found or "score?" in found
+    idle = texts["sources"].replace(push, "    push_fields: {owner: OwnerId}\n")
+    assert "a `push` beside it" in only_error(**{**texts, "sources": idle})

@@ -437,6 +437,10 @@ def _sources(policy: Policy) -> Iterator[str]:
     for source in sources.sources.values():
         yield f"## {source.name}"
         yield _source(source)
+        if source.push_fields:
+            yield _table(
+                ("we write", "as"), [(ours, _code(name)) for ours, name in source.push_fields.items()]
+            )
         for mapping in source.objects.values():
             yield f"### {source.name}: {mapping.object}"
             yield _mapping(mapping)

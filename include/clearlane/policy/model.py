@@ -486,6 +486,10 @@ class Contract:
 # --- sources.yaml -----------------------------------------------------------------------------
 
 OBJECTS = ("leads", "contacts", "accounts", "opportunities", "activities", "reps", "outcomes")
+PUSHED = (
+    "owner", "queue", "place", "team", "score", "band", "grade", "stage", "because", "tier", "sla_due",
+)  # fmt: skip
+"""what a write to a source may set"""
 
 
 @dataclass(frozen=True)
@@ -544,6 +548,9 @@ class Source:
     existing_owner: Literal["keep", "ignore"] = "keep"
     push: str | None = None
     """where assignments go back to; null: this source is not written to"""
+    push_fields: Mapping[str, str] = field(default_factory=dict)
+    """what is written (PUSHED) -> what the source calls it; what is not named is not sent. Empty: the connector's
+    own names"""
     master_of: tuple[str, ...] = ()
 
 

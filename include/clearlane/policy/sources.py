@@ -9,7 +9,7 @@ from pydantic import Field
 
 from clearlane.policy.contract import ObjectName
 from clearlane.policy.document import Document
-from clearlane.policy.model import OBJECTS, Lookup, ObjectMapping, Source, Sources
+from clearlane.policy.model import OBJECTS, PUSHED, Lookup, ObjectMapping, Source, Sources
 from clearlane.policy.problems import nearest
 from clearlane.policy.shapes import Duration, FileShape, Moment, Shape, Zone
 
@@ -45,6 +45,7 @@ class SourceShape(Shape):
     live_from: Moment | None = None
     existing_owner: Literal["keep", "ignore"] = "keep"
     push: str | None = None
+    push_fields: dict[str, str] = Field(default={})
     master_of: list[str] = Field(default=[])
 
 
@@ -60,6 +61,7 @@ def built(document: Document, shape: SourcesShape) -> Sources:
     """Sources by name; two masters of one field and names of no object are reported."""
     _check_masters(document, shape)
     _check_objects(document, shape)
+    _check_pushed(document, shape)
     return Sources(
         {name: _source(name, source) for name, source in shape.sources.items()},
         {attribute: tuple(order) for attribute, order in shape.precedence.items()},
@@ -84,6 +86,17 @@ def _check_objects(document: Document, shape: SourcesShape) -> None:
                 document.report(("sources", source, "objects", name), name, allowed, nearest(name, OBJECTS))
 
 
+def _check_pushed(document: Document, shape: SourcesShape) -> None:
+    for source, described in shape.sources.items():
+        for name in described.push_fields:
+            if name not in PUSHED:
+                path = ("sources", source, "push_fields", name)
+                document.report(path, name, f"one of {', '.join(PUSHED)}", nearest(name, PUSHED))
+        if described.push_fields and described.push is None:
+            here = ("sources", source, "push_fields")
+            document.report(here, "names for what is not written", "a `push` beside it")
+
+
 def _source(name: str, shape: SourceShape) -> Source:
     return Source(
         name=name,
@@ -93,6 +106,7 @@ def _source(name: str, shape: SourceShape) -> Source:
         live_from=shape.live_from,
         existing_owner=shape.existing_owner,
         push=shape.push,
+        push_fields=shape.push_fields,
         master_of=tuple(shape.master_of),
     )
 
