@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clearlane import policy
 from clearlane.policy import shapes
-from clearlane.policy.model import Destination, Rerouting, Span
+from clearlane.policy.model import BestFit, Destination, Rerouting, Span
 from clearlane.rules import Type
 
 Texts = dict[str, str]
@@ -119,6 +119,33 @@ def test_a_match_is_read_whole(head: str) -> None:
     assert "the protected column sex" in refused
     sex = texts["teams"].replace("{product: [Pro]}", "{sex: [f]}")
     assert "not protected" in only_error(**{**texts, "teams": sex})
+
+
+def test_a_pick_by_best_fit_is_read_whole(head: str) -> None:
+    scoring = head + "attributes: {country: text, industry: text}\n"
+    teams = head + STAFF + "teams: [{id: t, name: T, members: [a]}]\n"
+    rungs = (
+        "{team: t, pick: best_fit}, {team: t, pick: best_fit, segment: [country, industry, band],"
+        " explore: 0.25, at_most_ahead: 1.5, window: 180 days}, {team: t}"
+    )
+    rule = f"rules: [{{id: all, because: b, when: 'true', send_to: [{rungs}]}}]\n"
+    routing = policy.parse({"scoring": scoring, "teams": teams, "routing": head + rule}).routing
+    assert [rung.fit for rung in routing.rules[0].ladder] == [
+        BestFit((), 0.1, 3, 365),
+        BestFit(("country", "industry", "band"), 0.25, 1.5, 180),
+        None,
+    ]
+    assert routing.terms == ("band", "country", "industry")
+
+
+def test_leads_are_no_segment_by_what_is_protected(head: str) -> None:
+    texts = {
+        "scoring": head + "attributes: {sex: text}\nprotected: [sex]\n",
+        "teams": head + STAFF + "teams: [{id: t, name: T, members: [a]}]\n",
+        "routing": head + "fallback: [{team: t, pick: best_fit, segment: [sex]}]\n",
+    }
+    said = only_error(**texts)
+    assert said.startswith("routing.yaml:4: fallback[0].segment[0]: found the protected column sex")
 
 
 STAFF = (
@@ -370,6 +397,72 @@ def test_one_name_of_a_source_is_one_rep(texts: Texts) -> None:
             "{team: channel}",
             "{team: channel, match: [employees]}",
             "a text attribute of scoring.yaml",
+        ),
+        (
+            "routing",
+            "{team: channel}",
+            "{team: channel, pick: best_fit, segment: [industri]}",
+            "did you mean industry?",
+        ),
+        (
+            "routing",
+            "{team: channel}",
+            "{team: channel, pick: best_fit, segment: [territory]}",
+            "or source, kind, band, grade, stage",
+        ),
+        (
+            "routing",
+            "{team: channel}",
+            "{team: channel, pick: best_fit, segment: [country, country]}",
+            "each attribute once",
+        ),
+        (
+            "routing",
+            "{team: channel}",
+            "{team: channel, segment: [country]}",
+            "`segment` with `pick: best_fit`",
+        ),
+        (
+            "routing",
+            "{team: channel}",
+            "{team: channel, pick: least_open, explore: 0.2}",
+            "`explore` with `pick: best_fit`",
+        ),
+        (
+            "routing",
+            "{team: channel}",
+            "{team: channel, pick: best_fit, explore: 0}",
+            "greater than or equal to 0.01",
+        ),
+        (
+            "routing",
+            "{team: channel}",
+            "{team: channel, pick: best_fit, explore: 2}",
+            "less than or equal to 1",
+        ),
+        (
+            "routing",
+            "{team: channel}",
+            "{team: channel, pick: best_fit, at_most_ahead: 0}",
+            "greater than 0",
+        ),
+        (
+            "routing",
+            "{team: channel}",
+            "{team: channel, pick: best_fit, window: soon}",
+            "a number of whole days",
+        ),
+        (
+            "routing",
+            "{team: channel}",
+            "{team: channel, pick: bestfit}",
+            "did you mean best_fit?",
+        ),
+        (
+            "routing",
+            "{team: channel}",
+            "{pool: channel, pick: best_fit}",
+            "with the `team` to pick from",
         ),
         ("routing", "{team: channel}", "{team: channel, until: working_hours}", "`until` with `to: hold`"),
         (

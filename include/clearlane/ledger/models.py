@@ -629,6 +629,18 @@ roster = Table(
     comment="Teams, reps, calendars and absences as a decision saw them.",
 )
 
+results = Table(
+    "results",
+    metadata,
+    Column("results_id", sa.Text, primary_key=True, comment="hash of the content"),
+    _time("day", comment="start of the UTC day: what was known up to then"),
+    Column("segment", ARRAY(sa.Text), nullable=False, comment="attributes whose values make leads alike"),
+    Column("window_days", sa.Integer, nullable=False, comment="leads given in so many days before count"),
+    _json("content", comment="rows of [values, rep, [offered, accepted, decided, won]]"),
+    sa.UniqueConstraint("day", "segment", "window_days"),
+    comment="What reps made of leads, by segment: measured once a day, read by picks by best fit.",
+)
+
 decision_seq = sa.Sequence("decision_seq", metadata=metadata)
 
 decision = Table(
@@ -662,6 +674,12 @@ decision = Table(
         sa.BigInteger,
         ForeignKey("routing_event.event_id", name="decision_event_id_fk"),
         comment="what called for it, where that is an event",
+    ),
+    Column(
+        "results_id",
+        sa.Text,
+        ForeignKey("results.results_id"),
+        comment="the measured results that the pick compared; null: picked by turn",
     ),
     sa.UniqueConstraint("batch_id", "lead_id"),
     Index("decision_lead_ix", "lead_id", "decision_seq"),

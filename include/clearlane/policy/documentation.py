@@ -8,6 +8,7 @@ from typing import Final
 
 from clearlane.policy.model import (
     ActivityTerm,
+    BestFit,
     Caps,
     Check,
     Contract,
@@ -304,7 +305,16 @@ def _rung(rung: Destination) -> str:
     asked += ["in hours, else who is on call"] if rung.hours == "on_call" else []
     asked += ["at any hour"] if rung.hours == "ignore" else []
     asked += ["fewest open leads first"] if rung.pick == "least_open" else []
+    asked += [_fitting(rung.fit)] if rung.fit else []
     return target + (f" ({', '.join(asked)})" if asked else "")
+
+
+def _fitting(fit: BestFit) -> str:
+    alike = f" of the same {_names(map(_code, fit.segment))}" if fit.segment else ""
+    return (
+        f"best results with leads{alike} first, {fit.explore:.3g} of them by turns,"
+        f" nobody more than {fit.at_most_ahead:g} turns ahead"
+    )
 
 
 # --- teams ------------------------------------------------------------------------------------

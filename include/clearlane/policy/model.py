@@ -335,7 +335,21 @@ class Sla:
 # --- routing.yaml -----------------------------------------------------------------------------
 
 
-Strategy = Literal["weighted_round_robin", "least_open"]
+Strategy = Literal["weighted_round_robin", "least_open", "best_fit"]
+
+
+@dataclass(frozen=True)
+class BestFit:
+    """How a rung picks by what each rep made of such leads."""
+
+    segment: tuple[str, ...] = ()
+    """attributes whose values make leads alike; none: all leads are"""
+    explore: float = 0.1
+    """share of the leads, by a hash of their id, that goes by turns, so that everybody is measured"""
+    at_most_ahead: float = 3.0
+    """turns by weight: a rep more than so many above the lowest credit is not picked by fit"""
+    window_days: int = 365
+    """leads that were given so many days ago or later count"""
 
 
 @dataclass(frozen=True)
@@ -353,9 +367,11 @@ class Destination:
     match: tuple[str, ...] = ()
     """only reps whose list for each of these attributes has the lead's value (no value or no list: any)"""
     min_tenure_days: int | None = None
+    """only reps who started at least so many days ago"""
     until: Literal["working_hours"] | None = None
     """of a hold: until the first of the team comes back; while one of them is free it is a turn like the team's"""
-    """only reps who started at least so many days ago"""
+    fit: BestFit | None = None
+    """of a pick by best_fit"""
 
 
 @dataclass(frozen=True)
@@ -428,15 +444,20 @@ class Routing:
     @property
     def terms(self) -> tuple[str, ...]:
         """The attributes and columns whose values decisions compare, in order of their names."""
-        return tuple(sorted({name for rung in self._rungs() for name in rung.match}))
+        named = (
+            name for rung in self.rungs for name in (*rung.match, *(rung.fit.segment if rung.fit else ()))
+        )
+        return tuple(sorted(set(named)))
 
     def destinations(self, team: str) -> list[Destination]:
         """The rungs that give turns of that team."""
-        return [rung for rung in self._rungs() if rung.name == team and (rung.target == "team" or rung.until)]
+        return [rung for rung in self.rungs if rung.name == team and (rung.target == "team" or rung.until)]
 
-    def _rungs(self) -> Iterator[Destination]:
+    @property
+    def rungs(self) -> tuple[Destination, ...]:
+        """Every destination of every ladder, the fallback's last."""
         ladders = (*(rule.ladder for rule in self.rules), self.fallback)
-        return (rung for ladder in ladders for rung in ladder)
+        return tuple(rung for ladder in ladders for rung in ladder)
 
 
 # --- contract.yaml ----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from clearlane.policy import columns
 from clearlane.policy.conditions import NEVER, Vocabulary, predicate, unique
 from clearlane.policy.document import Document
-from clearlane.policy.model import Destination, Rerouting, Routing, RoutingRule, Target, Territory
+from clearlane.policy.model import BestFit, Destination, Rerouting, Routing, RoutingRule, Target, Territory
 from clearlane.policy.problems import Path, nearest
 from clearlane.policy.shapes import Day, Duration, FileShape, Shape, SpanText, WholeDays
 from clearlane.policy.teams import check_span
@@ -20,10 +20,17 @@ from clearlane.rules import Predicate, Type
 LANGUAGE = "language"
 NAMED = ("team", "pool", "rep", "redirect")
 PLAIN = tuple(target for target in get_args(Target) if target not in NAMED)
+FITTING = ("segment", "explore", "at_most_ahead", "window")
+"""what only a pick by best_fit asks"""
+SEGMENTS: columns.Columns = dict.fromkeys(("source", "kind", "band", "grade", "stage"), Type.TEXT)
+"""columns that the ledger keeps with each decision"""
 
 
 class DestinationShape(Shape):
-    """`account_owner`, or `{team: sdr_emea, pick: least_open, hours: require, match: [language, product]}`."""
+    """`account_owner`, or `{team: sdr_emea, pick: least_open, hours: require, match: [language, product]}`.
+
+    By measured results: `{team: ae_emea, pick: best_fit, segment: [country, industry], explore: 0.1}`.
+    """
 
     to: (
         Literal[
@@ -43,7 +50,11 @@ class DestinationShape(Shape):
     pool: str | None = None
     rep: str | None = None
     redirect: Literal["support", "partner", "vendor", "job"] | None = None
-    pick: Literal["weighted_round_robin", "least_open"] = "weighted_round_robin"
+    pick: Literal["weighted_round_robin", "least_open", "best_fit"] = "weighted_round_robin"
+    segment: list[str] = Field(default=[])
+    explore: float = Field(default=BestFit.explore, ge=0.01, le=1)
+    at_most_ahead: float = Field(default=BestFit.at_most_ahead, gt=0)
+    window: WholeDays = BestFit.window_days
     hours: Literal["require", "prefer", "ignore", "on_call"] = "prefer"
     language: bool = False
     match: list[str] = Field(default=[])
@@ -63,6 +74,15 @@ class DestinationShape(Shape):
             raise ValueError("`until` with `to: hold` and the `team` whose hours are meant")
         if sum(getattr(self, name) is not None for name in ("to", *NAMED)) != 1:
             raise ValueError("exactly one of to, team, pool, rep, redirect")
+        return self
+
+    @model_validator(mode="after")
+    def _fits(self) -> DestinationShape:
+        if self.pick == "best_fit" and (self.team is None or self.to):
+            raise ValueError("`pick: best_fit` with the `team` to pick from")
+        asked = [name for name in FITTING if name in self.model_fields_set]
+        if asked and self.pick != "best_fit":
+            raise ValueError(f"`{asked[0]}` with `pick: best_fit`")
         return self
 
 
@@ -207,16 +227,30 @@ def _ladder(
     for step, rung in enumerate(rungs):
         for index, name in enumerate(rung.match):
             _check_term(document, (*path, step, "match", index), name, words)
+        _check_segment(document, (*path, step, "segment"), rung.segment, words)
         yield _destination(rung)
 
 
+def _check_segment(document: Document, path: Path, names: Sequence[str], words: Vocabulary) -> None:
+    what = f"a text attribute of scoring.yaml, or {', '.join(SEGMENTS)}"
+    for index, name in enumerate(names):
+        _check_named(document, (*path, index), name, words, segments(words), what)
+        if name in names[:index]:
+            document.report((*path, index), f"{name} a second time", "each attribute once")
+
+
 def _check_term(document: Document, path: Path, name: str, words: Vocabulary) -> None:
-    known = terms(words)
+    _check_named(document, path, name, words, terms(words), "a text attribute of scoring.yaml")
+
+
+def _check_named(
+    document: Document, path: Path, name: str, words: Vocabulary, known: frozenset[str], what: str
+) -> None:
     if name in words.protected:
         why = "protected columns may not decide over people: not in scoring, routing or learning"
         document.report(path, f"the protected column {name}", why)
     elif name not in known:
-        document.report(path, name, "a text attribute of scoring.yaml", nearest(name, known))
+        document.report(path, name, what, nearest(name, known))
 
 
 def terms(words: Vocabulary) -> frozenset[str]:
@@ -225,13 +259,21 @@ def terms(words: Vocabulary) -> frozenset[str]:
     return frozenset(name for name, type_ in typed.items() if type_ is Type.TEXT) - words.protected
 
 
+def segments(words: Vocabulary) -> frozenset[str]:
+    """What a segment may name: what the ledger keeps of past leads, text that is not protected."""
+    typed = {**words.attributes, **SEGMENTS, LANGUAGE: Type.TEXT}
+    return frozenset(name for name, type_ in typed.items() if type_ is Type.TEXT) - words.protected
+
+
 def _destination(shape: DestinationShape) -> Destination:
+    fit = BestFit(tuple(shape.segment), shape.explore, shape.at_most_ahead, shape.window)
     options = {
         "pick": shape.pick,
         "hours": shape.hours,
         "language": shape.language or LANGUAGE in shape.match,
         "match": tuple(name for name in shape.match if name != LANGUAGE),
         "min_tenure_days": shape.min_tenure,
+        "fit": fit if shape.pick == "best_fit" else None,
     }
     if shape.to:
         return Destination(shape.to, shape.team, until=shape.until, **options)
