@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from clearlane.enrich.profiles import CONTENT_HASH as PROFILE_HASH
 from clearlane.identity.records import ACTIVITY
 from clearlane.identity.records import CONTENT_HASH as RECORD_HASH
+from clearlane.route.results import results_id
 from clearlane.route.roster import roster_id
 
 
@@ -176,7 +177,7 @@ _QUESTIONS: Final[Mapping[str, str]] = {
 def altered(connection: Connection, decisions: Sequence[int]) -> Mapping[int, tuple[Altered, ...]]:
     """Decision number -> what is not any more what it was made of, in the order of the river."""
     found: dict[int, list[Altered]] = {seq: [] for seq in decisions}
-    for seq, one in (*_rosters(connection, decisions), *_asked(connection, decisions)):
+    for seq, one in (*_contents(connection, decisions), *_asked(connection, decisions)):
         found[seq].append(one)
     return {seq: tuple(sorted(ones, key=_place)) for seq, ones in found.items()}
 
@@ -185,7 +186,9 @@ def _place(one: Altered) -> tuple[int, str]:
     return PARTS.index(one.part), one.subject
 
 
-PARTS: Final = (*_QUESTIONS, "roster")
+_HASHED: Final = {"roster": roster_id, "results": results_id}
+"""what is kept under the hash of its content"""
+PARTS: Final = (*_QUESTIONS, *_HASHED)
 
 
 def _asked(connection: Connection, decisions: Sequence[int]) -> Iterator[tuple[int, Altered]]:
@@ -195,14 +198,15 @@ def _asked(connection: Connection, decisions: Sequence[int]) -> Iterator[tuple[i
         yield from ((row.seq, Altered(part, row.subject, row.name, row.stored, row.again)) for row in rows)
 
 
-def _rosters(connection: Connection, decisions: Sequence[int]) -> Iterator[tuple[int, Altered]]:
-    query = f"""
-     select r.roster_id, r.content, array_agg(d.decision_seq) as decisions
-     from {_ASKED} join roster r using (roster_id) group by 1, 2
-    """
-    for row in connection.execute(sa.text(query), {"decisions": list(decisions)}):
-        now = roster_id(row.content)
-        if now != row.roster_id:
-            stored, again = f"sha256 {now[:12]}", f"sha256 {row.roster_id[:12]}"
-            one = Altered("roster", f"roster {row.roster_id[:12]}", "content", stored, again)
-            yield from ((seq, one) for seq in row.decisions)
+def _contents(connection: Connection, decisions: Sequence[int]) -> Iterator[tuple[int, Altered]]:
+    for part, id_of in _HASHED.items():
+        query = f"""
+         select r.{part}_id as id, r.content, array_agg(d.decision_seq) as decisions
+         from {_ASKED} join {part} r using ({part}_id) group by 1, 2
+        """
+        for row in connection.execute(sa.text(query), {"decisions": list(decisions)}):
+            now = id_of(row.content)
+            if now != row.id:
+                stored, again = f"sha256 {now[:12]}", f"sha256 {row.id[:12]}"
+                one = Altered(part, f"{part} {row.id[:12]}", "content", stored, again)
+                yield from ((seq, one) for seq in row.decisions)

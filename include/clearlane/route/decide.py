@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Tier, within
-from clearlane.route.decisions import NOBODY, Decision, Facts, Pick
+from clearlane.route.decisions import NOBODY, Decision, Facts, Pick, Way
 from clearlane.route.eligibility import not_in_team, refusal, unsuited
 from clearlane.route.floor import Floor
 from clearlane.route.handover import handed_over
@@ -22,6 +22,13 @@ PROMISED: Final = frozenset({"owned", "pool", "exceptions", "held"})
 """places where somebody owes the lead a first touch"""
 SHARED: Final = frozenset({"account_owner", "parent_account_owner", "team", "pool"})
 """targets that give way to the owner of the company's open leads; a named person does not"""
+WAYS: Final[Mapping[Way, str]] = {
+    "turn": "is next of {free}",
+    "fit": "fits best of {free}",
+    "learning": "is next of {free}, picked by turn to keep learning",
+    "unmeasured": "is next of {free}, by turn for want of results to fit by",
+}
+"""how a pick of a rep is told"""
 EXCEPTIONS: Final = Destination("exceptions")
 
 
@@ -260,7 +267,7 @@ def _rotation(attempt: Attempt, rung: Destination) -> Spot | None:
         attempt.accept(turn.eligible)
     attempt.refuse(refused)
     if turn:
-        why = f"{turn.rep} is next of {len(turn.eligible)} free in {team.id}"
+        why = f"{turn.rep} {WAYS[turn.way].format(free=f'{len(turn.eligible)} free in {team.id}')}"
         return Spot("owned", why, team=team.id, rep=turn.rep, pick=turn)
     return _on_call(attempt, rung, team.id) if rung.hours == "on_call" else None
 

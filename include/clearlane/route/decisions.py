@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from clearlane.route.fairness import Standing
 
+Way = Literal["turn", "fit", "learning", "unmeasured"]
+"""how a pick was made: by turn, by fit, by turn to keep learning, by turn for want of results"""
 NOBODY: Mapping[str, str] = MappingProxyType({})
 NO_TERMS: Mapping[str, str | None] = MappingProxyType({})
 
@@ -69,6 +71,9 @@ class Pick(NamedTuple):
     """the standings after it of the chosen and of all who enter with it"""
     weights: Mapping[str, float]
     """of all who were there, also of those whom the lead did not suit"""
+    way: Way = "turn"
+    results_id: str | None = None
+    """the measured results that were compared"""
 
 
 class Decision(NamedTuple):

@@ -15,6 +15,7 @@ from clearlane.route.calendars import ALWAYS, Calendar, due, rep_calendar, team_
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.eligibility import NO_LOAD, Load, Presence, has_room, kinds, not_in_team, presence
 from clearlane.route.fairness import Kinds, Rotation, entering
+from clearlane.route.fit import Fit, Key
 from clearlane.route.lineup import Seats
 
 CompanyKey = tuple[str, str]
@@ -58,6 +59,8 @@ class Floor:
     """(team, band) -> whose turn it is"""
     companies: dict[CompanyKey, list[str]] = field(default_factory=dict)
     """(kind, company or account) -> reps who own its open leads, the longest first"""
+    fits: dict[Key, Fit] = field(default_factory=dict)
+    """what teams are known for that are picked from by best fit; none: nothing was measured"""
     _memory: _Memory = field(default_factory=_Memory, init=False, repr=False, compare=False)
 
     def load(self, rep: str) -> Load:

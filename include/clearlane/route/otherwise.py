@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from clearlane.ledger import batch_of
 from clearlane.policy.model import Policy
-from clearlane.route import refusals
+from clearlane.route import refusals, results
 from clearlane.route.again import known_again
 from clearlane.route.decide import decide
 from clearlane.route.eligibility import Presence, over_cap
@@ -57,12 +57,17 @@ def arithmetic(connection: Connection, policy: Policy, decision: Mapping[str, An
     """Why the chosen came before the runner-up; nothing where no live turn was taken."""
     if decision["rotation"] is None or decision["mode"] != "live":
         return
+    of = results.compared(connection, policy, decision)
+    if of:
+        yield from results.told(of, decision["rep_id"], decision["eligible"], decision["runner_up"])
     if decision["runner_up"] is None:
         yield f"{decision['rep_id']} was the only one who could take it"
         return
     known = _candidates(connection, policy, decision)
     first, second = known.get(decision["rep_id"]), known.get(decision["runner_up"])
-    if first and second:
+    if first and second and of and of.worth.get(first.rep) != of.worth.get(second.rep):
+        yield f"{second.rep} would have been next"
+    elif first and second:
         why = _why_first(_picked_by(policy, decision), first, second)
         yield f"{why}; {second.rep} would have been next"
 
@@ -101,8 +106,6 @@ def _why_first(picked_by: str, first: Candidate, second: Candidate) -> str:
     one, other = first.rep, second.rep
     if picked_by == "least_open" and first.open * second.weight != second.open * first.weight:
         return f"{one} held {first.open} open leads at weight {first.weight:g}, {other} {_held(second)}"
-    if picked_by not in ("least_open", "weighted_round_robin"):
-        return f"picked by {picked_by.replace('_', ' ')}"
     if first.credit != second.credit:
         ahead, taken = _turns(second.credit - first.credit), _turns(second.credit)
         had = f"{one} had taken {_turns(first.credit)} turns by weight, {other} {taken}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from clearlane.policy.model import Destination, Team
-from clearlane.route.decisions import NOBODY, Facts, Pick
+from clearlane.route.decisions import NOBODY, Facts, Pick, Way
 from clearlane.route.eligibility import Presence, at_work, not_in_team, refusal, unsuited
+from clearlane.route.fairness import UNIT
+from clearlane.route.fit import Fit, explores, segment_of
 from clearlane.route.floor import Floor, RollCall
-from clearlane.route.lineup import Lineup
+from clearlane.route.lineup import Lineup, Rank, Seats
 
 
 def pick(
@@ -83,7 +85,36 @@ def _turn(
     suited: tuple[str, ...] | None = None,
 ) -> Pick:
     """The turn of one of `suited`, by default of all who are there."""
-    seats = floor.seats(team.id, facts.band, call.weights)
-    line = Lineup(suited, seats.rank(destination.pick)) if suited else seats.lineup(destination.pick)
+    seats, names = floor.seats(team.id, facts.band, call.weights), suited or call.names
+    way, fit = _way(destination, facts, floor)
+    if fit:
+        line = Lineup(names, _by_fit(seats, names, destination, facts, fit))
+    else:
+        line = Lineup(names, seats.rank(destination.pick)) if suited else seats.lineup(destination.pick)
     rep, runner_up = line.first_two(facts.lead_id)
-    return Pick(rep, runner_up, suited or call.names, team.id, seats.turn(rep), call.weights)
+    results = fit.id if fit else None
+    return Pick(rep, runner_up, names, team.id, seats.turn(rep), call.weights, way, results)
+
+
+def _way(destination: Destination, facts: Facts, floor: Floor) -> tuple[Way, Fit | None]:
+    """How to pick for this lead, and by which results where by fit."""
+    if destination.fit is None:
+        return "turn", None
+    if explores(facts.lead_id, destination.fit.explore):
+        return "learning", None
+    fit = floor.fits.get((destination.name or "", destination.fit))
+    return ("fit", fit) if fit and fit.known else ("unmeasured", None)
+
+
+def _by_fit(seats: Seats, names: Iterable[str], destination: Destination, facts: Facts, fit: Fit) -> Rank:
+    """Who is not too far ahead, then who is worth most, then credit, load and who waits longest."""
+    asked, by_credit = destination.fit, seats.rank("weighted_round_robin")
+    assert asked is not None
+    worth = fit.of(segment_of(asked, facts.terms))
+    most = min(by_credit(rep)[0] for rep in names) + asked.at_most_ahead * UNIT
+
+    def rank(rep: str) -> tuple[float, ...]:
+        turns = by_credit(rep)
+        return turns[0] > most, -worth[rep], *turns
+
+    return rank

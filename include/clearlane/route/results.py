@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -49,7 +49,7 @@ with given as (
 ), verdict as (
     select decision_seq, bool_or(kind = 'rejected') as refused, bool_or(kind = 'won') as won,
            bool_or(kind in ('won', 'lost')) as decided,
-           coalesce(bool_or(kind = 'rejected' and reason = any(:returned)), false) as no_lead
+           coalesce(bool_or(kind = 'rejected' and lower(trim(reason)) = any(:returned)), false) as no_lead
     from told where kind in ('rejected', 'accepted', 'first_touch', 'meeting', 'sql', 'opportunity', 'won', 'lost')
     group by 1
 )
@@ -85,7 +85,11 @@ def measured(connection: Connection, fit: BestFit, routing: Routing, day: dateti
     back is no offer. Accepted: worked in any way and not refused. Decided: of these won or lost.
     """
     since = day - timedelta(days=fit.window_days)
-    bound = {"day": day, "since": since, "returned": list(routing.rerouting.returned)}
+    bound = {
+        "day": day,
+        "since": since,
+        "returned": [reason.lower() for reason in routing.rerouting.returned],
+    }
     return _folded(connection.execute(_asking(_MEASURED + _COUNTED, fit.segment), bound))
 
 
@@ -162,6 +166,11 @@ class Compared:
     def values(self) -> Values:
         return tuple(self.segment.values())
 
+    @property
+    def worth(self) -> Mapping[str, float]:
+        """Of each rep of the team, for such a lead."""
+        return self.fit.of(self.values)
+
 
 def compared(connection: Connection, policy: Policy, decision: Mapping[str, Any]) -> Compared | None:
     """What the pick of this row of `decision` compared; None for a pick by turn."""
@@ -169,8 +178,23 @@ def compared(connection: Connection, policy: Policy, decision: Mapping[str, Any]
     row = connection.execute(sa.select(stored).where(stored.c.results_id == decision["results_id"])).first()
     if row is None:
         return None
-    values = connection.execute(
-        _asking(_OF_DECISION, row.segment), {"seq": decision["decision_seq"]}
-    ).scalar_one()
+    bound = {"seq": decision["decision_seq"]}
+    values = connection.execute(_asking(_OF_DECISION, row.segment), bound).scalar_one()
     segment = dict(zip(row.segment, folded_values(values), strict=True))
     return Compared(_fit(policy, decision["rotation"], row), row.day, segment)
+
+
+def told(of: Compared, rep: str, others: Iterable[str], second: str | None) -> Iterator[str]:
+    """What was known of the chosen and the second, and which of the others would have been better but for turns."""
+    alike = ", ".join(f"{name} {value or 'unknown'}" for name, value in of.segment.items())
+    known = "; ".join(_known(of, one) for one in (rep, second) if one and one in of.worth)
+    yield f"results{f' with {alike}' if alike else ''} until {of.day:%Y-%m-%d}: {known}"
+    better = [one for one in others if of.worth.get(one, 0) > of.worth.get(rep, 0)]
+    if better:
+        yield f"{', '.join(sorted(better))} would fit better, too many turns ahead of the others"
+
+
+def _known(of: Compared, rep: str) -> str:
+    counts = of.fit.told(of.values, rep)
+    worked = f"{counts.accepted} of {counts.offered} accepted, {counts.won} of {counts.decided} decided won"
+    return f"{rep} {worked if counts.offered else 'had none'}, so {of.worth[rep]:.1%} of them come to be won"

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping
 
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy
-from clearlane.route import events, intake, matching, store
+from clearlane.route import events, intake, matching, results, store
 from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.eligibility import sells
@@ -89,6 +89,7 @@ def run_chunk(connection: Connection, policy: Policy, batch: Batch, leads: Seque
     settled = intake.settle(connection, batch)
     intake.candidates(connection)
     rows = candidate_rows(connection, policy)
+    results.keep(connection, policy, batch.as_of)
     floor = load_floor(connection, policy, batch, (row["band"] for row in rows))
     made = _decided(connection, floor, rows)
     numbers = store.numbers(connection, len(made))

@@ -75,7 +75,7 @@ def moved(floor: Floor, policy: Policy, as_of: datetime) -> Floor:
     """The floor at a later moment: presence and caps of then, the counts of a new hour, day and week at nothing."""
     loads = {rep: _rolled(policy, rep, load, floor.as_of, as_of) for rep, load in floor.loads.items()}
     there = presences(policy.teams.reps.values(), as_of)
-    return Floor(policy, as_of, there, loads, floor.rotations, floor.companies)
+    return Floor(policy, as_of, there, loads, floor.rotations, floor.companies, floor.fits)
 
 
 def _rolled(policy: Policy, rep: str, load: Load, before: datetime, now: datetime) -> Load:

@@ -43,6 +43,8 @@ class Share:
     """direct, same company, by hand -> leads without a turn"""
     joined: datetime | None = None
     """the first turn as a member, where the rotation took turns before"""
+    fitted: int = 0
+    """turns picked by fit among `turns`"""
 
     @property
     def difference(self) -> float:
@@ -51,7 +53,9 @@ class Share:
 
 _SEATS = """
 with pick as (
-    select decision_seq, rotation, band, as_of, rep_id as winner, eligible, refused, roster_id from decision
+    select decision_seq, rotation, band, as_of, rep_id as winner, eligible, refused, roster_id,
+           results_id is not null as fitted
+    from decision
     where mode = 'live' and rotation is not null and as_of >= :since and as_of < :until
       and coalesce(rotation = cast(:team as text), cast(:team as text) is null)
 ), member as (
@@ -59,7 +63,7 @@ with pick as (
     from (select distinct roster_id, rotation from pick) x join roster r using (roster_id)
     cross join lateral jsonb_array_elements(r.content #> array['teams', x.rotation, 'members']) m
 ), seat as (
-    select p.decision_seq, p.rotation, p.band, p.as_of, m.rep_id, p.winner = m.rep_id as won,
+    select p.decision_seq, p.rotation, p.band, p.as_of, m.rep_id, p.winner = m.rep_id as won, p.fitted,
            m.rep_id = any(p.eligible) as free, p.refused ->> m.rep_id as why
     from pick p join member m using (roster_id, rotation)
     where m.rep_id = any(p.eligible) or p.refused ? m.rep_id
@@ -81,7 +85,8 @@ _PLANNED = f"""{_SEATS}, weighed as (
     where s.free or s.why = any(cast(:lacking as text[]))
 )
 select s.rotation, s.band, s.rep_id, count(*) as "of", count(t.rep_id) as there, coalesce(sum(t.part), 0) as planned,
-       count(*) filter (where s.won) as turns, min(s.as_of) as first,
+       count(*) filter (where s.won) as turns, count(*) filter (where s.won and s.fitted) as fitted,
+       min(s.as_of) as first,
        (array_agg(t.weight order by s.decision_seq desc) filter (where t.weight is not null))[1] as weight
 from seat s left join there t on (t.decision_seq, t.rep_id) = (s.decision_seq, s.rep_id)
 group by 1, 2, 3 order by 1, 2, 3
@@ -120,7 +125,7 @@ def shares(
         Share(
             *_key(row), row["weight"], row["of"], row["there"], float(row["planned"]), row["turns"],
             returned.get(_key(row), 0), _by_code(missed.get(_key(row), {})), beside.get(_key(row), {}),
-            row["first"] if row["first"] > began[row["rotation"]] else None,
+            row["first"] if row["first"] > began[row["rotation"]] else None, row["fitted"],
         )
         for row in rows
     ]  # fmt: skip
@@ -161,6 +166,8 @@ def reasons(share: Share) -> str:
 def _reasons(share: Share) -> Iterator[str]:
     if share.missed:
         yield ", ".join(f"{refusals.WORDS[code]} {turns}" for code, turns in share.missed.items())
+    if share.fitted:
+        yield f"{share.fitted} by fit"
     if share.returned:
         yield f"{share.returned} given back"
     if share.joined:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, RowMapping
 
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy, Rep
+from clearlane.route import results
 from clearlane.route.eligibility import Load, of_lead
 from clearlane.route.fairness import Rotation, Standing, as_units, turns
 from clearlane.route.floor import CompanyKey, Floor, open_floor
@@ -131,6 +132,7 @@ def load_floor(
     floor.loads.update(loads(connection, policy.teams.reps.values(), batch.as_of, known))
     floor.rotations.update(_rotations(connection, policy, sorted(set(bands)), known))
     floor.companies.update(_companies(connection, batch, known))
+    floor.fits.update(results.fits(connection, policy, batch.as_of))
     if not batch.live:
         _add_shadows(connection, floor, batch, known)
     return floor
