@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 
 from clearlane.policy.model import Destination, Team
-from clearlane.route.decisions import Facts, Pick
+from clearlane.route.decisions import Facts, Pick, Way
 from clearlane.route.eligibility import Presence, at_work, not_in_team, refusal, unsuited
-from clearlane.route.fairness import Standing, entering, turns
+from clearlane.route.fairness import UNIT, Standing, entering, turns
+from clearlane.route.fit import explores, segment_of
 from clearlane.route.floor import Floor
 
 Key = Callable[[str], tuple[float, ...]]
@@ -68,13 +69,46 @@ def _turn(
 ) -> Pick:
     before, kinds = floor.rotation(team.id, facts.band), floor.kinds(team.id)
     weights = dict(floor.weights(team.id, present))
-    order = _order(destination, {**before.standings, **entering(before, weights, kinds)}, floor)
+    standings = {**before.standings, **entering(before, weights, kinds)}
+    way, order = _way(destination, facts, floor), _order(destination, standings, floor)
+    if way == "fit":
+        order = _by_fit(destination, facts, floor, standings, suited)
     rep = first(suited, order, facts.lead_id)
     rest = suited - {rep}
     runner_up = first(rest, order, facts.lead_id) if rest else None
     number = 1 + max((standing.last_turn for standing in before.standings.values()), default=-1)
     changed = turns(before, rep, weights, kinds, number)
-    return Pick(rep, runner_up, tuple(sorted(suited)), team.id, changed, weights)
+    results = floor.fits[team.id, destination.fit].id if destination.fit and way == "fit" else None
+    return Pick(rep, runner_up, tuple(sorted(suited)), team.id, changed, weights, way, results)
+
+
+def _way(destination: Destination, facts: Facts, floor: Floor) -> Way:
+    if destination.fit is None:
+        return "turn"
+    if explores(facts.lead_id, destination.fit.explore):
+        return "learning"
+    known = floor.fits.get((destination.name or "", destination.fit))
+    return "fit" if known and known.results.sum() > 0 else "unmeasured"
+
+
+def _by_fit(
+    destination: Destination,
+    facts: Facts,
+    floor: Floor,
+    standings: Mapping[str, Standing],
+    suited: frozenset[str],
+) -> Key:
+    """Of those at most so many turns ahead of the lowest the one worth most; then as by credit."""
+    asked, by_credit = destination.fit, _order(destination, standings, floor)
+    assert asked
+    worth = floor.fits[destination.name or "", asked].of(segment_of(asked, facts.terms))
+    lowest = min(standings[rep].credit for rep in suited)
+
+    def order(rep: str) -> tuple[float, ...]:
+        turns_ahead = (standings[rep].credit - lowest) / UNIT
+        return float(turns_ahead > asked.at_most_ahead), -worth[rep], *by_credit(rep)
+
+    return order
 
 
 def _order(destination: Destination, standings: Mapping[str, Standing], floor: Floor) -> Key:

@@ -13,10 +13,11 @@ from tests.route import plain_pick
 from tests.route.firms import MONDAY_NOON, policy, rep, routing, rule, team, teams, to
 
 import clearlane.route.decide as deciding
-from clearlane.policy.model import Caps, Policy, TimeOff
+from clearlane.policy.model import BestFit, Caps, Policy, TimeOff
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.fairness import Rotation
-from clearlane.route.floor import open_floor
+from clearlane.route.fit import Results, fit_of
+from clearlane.route.floor import Floor, open_floor
 from clearlane.route.pick import pick
 
 NAMES = ("ana", "ben", "cyd", "dov", "eve", "fay")
@@ -44,7 +45,7 @@ def companies(draw: st.DrawFn) -> Policy:
     sold = [team(name, *((one, draw(WEIGHTS)) for one in of)) for name, of in zip("xy", asked, strict=True)]
     ladders = [
         [
-            to("team", name, hours=draw(HOURS), language=draw(st.booleans()), pick=draw(PICKS))
+            to("team", name, hours=draw(HOURS), language=draw(st.booleans()), **draw(PICKS))
             for name in draw(st.permutations("xy"))
         ]
         for _ in range(2)
@@ -53,7 +54,14 @@ def companies(draw: st.DrawFn) -> Policy:
     return policy(routing(*rules, sticky_company=draw(st.booleans())), teams(reps, *sold))
 
 
-PICKS = st.sampled_from(["weighted_round_robin", "weighted_round_robin", "least_open"])
+FIT = BestFit(("country",), explore=0.3, at_most_ahead=1.0)
+MADE = [
+    ((country,), name, Results(20, 18, 15, won))
+    for country, wins in {"de": (9, 4, 4, 1), "us": (1, 8, 3, 3)}.items()
+    for name, won in zip(NAMES, wins, strict=False)
+]
+"""of four of them: the others are as good as their team"""
+PICKS = st.sampled_from([{}, {}, {"pick": "least_open"}, {"pick": "best_fit", "fit": FIT}])
 LEADS = st.lists(
     st.builds(
         Facts,
@@ -61,6 +69,7 @@ LEADS = st.lists(
         st.sampled_from(["hot", "warm"]),
         st.sampled_from(["10", "01", "11"]),
         language=st.sampled_from([None, "en", "fr"]),
+        terms=st.sampled_from([{"country": "DE"}, {"country": "US"}, {"country": None}]),
         company=st.sampled_from([None, None, None, "acme"]),
         barred=st.sampled_from([{}, {}, {}, {"ana": "not again: declined", "ben": "not again: declined"}]),
     ),
@@ -69,8 +78,15 @@ LEADS = st.lists(
 )
 
 
+def opened(of: Policy) -> Floor:
+    """An empty floor; of one of the teams it is known how its reps fit."""
+    floor = open_floor(of, MONDAY_NOON)
+    floor.fits["x", FIT] = fit_of("measured", [name for name, _ in of.teams.teams["x"].members], MADE)
+    return floor
+
+
 def decided(of: Policy, leads: Sequence[Facts], picking: Callable[..., Any]) -> list[Decision]:
-    floor, made = open_floor(of, MONDAY_NOON), []
+    floor, made = opened(of), []
     with mock.patch.object(deciding, "pick", picking):
         for number, facts in enumerate(leads):
             made.append(deciding.decide(of, floor, facts))
@@ -86,7 +102,7 @@ def test_what_is_remembered_changes_no_decision(of, leads):
 
 @given(companies(), LEADS)
 def test_a_turn_names_what_differs_in_its_rotation(of, leads):
-    floor = open_floor(of, MONDAY_NOON)
+    floor = opened(of)
     for facts in leads:
         made = deciding.decide(of, floor, facts)
         before = {key: dict(rotation.standings) for key, rotation in floor.rotations.items()}

@@ -17,10 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.route.firms import ALWAYS_OPEN, MONDAY_NOON, OFFICE, policy, rep, routing, rule, team, teams, to
 
-from clearlane.policy.model import Caps, Destination, OnCall, Policy, Stint, TimeOff
+from clearlane.policy.model import BestFit, Caps, Destination, OnCall, Policy, Stint, TimeOff
 from clearlane.route.decisions import Decision, Facts, Pick
 from clearlane.route.eligibility import not_in_team, of_lead, over_cap, unsuited
 from clearlane.route.fairness import Rotation, Standing, step
+from clearlane.route.fit import Results, fit_of
+from clearlane.route.floor import open_floor
 from clearlane.route.shadow import MovingFloor
 
 NAMES = ("ana", "ben", "cyd", "dov")
@@ -30,6 +32,13 @@ CAP = st.none() | st.integers(0, 4)
 EVENINGS = dict.fromkeys(range(1, 8), ((time(18), time(2)),))
 PRODUCTS = st.sampled_from(["pro", "lite", None])
 WEIGHTS = st.sampled_from([0.5, 1.0, 2.0])
+FIT = BestFit(("product",))
+MADE = [
+    (("pro",), "ana", Results(30, 28, 20, 9)),
+    (("pro",), "ben", Results(30, 20, 20, 3)),
+    (("lite",), "cyd", Results(9, 9, 5, 4)),
+]
+PICKS = st.sampled_from([{}, {"pick": "least_open"}, {"pick": "best_fit", "fit": FIT}])
 
 
 @st.composite
@@ -78,7 +87,7 @@ def firms(draw: st.DrawFn) -> Policy:
     rung = to(
         "team",
         "sales",
-        pick=draw(st.sampled_from(["weighted_round_robin", "least_open"])),
+        **draw(PICKS),
         hours=draw(st.sampled_from(["require", "prefer", "ignore", "on_call"])),
         language=draw(st.booleans()),
         match=draw(st.sampled_from([(), ("product",)])),
@@ -115,7 +124,9 @@ class Placed:
 
 
 def lived(of: Policy, arrivals: list[tuple[Any, ...]]) -> Iterator[tuple[MovingFloor, Placed]]:
-    now, floor = MONDAY_NOON, MovingFloor()
+    now, floor = MONDAY_NOON, MovingFloor(open_floor(of, MONDAY_NOON))
+    assert floor.floor is not None
+    floor.floor.fits["sales", FIT] = fit_of("measured", NAMES, MADE)
     for number, (later, band, product, language, company, stays) in enumerate(arrivals):
         now += timedelta(minutes=later)
         facts = Facts(number, band, "1", language=language, company=company, terms={"product": product})
