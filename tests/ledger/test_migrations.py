@@ -1,11 +1,21 @@
 """The migrations and the models say the same, and personal columns are marked from the first one on."""
 
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from clearlane.ledger import connect, migrate
+from clearlane.ledger.database import MIGRATIONS
 from clearlane.ledger.models import metadata
+
+
+def alembic_of(connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
 
 
 def test_migrations_make_what_the_models_say(ledger_url):
@@ -26,19 +36,30 @@ def test_migrations_go_back_to_nothing(ledger_server):
     url = ledger_server.url("there_and_back")
     migrate(url)
     engine = connect(url)
-    from alembic import command
-    from alembic.config import Config
-
-    from clearlane.ledger.database import MIGRATIONS
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        command.downgrade(alembic_of(connection), "base")
     assert sa.inspect(engine).get_table_names() == ["alembic_version"]
     engine.dispose()
     ledger_server.drop("there_and_back")
+
+
+def test_parents_that_were_attributes_move_to_their_column_and_back(ledger_engine):
+    with ledger_engine.connect() as connection:
+        connection.exec_driver_sql(
+            "insert into inbox (source, object, record_key, payload) values ('crm', 'accounts', 'a', '{}')"
+        )
+        connection.exec_driver_sql(
+            "insert into account_revision (account_id, source, external_id, valid_from, content_hash, attributes,"
+            " parent_external_id, seq)"
+            " select gen_random_uuid(), 'crm', 'a', now(), '1', '{\"x\": 1}', 'b', seq from inbox"
+        )
+        config = alembic_of(connection)
+        command.downgrade(config, "0005")
+        read = "select attributes from account_revision"
+        assert connection.exec_driver_sql(read).scalar_one() == {"x": 1, "parent": "b"}
+        command.upgrade(config, "head")
+        row = connection.exec_driver_sql("select attributes, parent_external_id from account_revision").one()
+        assert tuple(row) == ({"x": 1}, "b")
 
 
 def test_what_can_hold_a_name_or_an_address_is_marked_personal():

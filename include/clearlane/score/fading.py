@@ -20,7 +20,6 @@ from clearlane.score.units import FARTHEST, MILLION, clamped, first_true, millio
 
 SHOWN: Final = ("score", "total", *GROUPS)
 """The columns of a standing that fade."""
-_LOST: Final = 64.0  # half-lives, as in behaviour.decay
 # What a step computes is computed once; typed, or no parallel worker could do it.
 _APART: Final = "offset bigint '0'"
 
@@ -94,10 +93,7 @@ class _Fading:
         """
 
     def stood(self) -> str:
-        left = [
-            f"power({number(0.5)}, least(elapsed / {number(days * behaviour.DAY)}, {number(_LOST)})) as left_{i}"
-            for i, days in enumerate(self.half_lives())
-        ]
+        left = [f"{behaviour.decay('elapsed', days)} as left_{i}" for i, days in enumerate(self.half_lives())]
         then = [f"s.{name} as {name}_then" for name in GROUPS]
         kept = [
             "s.lead_id",
