@@ -170,7 +170,7 @@ def test_who_is_held_past_the_hour_or_unanswered_is_noted(world: World, waiting)
         )
         told = overdue(connection, policy.parse(TEXTS), NOW)
     assert [line.partition(";")[0] for line in told] == [
-        "held: 1 past the moment until which they were held",
+        "held: 1 past the moment from which they are routed again",
         "pool: 1 past the promised first touch",
     ]
 

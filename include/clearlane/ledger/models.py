@@ -782,7 +782,7 @@ place = Table(
     _time("since"),
     Column("decision_seq", sa.BigInteger, ForeignKey("decision.decision_seq")),
     _batch(nullable=True),
-    _time("until", nullable=True, comment="held until then: the first live run from then on routes it"),
+    _time("until", nullable=True, comment="waits until then: the first live run from then on routes it"),
     _one_of("place", *PLACES),
     Index("place_place_ix", "place"),
     comment="The one visible place of each lead, with the reason.",

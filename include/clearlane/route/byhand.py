@@ -145,7 +145,7 @@ where lead_id = :lead and met_at is null and ended_at is null and kind <> 'arriv
 """
 _MOVE = """
 update place set place = :place, reason = :reason, because = :because, team = :team, rep_id = :rep,
-    since = :since, decision_seq = :seq, batch_id = :batch
+    since = :since, decision_seq = :seq, until = null, batch_id = :batch
 where lead_id = :lead
 """
 _ASSIGN = """

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from clearlane.ledger import Batch, copy_rows
 from clearlane.ledger.models import LAST_DECISION
 from clearlane.policy.model import Policy
-from clearlane.route import events
+from clearlane.route import events, retries
 from clearlane.route.owners import ANY_SOURCE, User, owner_names
 
 _TABLES = {
@@ -130,6 +130,7 @@ update intake set step = case
     when place = 'held' and (reason <> 'before_live_from' or inquiry_id is not null) then 'decide'
     when place = 'disqualified' and stopped is null and disqualified is null
         and (rule_before is null or disqualified_before is not null) then 'decide'
+    when place = 'pool' and lead_id in ({retries.WAITING}) then 'decide'
     when place in ('nurture', 'pool', 'redirected') and inquiry_id is not null then 'decide'
     when place = 'nurture' and account_id is not null and account_before is null then 'decide'
     when place in ('nurture', 'pool') and (stopped is not null
@@ -229,7 +230,7 @@ def gather(connection: Connection, policy: Policy, batch: Batch, leads: Sequence
         return
     bands = [band.name for band in policy.scoring.bands]
     bound = {"bands": bands, "urgent": bands[:URGENT], "cycles": policy.scoring.recycling.cycles}
-    connection.execute(sa.text(_LIVE_STEP), bound)
+    connection.execute(sa.text(_LIVE_STEP), {**bound, **retries.bound(batch)})
 
 
 def recall(connection: Connection, policy: Policy, batch: Batch, decisions: Sequence[int]) -> None:
@@ -373,6 +374,7 @@ def _settled(step: str) -> str:
 insert into place as p (lead_id, place, reason, because, rep_id, since, batch_id)
 select lead_id, {_SETTLED[step]}, cast(:as_of as timestamptz), :batch from intake where step = '{step}'
 on conflict (lead_id) do update set place = excluded.place, reason = excluded.reason, because = excluded.because,
-    team = null, rep_id = excluded.rep_id, since = excluded.since, decision_seq = null, batch_id = excluded.batch_id
+    team = null, rep_id = excluded.rep_id, since = excluded.since, decision_seq = null, until = null,
+    batch_id = excluded.batch_id
 where (p.place, p.reason, p.rep_id) is distinct from (excluded.place, excluded.reason, excluded.rep_id)
 """

@@ -14,7 +14,7 @@ _OVERDUE = """
 with waiting as (
     select p.place, p.since,
            p.place = 'pool' and p.since + cast(:longest as interval) <= :at as too_old,
-           p.place = 'held' and p.until <= :at as released,
+           p.until <= :at as released,
            exists (
                select from sla_clock k where k.lead_id = p.lead_id and k.kind = 'arrival'
                  and k.met_at is null and k.ended_at is null and k.due_at <= :at) as late
@@ -37,7 +37,7 @@ def _told(row: sa.RowMapping) -> str:
     said = {
         "past the promised first touch": row["late"],
         "longer than a pool may keep them": row["too_old"],
-        "past the moment until which they were held": row["released"],
+        "past the moment from which they are routed again": row["released"],
     }
     counts = ", ".join(f"{count} {how}" for how, count in said.items() if count)
     return f"{row['place']}: {counts}; the oldest since {row['oldest']:%Y-%m-%d %H:%M}Z"

@@ -14,20 +14,15 @@ from clearlane.route.calendars import next_opening, rep_calendar
 from clearlane.route.state import day_and_week, hour_of
 
 Ends = Callable[[Rep, datetime, str], datetime | None]
-"""(rep, when it was said, what was found in the sentence) -> from when the rep may be asked again, or None"""
-
-
-def _opening(rep: Rep, at: datetime) -> datetime | None:
-    return next_opening(rep_calendar(rep), at)
+"""(rep, when it was said, what was found in the sentence) -> until when it holds, or None"""
 
 
 def _after_leave(rep: Rep, said_at: datetime, last: str) -> datetime | None:
-    after = date.fromisoformat(last) + timedelta(days=1)
-    return _opening(rep, max(said_at, _midnight(rep, after)))
+    return _midnight(rep, date.fromisoformat(last) + timedelta(days=1))
 
 
 def _from_day(rep: Rep, said_at: datetime, first: str) -> datetime | None:
-    return _opening(rep, max(said_at, _midnight(rep, date.fromisoformat(first))))
+    return _midnight(rep, date.fromisoformat(first))
 
 
 def _midnight(rep: Rep, day: date) -> datetime:
@@ -40,8 +35,7 @@ def _at(rep: Rep, said_at: datetime, moment: str) -> datetime | None:
 
 def _cap_over(rep: Rep, said_at: datetime, span: str) -> datetime | None:
     _, tomorrow, _, monday = day_and_week(rep, said_at)
-    begins = {"hour": hour_of(rep, said_at)[1], "day": tomorrow, "week": monday}.get(span)
-    return _opening(rep, begins) if begins else None
+    return {"hour": hour_of(rep, said_at)[1], "day": tomorrow, "week": monday}.get(span)
 
 
 def _never(rep: Rep, said_at: datetime, found: str) -> datetime | None:
@@ -79,7 +73,13 @@ def code(reason: str) -> str:
 
 
 def ends(rep: Rep, reason: str, said_at: datetime) -> datetime | None:
-    """From when (UTC) a reason that was said at a moment does not hold any more; None where no moment is known."""
+    """From when (UTC) the rep may be at work and the reason does not hold any more; None where no moment is known."""
+    moment = lapses(rep, reason, said_at)
+    return next_opening(rep_calendar(rep), max(said_at, moment)) if moment else None
+
+
+def lapses(rep: Rep, reason: str, said_at: datetime) -> datetime | None:
+    """From when (UTC) a reason that was said at a moment does not hold any more, at work or not; None: unknown."""
     for _, pattern, end in _KNOWN:
         found = pattern.match(reason)
         if found:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping
 
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy
-from clearlane.route import events, intake, matching, results, store
+from clearlane.route import events, intake, matching, results, retries, store
 from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.eligibility import sells
@@ -37,7 +37,7 @@ with wanted as (
     select l.survivor_id, {events.SLOW} from routing_event e join lead l using (lead_id)
     where :unclaimed and {events.OPEN} and (e.put_off_until is null or e.put_off_until <= :as_of)
     union all
-    select lead_id, false from place where :unclaimed and place = 'held' and until <= :as_of
+    select lead_id, false from ({retries.WAITING}) again where :unclaimed
 ), found as (
     select w.lead_id, bool_and(w.slow) as slow from wanted w
     where not exists (select from decision d where d.batch_id = :batch and d.lead_id = w.lead_id)
@@ -58,11 +58,12 @@ where not slow or nth <= :most order by {_HEAT}
 def chunks(connection: Connection, batch: Batch) -> list[list[UUID]]:
     """The leads to decide that are scored as of the batch's moment and not decided by it, hottest first.
 
-    Those of its work, and for a run that takes what is unclaimed those that events call for and those held until now.
+    Those of its work, and for a run that takes what is unclaimed those that events call for and those whose waiting
+    may be over.
     """
     bound = {
         "batch": batch.batch_id, "as_of": batch.as_of, "scoring": batch.policy["scoring"],
-        "unclaimed": batch.takes_unclaimed, "kinds": list(events.KINDS), "most": CHUNK,
+        "unclaimed": batch.takes_unclaimed, "kinds": list(events.KINDS), "most": CHUNK, **retries.bound(batch),
     }  # fmt: skip
     leads = list(connection.execute(sa.text(_UNDECIDED), bound).scalars())
     return [leads[start : start + CHUNK] for start in range(0, len(leads), CHUNK)]

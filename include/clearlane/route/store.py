@@ -5,7 +5,7 @@ All under the routing lock of the caller's transaction. A shadow run writes deci
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +20,7 @@ from clearlane.route.decisions import Decision
 from clearlane.route.fairness import as_decimal
 from clearlane.route.floor import Floor
 from clearlane.route.matching import packed
+from clearlane.route.retries import first_end
 from clearlane.route.roster import roster_id, snapshot
 
 
@@ -58,7 +59,8 @@ def save(connection: Connection, floor: Floor, batch: Batch, decided: Sequence[D
 def _save_effects(connection: Connection, floor: Floor, batch: Batch, decided: Sequence[Decided]) -> None:
     moved = [one for one in decided if not one.decision.keeps_owner]
     _end_what_was(connection, batch, moved)
-    stage_rows(connection, "placed", models.place, _PLACED, map(_placed, moved))
+    again = first_end(floor.policy, floor.as_of)
+    stage_rows(connection, "placed", models.place, _PLACED, (_placed(one, again) for one in moved))
     connection.execute(sa.text(_PLACE), {"as_of": batch.as_of, "batch": batch.batch_id})
     assignments = (_assignment(batch, one) for one in moved if one.decision.place == "owned")
     copy_rows(connection, "assignment", _ASSIGNMENT, assignments)
@@ -106,7 +108,9 @@ insert into place as p (lead_id, place, reason, because, team, rep_id, decision_
 select lead_id, place, reason, because, team, rep_id, decision_seq, until, :as_of, :batch from placed
 on conflict (lead_id) do update set place = excluded.place, reason = excluded.reason, because = excluded.because,
     team = excluded.team, rep_id = excluded.rep_id, decision_seq = excluded.decision_seq,
-    until = excluded.until, since = excluded.since, batch_id = excluded.batch_id
+    until = excluded.until, batch_id = excluded.batch_id, since = case
+        when p.place in ('exceptions', 'pool') and (p.place, p.team) is not distinct from
+            (excluded.place, excluded.team) then p.since else excluded.since end
 """
 _ANSWER = """
 update inquiry q set decision_seq = a.decision_seq
@@ -126,9 +130,11 @@ def decision_row(batch: Batch, policy: Policy, roster: str, one: Decided) -> tup
     )  # fmt: skip
 
 
-def _placed(one: Decided) -> tuple[Any, ...]:
+def _placed(one: Decided, again: Callable[[Mapping[str, str]], datetime | None]) -> tuple[Any, ...]:
     d = one.decision
-    return d.lead_id, d.place, d.reason, d.because, d.team, d.rep, one.seq, d.until
+    waits = d.place in ("exceptions", "pool") or d.until
+    until = min(filter(None, (d.until, again(d.refused))), default=None) if waits else None
+    return d.lead_id, d.place, d.reason, d.because, d.team, d.rep, one.seq, until
 
 
 def _assignment(batch: Batch, one: Decided) -> tuple[Any, ...]:

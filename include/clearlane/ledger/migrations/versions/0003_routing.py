@@ -23,7 +23,7 @@ def upgrade() -> None:
             "until",
             sa.DateTime(timezone=True),
             nullable=True,
-            comment="held until then: the first live run from then on routes it",
+            comment="waits until then: the first live run from then on routes it",
         ),
     )
 
