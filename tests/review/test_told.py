@@ -30,8 +30,9 @@ from clearlane.review.words import by_rules, headline, notes, percent, signed
 
 NASTY = '<script>alert("|")</script>'
 LOAD = Load(
-    "sales", Change("leads", 6, 9), Change("a day", 2, 3), Change("hottest", 1, 2), Change("cap hits", 0, 4),
-    Change("prompt", 0.5, None),
+    "sales", Change("leads", 6, 9), Change("a day", 2, 3), Change("hottest", 1, 2), Change("exceptions", 0, 1),
+    Change("held", 0, 0), Change("hits", 0, 4), (Change("day", 0, 3), Change("open", 0, 1)), Change("hours", 18, 19),
+    Change("business", 4, 4), Change("prompt", 0.5, None), Change("late", None, 2.5),
 )  # fmt: skip
 FIGURES = Figures(
     leads=10,
@@ -145,6 +146,8 @@ def test_markdown_shows_only_what_differs():
     assert "| owned | 6 | 9 | +3 |" in told
     assert "| hot | 1 | **1** |" in told
     assert "stage: from" not in told
+    assert "| exceptions, by team | leads | would be | change |" in told
+    assert "| over a cap, by team | times | would be | change |" in told
     assert "Played on the generated company; `scoring.yaml`, `contract.yaml` differ." in told
 
 
@@ -157,8 +160,10 @@ def test_the_terminal_prints_every_section():
         "Bands",
         "Stages",
         "Against outcomes",
-        "Teams",
-        "Reps",
+        "Teams: load",
+        "Teams: caps and promises",
+        "day 3, open 1",
+        "Reps: load",
         "Promises",
         "The leads that move most",
     ):

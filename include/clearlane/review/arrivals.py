@@ -6,7 +6,7 @@ rule's first team passed it on for being at a cap or away, the lead counts with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -14,7 +14,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clearlane.policy.model import Policy, RoutingRule
+from clearlane.policy.model import Policy
+from clearlane.review.ladders import ladder_teams
 
 _ASKED: Final = """
 with first as (
@@ -73,11 +74,11 @@ class Held:
 
 def asked(connection: Connection, policy: Policy, since: datetime, until: datetime) -> Sequence[Asked]:
     """By team, band and day, of decisions after `since` and by `until`; teams of this policy only."""
-    rules, firsts = zip(*_firsts(policy), strict=True) if list(_firsts(policy)) else ((), ())
+    firsts = {rule: teams[0] for rule, teams in ladder_teams(policy).items() if teams}
     teams = policy.teams.teams.values()
     members = [(team.id, rep) for team in teams for rep, _ in team.members]
     bound: dict[str, Any] = {
-        "rules": list(rules), "firsts": list(firsts), "since": since, "until": until,
+        "rules": list(firsts), "firsts": list(firsts.values()), "since": since, "until": until,
         "member_teams": [team for team, _ in members], "members": [rep for _, rep in members],
         "teams": [team.id for team in teams], "zones": [home_zone(policy, team.id) for team in teams],
     }  # fmt: skip
@@ -100,17 +101,3 @@ def home_zone(policy: Policy, team: str) -> str:
     """The zone of most members, the first named among equals; without members that of the promises."""
     zones = [policy.teams.reps[rep].zone for rep, _ in policy.teams.teams[team].members]
     return max(zones, key=zones.count, default=policy.sla.team_zone)
-
-
-def _firsts(policy: Policy) -> Iterator[tuple[str, str]]:
-    """Each rule with the team that it asks first."""
-    for rule in policy.routing.rules:
-        first = _first(policy, rule)
-        if first:
-            yield rule.id, first
-
-
-def _first(policy: Policy, rule: RoutingRule) -> str | None:
-    ladder = (*rule.ladder, *policy.routing.fallback)
-    named = (rung.name for rung in ladder if rung.target in ("team", "pool") and rung.name)
-    return next((name for name in named if name in policy.teams.teams), None)

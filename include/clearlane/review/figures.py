@@ -15,6 +15,7 @@ import duckdb
 
 from clearlane.policy.model import Policy
 from clearlane.review.history import OUTCOMES
+from clearlane.review.responses import LATE
 from clearlane.score.standing import DISQUALIFIED, FIRST_STAGE, LATER_STAGES
 from clearlane.score.units import quoted
 
@@ -74,15 +75,27 @@ class Change:
 
 @dataclass(frozen=True)
 class Load:
-    """What a team or a rep gets: leads in all, a day, of them hot; how often a cap passed someone over."""
+    """What a team or a rep gets, whom caps passed over, and how soon it is to answer."""
 
     name: str
     leads: Change
     a_day: Change
     hottest: Change
+    exceptions: Change
+    """leads that nobody could take, of rules that ask this team first"""
+    held: Change
     cap_hits: Change
+    """how often one of its reps was passed over because of a cap"""
+    by_cap: tuple[Change, ...]
+    """the same by cap: hour, day, week, open"""
+    hours: Change
+    """median by the clock until the first touch is due"""
+    business: Change
+    """median of the hours at work in it"""
     prompt: Change
     """share of the promised leads whose first touch falls due within the tier's own time: somebody is at work"""
+    late: Change
+    """first touches expected after they are due, by how fast the team answered in history; None: too few answers"""
 
 
 @dataclass(frozen=True)
@@ -322,42 +335,69 @@ def _ratio(part: int, whole: int) -> float | None:
 
 # --- who gets the work --------------------------------------------------------------------------
 
-_LOAD: Final = """
-with given as (
-  select {by} as name, count(*) as leads, count(*) filter (band = {hot}) as hottest,
-         avg(case when prompt then 1.0 else 0.0 end) filter (prompt is not null) as prompt
-  from {side}_held where {by} is not null group by 1
-), hits as (
-  select {whose} as name, count(*) as hits from (select unnest(capped) as rep, team from {side}_held) group by 1
-)
-select coalesce(given.name, hits.name), coalesce(leads, 0), coalesce(hottest, 0), coalesce(hits, 0), prompt
-from given full join hits on hits.name = given.name where coalesce(given.name, hits.name) is not null
+CAPS: Final = ("hour", "day", "week", "open")
+_GIVEN: Final = """
+select {by} as name, count(*) as leads, count(*) filter (band = {hot}) as hottest,
+       count(*) filter (place = 'held') as held, median(hours) as hours, median(business) as business,
+       avg(case when prompt then 1.0 else 0.0 end) filter (prompt is not null) as prompt
+from {side}_held where {by} is not null group by 1
+"""
+_EXCEPTIONS: Final = """
+select asked as name, count(*) as exceptions from {side}_held
+where place = 'exceptions' and asked is not null group by 1
+"""
+_HITS: Final = """
+select {whose} as name, count(*) as hits, {caps}
+from (select unnest(capped) as rep, unnest(capped_in) as team, unnest(caps) as cap from {side}_held)
+where {whose} is not null group by 1
 """
 
 
 def _loads(desk: duckdb.DuckDBPyConnection, by: str, hot: str, days: float) -> tuple[Load, ...]:
-    found = [
-        {
-            row[0]: row[1:]
-            for row in desk.execute(_LOAD.format(side=side, by=by, whose=by, hot=quoted(hot))).fetchall()
-        }
-        for side in SIDES
-    ]
-    nothing = (0, 0, 0, None)
-    names = {name: [side.get(name, nothing) for side in found] for side in found for name in side}
-    loads = (_load(name, old, new, days) for name, (old, new) in names.items())
+    """By `team` or `rep`; exceptions and late touches are a team's only."""
+    old, new = (_side(desk, side, by, hot) for side in SIDES)
+    loads = (_load(name, old.get(name, {}), new.get(name, {}), days) for name in {**old, **new})
     return tuple(sorted(loads, key=lambda load: (-max(load.leads.old or 0, load.leads.new or 0), load.name)))
 
 
-def _load(name: str, old: Sequence[Any], new: Sequence[Any], days: float) -> Load:
+def _side(desk: duckdb.DuckDBPyConnection, side: str, by: str, hot: str) -> dict[str, dict[str, Any]]:
+    """Name -> what one side gives it."""
+    caps = ", ".join(f"count(*) filter (cap = '{cap}') as cap_{cap}" for cap in CAPS)
+    selects = [_GIVEN.format(side=side, by=by, hot=quoted(hot)), _HITS.format(side=side, whose=by, caps=caps)]
+    if by == "team":
+        selects += [_EXCEPTIONS.format(side=side), LATE.format(side=side)]
+    found: dict[str, dict[str, Any]] = {}
+    for select in selects:
+        asked = desk.execute(select)
+        columns = [column[0] for column in asked.description or ()]
+        for row in asked.fetchall():
+            found.setdefault(row[0], {}).update(zip(columns[1:], row[1:], strict=True))
+    return found
+
+
+def _load(name: str, old: Mapping[str, Any], new: Mapping[str, Any], days: float) -> Load:
+    def both(what: str, nothing: float | None = 0) -> Change:
+        return Change(what, old.get(what, nothing), new.get(what, nothing))
+
+    leads = both("leads")
     return Load(
-        name,
-        Change("leads", old[0], new[0]),
-        Change("a day", old[0] / days, new[0] / days),
-        Change("hottest", old[1], new[1]),
-        Change("cap hits", old[2], new[2]),
-        Change("prompt", old[3], new[3]),
+        name=name,
+        leads=leads,
+        a_day=Change("a day", (leads.old or 0) / days, (leads.new or 0) / days),
+        hottest=both("hottest"),
+        exceptions=both("exceptions"),
+        held=both("held"),
+        cap_hits=both("hits"),
+        by_cap=tuple(Change(cap, *_pair(old, new, f"cap_{cap}")) for cap in CAPS),
+        hours=both("hours", None),
+        business=both("business", None),
+        prompt=both("prompt", None),
+        late=both("late", None),
     )
+
+
+def _pair(old: Mapping[str, Any], new: Mapping[str, Any], what: str) -> tuple[int, int]:
+    return old.get(what, 0), new.get(what, 0)
 
 
 def _tiers(desk: duckdb.DuckDBPyConnection) -> tuple[Tier, ...]:

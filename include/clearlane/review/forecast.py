@@ -19,6 +19,7 @@ from clearlane.policy.model import Policy, Team
 from clearlane.review import arrivals, demand, shortage
 from clearlane.review.arrivals import Asked, Held
 from clearlane.review.demand import MIN_WEEKS, Coverage, Floats, History
+from clearlane.review.ladders import ladder_teams
 from clearlane.review.supply import WEEK, Supply, is_holiday, supplies
 
 WEEKS: Final = 4
@@ -297,8 +298,7 @@ def _with_neighbours(policy: Policy, outlooks: Sequence[Outlook]) -> Iterator[Ou
 def _neighbours(policy: Policy, team: str) -> set[str]:
     """Teams that some rule names beside this one, and that share nobody with it."""
     teams = policy.teams.teams
-    ladders = [{rung.name for rung in rule.ladder if rung.name in teams} for rule in policy.routing.rules]
-    near = {name for ladder in ladders if team in ladder for name in ladder if name}
+    near = {name for ladder in ladder_teams(policy).values() if team in ladder for name in ladder}
     own = {rep for rep, _ in teams[team].members}
     return {name for name in near if not own & {rep for rep, _ in teams[name].members}}
 

@@ -37,10 +37,12 @@ _ROUTING: Final = (
 _ASKED = """
 create temporary table asked on commit drop as
 with decided as (
-    select distinct on (lead_id) lead_id, as_of, score_id, batch_id, true as routed from decision
+    select distinct on (lead_id) lead_id, as_of, score_id, batch_id, true as routed,
+           case when mode = 'live' and place = 'owned' then decision_seq end as given_seq from decision
     where as_of > :since and as_of <= :until order by lead_id, mode <> 'live', decision_seq
 ), scored as (
-    select distinct on (lead_id) lead_id, as_of, score_id, batch_id, false as routed from score s
+    select distinct on (lead_id) lead_id, as_of, score_id, batch_id, false as routed, cast(null as bigint) as given_seq
+    from score s
     where as_of > :since and as_of <= :until and not exists (select from decided d where d.lead_id = s.lead_id)
     order by lead_id, as_of, score_id
 )
@@ -79,10 +81,11 @@ select a.lead_id, l.source || ':' || l.external_id as reference, l.created_at, a
        case when s.as_of = a.as_of or s.band = s.band_before then s.band_before_since else s.as_of end as band_since,
        case when s.as_of < a.as_of and s.disqualified is null then s.stage else s.stage_before end as stage_before,
        o.score as override_score, o.band as override_band,
+       g.team as given_team, g.rep_id as given_rep, g.tier as given_tier, g.sla_due as given_due,
        (select min(ended_at) from assignment e
         where e.lead_id = a.lead_id and e.started_at >= a.as_of and e.ended_because <> 'routed anew') as ended_at
 from asked a join lead l using (lead_id) join score s using (score_id)
-left join score_override o using (override_id)
+left join score_override o using (override_id) left join decision g on g.decision_seq = a.given_seq
 """
 _PROFILES = f"""
 select a.key as lead_id, a.as_of, l.source, a.account_id, a.own, {_READ.format("p", "attributes")}
@@ -118,7 +121,8 @@ _TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "lead_id": "varchar", "reference": "varchar", "created_at": "timestamptz", "as_of": "timestamptz",
             "routed": "boolean", "company_key": "varchar", "stored": "integer", "band_before": "varchar",
             "band_since": "timestamptz", "stage_before": "varchar", "override_score": "integer",
-            "override_band": "varchar", "ended_at": "timestamptz",
+            "override_band": "varchar", "given_team": "varchar", "given_rep": "varchar", "given_tier": "varchar",
+            "given_due": "timestamptz", "ended_at": "timestamptz",
         },
     ),
     "known": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from clearlane.review.figures import Change, Judgement, Mover, Moves
 from clearlane.review.whatif import WhatIf, unchanged
@@ -10,6 +11,7 @@ from clearlane.review.words import amount, by_rules, figure, headline, notes, pe
 
 NAMED = 10
 """leads named in the comment"""
+_PLAIN_NAMES = {"exceptions": "exceptions", "cap_hits": "over a cap", "late": "expected late"}
 NOTHING = "Nothing changes: the policy files are the same."
 
 
@@ -36,6 +38,9 @@ def _changed(told: WhatIf) -> Iterator[str]:
     loads = [Change(load.name, load.leads.old, load.leads.new) for load in found.teams]
     yield from _differing("place", found.places)
     yield from _differing("team or queue", loads)
+    for what, count in (("exceptions", "leads"), ("cap_hits", "times"), ("late", "leads")):
+        changes = [replace(getattr(load, what), name=load.name) for load in found.teams]
+        yield from _differing(f"{_PLAIN_NAMES[what]}, by team", changes, count)
     judged = [one for one in found.judgements if one.had_it]
     heads = ("picked as", "who became", "picked", "right", "found", "lift")
     yield from _folded("Against outcomes", _table(heads, map(_judged, judged)))
@@ -53,14 +58,14 @@ def _matrix(moves: Moves) -> Iterator[Sequence[str]]:
         yield (name, *bold)
 
 
-def _differing(name: str, changes: Iterable[Change]) -> Iterator[str]:
+def _differing(name: str, changes: Iterable[Change], what: str = "leads") -> Iterator[str]:
     rows = [
         (change.name, amount(change.old), amount(change.new), signed((change.new or 0) - (change.old or 0)))
         for change in changes
         if change.old != change.new
     ]
     if rows:
-        yield from _table((name, "leads", "would be", "change"), rows)
+        yield from _table((name, what, "would be", "change"), rows)
 
 
 def _judged(judged: Judgement) -> Sequence[str]:

@@ -11,6 +11,7 @@ from clearlane.review.whatif import WhatIf, unchanged
 from clearlane.review.words import (
     amount,
     band_change,
+    by_cap,
     by_rules,
     figure,
     headline,
@@ -132,9 +133,11 @@ def _who_gets_the_work(told: WhatIf) -> Iterator[str]:
     yield _figure("Where leads go", charts.bars("Leads by place, old and new", found.places))
     yield "</div>"
     yield "<p><b>Over cap</b>: how often a rep was passed over because the cap was reached. <b>In time</b>: the first"
-    yield " touch falls due within the promised time by the clock, because somebody is at work.</p>"
-    yield _folded("Teams in numbers", _table(_LOAD, map(_load, found.teams)))
-    yield _folded("Reps in numbers", _table(_LOAD, map(_load, found.reps)))
+    yield " touch falls due within the promised time by the clock, because somebody is at work. <b>Late</b>: first"
+    yield " touches expected after they are due, if each team answers as fast as it did.</p>"
+    for name, loads in (("Teams", found.teams), ("Reps", found.reps)):
+        yield _folded(f"{name} in numbers: load", _table(_LOAD, map(_load, loads)))
+        yield _folded(f"{name} in numbers: caps and promises", _table(_LIMITS, map(_limits, loads)))
     heads = ("promise", "leads", "due after hours", "in time")
     tiers = (
         (
@@ -149,13 +152,21 @@ def _who_gets_the_work(told: WhatIf) -> Iterator[str]:
     yield "</section>"
 
 
-_LOAD = ("", "leads", "a day", "hot", "over cap", "in time")
+_LOAD = ("", "leads", "a day", "hot", "exceptions", "held")
+_LIMITS = ("", "over cap", "by cap", "due after hours", "of them at work", "in time", "late")
 
 
 def _load(load: Load) -> Row:
     a_day = _arrow(figure(load.a_day.old), figure(load.a_day.new))
-    rest = (a_day, _numbers(load.hottest), _numbers(load.cap_hits), _shares(load.prompt))
-    return (escape(load.name), _numbers(load.leads), *rest)
+    rest = map(_numbers, (load.hottest, load.exceptions, load.held))
+    return (escape(load.name), _numbers(load.leads), a_day, *rest)
+
+
+def _limits(load: Load) -> Row:
+    hours = (_arrow(figure(one.old), figure(one.new)) for one in (load.hours, load.business))
+    caps = _arrow(by_cap(load, "old"), by_cap(load, "new"))
+    promises = (_shares(load.prompt), _arrow(amount(load.late.old), amount(load.late.new)))
+    return (escape(load.name), _numbers(load.cap_hits), caps, *hours, *promises)
 
 
 def _named_leads(told: WhatIf) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any, Final
 
 import duckdb
@@ -16,6 +17,8 @@ import pyarrow as pa
 from clearlane.policy.model import Policy, Recycling
 from clearlane.review.eras import Era, by_roster
 from clearlane.review.history import OWNERS
+from clearlane.review.ladders import ladder_teams
+from clearlane.review.responses import business_hours
 from clearlane.route import matching
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.eligibility import is_cap
@@ -32,10 +35,15 @@ _DECIDED: Final = pa.schema(
     [
         *((name, pa.string()) for name in ("lead_id", "place", "rep", "team", "rule", "tier")),
         ("due", pa.timestamp("us", tz="UTC")),
-        ("capped", pa.list_(pa.string())),
+        ("asked", pa.string()),
+        ("business", pa.float64()),
+        *((name, pa.list_(pa.string())) for name in ("capped", "capped_in", "caps")),
     ]
 )
-"""`capped`: the reps who were passed over because of a cap."""
+"""`asked`: the team that has it, else the first that its rule asks, else that of a rep who could not take it.
+`business`: hours at work until it is due. `capped`: reps passed over because of a cap, with the team in which they
+were asked and the cap (hour, day, week, open).
+"""
 _FACTS: Final = (
     "lead_id", "band", "matched", "kind", "hand_raise", "stopped", "disqualified", "language",
     *(f"{noun}_owner" for noun in (*OWNERS, "parent_account")),
@@ -187,35 +195,60 @@ def _decide(desk: duckdb.DuckDBPyConnection, side: str, policies: Sequence[Polic
         " order by as_of, hand_raise desc, score desc, created_at, lead_id"
     )
     desk.execute(f"create table {side}_decided ({', '.join(f'{f.name} {_TYPES[f.name]}' for f in _DECIDED)})")
-    floor = MovingFloor()
+    floor, asked_of = MovingFloor(), [ladder_teams(policy) for policy in policies]
     while rows := asked.fetchmany(CHUNK):
-        decided = [_decided(floor, policies, dict(zip(columns, row, strict=True))) for row in rows]
+        known = (dict(zip(columns, row, strict=True)) for row in rows)
+        decided = [_decided(floor, policies[one["part"]], asked_of[one["part"]], one) for one in known]
         made = pa.Table.from_pylist(decided, schema=_DECIDED)
         desk.register("made", made)
         desk.execute(f"insert into {side}_decided select * from made")
 
 
 _TYPES: Final = {
-    **dict.fromkeys(_DECIDED.names, "varchar"), "due": "timestamptz", "capped": "varchar[]"
+    **dict.fromkeys(_DECIDED.names, "varchar"), "due": "timestamptz", "business": "double",
+    **dict.fromkeys(("capped", "capped_in", "caps"), "varchar[]"),
 }  # fmt: skip
 
 
-def _decided(floor: MovingFloor, policies: Sequence[Policy], row: Mapping[str, Any]) -> dict[str, Any]:
+def _decided(
+    floor: MovingFloor, policy: Policy, asked_of: Mapping[str, Sequence[str]], row: Mapping[str, Any]
+) -> dict[str, Any]:
     known = {name: row[name] for name in _FACTS}
-    terms = matching.terms_of(policies[row["part"]].routing, row["terms"])
+    terms = matching.terms_of(policy.routing, row["terms"])
     facts = Facts(**known, terms=terms, company=row["company_key"], account=row["account_id"])
     moment, closed_at = _instant(row["as_of"]), row["closed_at"]
     ends = _instant(closed_at) if closed_at is not None else None
-    return _row(floor.decide(policies[row["part"]], moment, facts, ends))
+    decision = floor.decide(policy, moment, facts, ends)
+    return _row(policy, moment, decision, asked_of.get(decision.rule or "", ()))
 
 
 def _instant(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-def _row(decision: Decision) -> dict[str, Any]:
+def _row(policy: Policy, moment: datetime, decision: Decision, ladder: Sequence[str]) -> dict[str, Any]:
     capped = sorted(rep for rep, why in decision.refused.items() if is_cap(why))
+    refused_in = (_team_of(policy, (), rep) for rep in sorted(decision.refused))
     return {
         "lead_id": decision.lead_id, "place": decision.place, "rep": decision.rep, "team": decision.team,
-        "rule": decision.rule, "tier": decision.tier, "due": decision.due, "capped": capped,
+        "rule": decision.rule, "tier": decision.tier, "due": decision.due,
+        "asked": decision.team or next(chain(ladder, refused_in), None),
+        "business": _business(policy, moment, decision),
+        "capped": capped, "capped_in": [_team_of(policy, ladder, rep) for rep in capped],
+        "caps": [decision.refused[rep].partition(" ")[0] for rep in capped],
     }  # fmt: skip
+
+
+def _business(policy: Policy, moment: datetime, decision: Decision) -> float | None:
+    """Hours at work until the first touch is due."""
+    if decision.due is None:
+        return None
+    return business_hours(policy, decision.tier, decision.rep, moment, decision.due)
+
+
+def _team_of(policy: Policy, ladder: Sequence[str], rep: str) -> str | None:
+    """The first team of the ladder that has the rep, else of all."""
+    teams = policy.teams.teams
+    return next(
+        (name for name in (*ladder, *teams) if any(rep == one for one, _ in teams[name].members)), None
+    )

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from clearlane.review.figures import Change, Load, Mover, Moves, Picks
 from clearlane.review.whatif import WhatIf, unchanged
-from clearlane.review.words import amount, by_rules, figure, headline, notes, percent, title
+from clearlane.review.words import amount, by_cap, by_rules, figure, headline, notes, percent, title
 
 
 def tables(told: WhatIf) -> Iterator[Table | Text]:
@@ -22,8 +22,10 @@ def tables(told: WhatIf) -> Iterator[Table | Text]:
         yield _moves("Stages: from (row) to (column)", found.stages)
         yield _judgements(told)
         yield _changes("Where the leads go", found.places)
-        yield _loads("Teams", found.teams)
-        yield _loads("Reps", found.reps)
+        yield _loads("Teams: load", found.teams)
+        yield _limits("Teams: caps and promises", found.teams)
+        yield _loads("Reps: load", found.reps)
+        yield _limits("Reps: caps and promises", found.reps)
         yield _tiers(told)
         yield _movers("The leads that move most", found.movers)
     yield Text("\n".join(notes(told)), style="dim")
@@ -77,8 +79,9 @@ def _signed(change: Change) -> str:
 
 
 def _loads(name: str, loads: Sequence[Load]) -> Table:
+    """Who gets how much, and what nobody gets."""
     table = _table(
-        name, "", "leads", "new", "change", "a day", "new", "hot", "new", "over cap", "new", "in time", "new"
+        name, "", "leads", "new", "change", "a day", "new", "hot", "new", "exceptions", "new", "held", "new"
     )
     for load in loads:
         table.add_row(
@@ -86,8 +89,27 @@ def _loads(name: str, loads: Sequence[Load]) -> Table:
             *(amount(load.leads.old), amount(load.leads.new), _signed(load.leads)),
             *(figure(load.a_day.old), figure(load.a_day.new)),
             *(amount(load.hottest.old), amount(load.hottest.new)),
+            *(amount(load.exceptions.old), amount(load.exceptions.new)),
+            *(amount(load.held.old), amount(load.held.new)),
+        )
+    return table
+
+
+def _limits(name: str, loads: Sequence[Load]) -> Table:
+    """Whom caps passed over, and how soon each is to answer."""
+    table = _table(
+        name, "", "over cap", "new", "by cap", "new", "due after h", "new", "h at work", "new", "in time", "new",
+        "late", "new",
+    )  # fmt: skip
+    for load in loads:
+        table.add_row(
+            Text(load.name),
             *(amount(load.cap_hits.old), amount(load.cap_hits.new)),
+            *(by_cap(load, "old"), by_cap(load, "new")),
+            *(figure(load.hours.old), figure(load.hours.new)),
+            *(figure(load.business.old), figure(load.business.new)),
             *(percent(load.prompt.old), percent(load.prompt.new)),
+            *(amount(load.late.old), amount(load.late.new)),
         )
     return table
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clearlane.review.figures import Change, Figures, Mover
+from clearlane.review.figures import Change, Figures, Load, Mover
+from clearlane.review.responses import ENOUGH
 from clearlane.review.whatif import WhatIf, unchanged
 
 NOTHING = "–"
@@ -67,11 +68,22 @@ def notes(told: WhatIf) -> Iterator[str]:
         "Both sides begin with an empty sales floor; a lead that was rejected, won or lost is not open any more."
         " In time: the first touch is due within the tier's own time, because somebody is at work."
     )
+    yield (
+        "Over cap: how often a rep was passed over because of a cap; exceptions count with the team that their rule"
+        " asks first. Late: first touches that would come after they are due if each team answered as fast as it did,"
+        f" from at least {ENOUGH} answers of the team in that tier; that more leads make a team slower is not in it."
+    )
     if told.versions > 1:
         yield f"{told.versions} versions of the policy were in force in that time; each lead met its own."
     if told.not_played:
         files = ", ".join(f"{file}.yaml" for file in told.not_played)
         yield f"Also different, and not played through: {files} (what is read and let in)."
+
+
+def by_cap(load: Load, side: str) -> str:
+    """Which caps passed reps over on one side: `day 12, open 3`."""
+    hits = [(change.name, getattr(change, side)) for change in load.by_cap]
+    return ", ".join(f"{cap} {amount(count)}" for cap, count in hits if count) or NOTHING
 
 
 def by_rules(mover: Mover) -> str:
