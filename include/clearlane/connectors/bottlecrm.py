@@ -186,7 +186,7 @@ class BottleCrm:
     def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """One PATCH a lead: `assigned_to`, and a custom field for each of the rest. It has no batches.
 
-        After a failure of the server the rest waits for the next time.
+        An error of the server over one lead (500) costs only that one; after any other failure the rest waits.
         """
         missing = sorted({name for write in writes for name in write.fields} - self._defined)
         if missing:
@@ -198,8 +198,9 @@ class BottleCrm:
             try:
                 receipt = self._waiting(write, failure) if failure else self._written(write)
             except Failed as failed:
-                failure = failed
                 receipt = self._waiting(write, failed)
+                if not (isinstance(failed, Refused) and failed.status == 500):
+                    failure = failed
             receipts.append(receipt)
         return receipts
 
