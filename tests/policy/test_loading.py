@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clearlane import policy
 from clearlane.policy import shapes
-from clearlane.policy.model import BestFit, Destination, Rerouting, Span
+from clearlane.policy.model import BestFit, Destination, Limits, Rate, Rerouting, Span
 from clearlane.rules import Type
 
 Texts = dict[str, str]
@@ -576,7 +576,16 @@ def test_moments_are_utc(moment: datetime) -> None:
 
 @given(st.text(max_size=20))
 def test_notations_refuse_in_words(text: str) -> None:
-    for read in (shapes.duration, shapes.span, shapes.limit, shapes.hours, shapes.moment, shapes.day):
+    notations = (
+        shapes.duration,
+        shapes.span,
+        shapes.limit,
+        shapes.rate,
+        shapes.hours,
+        shapes.moment,
+        shapes.day,
+    )
+    for read in notations:
         try:
             read(text)
         except ValueError as error:
@@ -584,6 +593,24 @@ def test_notations_refuse_in_words(text: str) -> None:
         else:
             refused = "read"
         assert refused
+
+
+@given(st.integers(1, 9999), st.integers(1, 60), st.sampled_from(["second", "minute", "hour", "day"]))
+def test_rates(requests: int, spans: int, unit: str) -> None:
+    rate = shapes.rate(f"{requests} per {spans} {unit}s")
+    assert (rate.requests, timedelta(seconds=rate.seconds)) == (requests, timedelta(**{f"{unit}s": spans}))
+    assert shapes.rate(f"{requests} per {unit}").seconds * spans == rate.seconds
+
+
+def test_limits_of_a_source(head: str) -> None:
+    text = head + "sources:\n  crm:\n    connector: files\n    address: a\n    objects: {}\n"
+    assert policy.parse({"sources": text}).sources.sources["crm"].limits == Limits()
+    told = "    limits: {rate: 100 per 10 seconds, concurrent: 2, batch: 100, failures: 3, rest: 1 minute}\n"
+    crm = policy.parse({"sources": text + told + "    score_step: 2.5\n"}).sources.sources["crm"]
+    assert crm.limits == Limits(Rate(100, 10), 2, 100, 3, timedelta(minutes=1))
+    assert (crm.limits.rate.spacing, crm.score_step) == (timedelta(milliseconds=100), 2.5)
+    assert "sources.yaml:9" in only_error(sources=text + "    limits: {batch: 0}\n")
+    assert "a rate such as" in only_error(sources=text + "    limits: {rate: 5 a second}\n")
 
 
 # --- any slip ---------------------------------------------------------------------------------------

@@ -11,11 +11,16 @@ from clearlane.connectors.bottlecrm import BottleCrm
 from clearlane.connectors.files import Files
 from clearlane.connectors.inbox import Pulled, interval_of, pull_from
 from clearlane.connectors.protocol import (
+    UNREADABLE,
     Broken,
+    Checkable,
+    Checked,
+    Checks,
     Chunk,
     Connector,
     Interval,
     Raw,
+    ReadsBack,
     Receipt,
     Secrets,
     SourceFailed,
@@ -33,12 +38,17 @@ CONNECTORS: Final[Mapping[str, Callable[[Source, Secrets], Connector]]] = {
 
 __all__ = [
     "CONNECTORS",
+    "UNREADABLE",
     "Broken",
+    "Checkable",
+    "Checked",
+    "Checks",
     "Chunk",
     "Connector",
     "Interval",
     "Pulled",
     "Raw",
+    "ReadsBack",
     "Receipt",
     "Secrets",
     "SourceFailed",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from clearlane.policy.model import ObjectMapping
 
@@ -21,7 +21,14 @@ Secrets = Callable[[str], str]
 
 
 class SourceFailed(RuntimeError):
-    """The source as a whole could not be read or written; the text holds no credentials."""
+    """The source as a whole could not be read or written; the text holds no credentials and no personal data.
+
+    `retry_after`: seconds for which the source asked to be left alone.
+    """
+
+    def __init__(self, said: str, retry_after: float | None = None) -> None:
+        super().__init__(said)
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
@@ -66,20 +73,28 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Write:
-    """One write owed to a source: set `fields` of the record `external_id`."""
+    """One write owed to a source: set `fields` of the record `external_id`.
+
+    `seen`: what `current` said of the record just before. A connector that can write on condition writes only
+    where that is still so, and else answers `changed`.
+    """
 
     idempotency_key: str
     object: str
     external_id: str
     fields: Mapping[str, Any]
+    seen: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of one write. `retry` may succeed later, `refused` never will as it is."""
+    """What became of one write. `retry` may succeed later, `refused` never will as it is.
+
+    `changed`: nothing was written, for the record is not any more what the write has `seen`.
+    """
 
     idempotency_key: str
-    result: Literal["sent", "retry", "refused"]
+    result: Literal["sent", "retry", "refused", "changed"]
     error: str | None = None
     retry_after: float | None = None
     """seconds the source asked us to wait"""
@@ -94,4 +109,45 @@ class Connector(Protocol):
 
     def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Do the writes; one receipt each, in their order. The same write again has the same effect."""
+        ...
+
+
+UNREADABLE: Final = "(cannot be read back)"
+"""of a field that a connector writes and cannot read: it equals no value"""
+
+
+@runtime_checkable
+class ReadsBack(Protocol):
+    """What a connector may do beside: say what the records hold now, before they are written and afterwards."""
+
+    def current(self, writes: Sequence[Write]) -> Mapping[str, Mapping[str, Any]]:
+        """external_id -> the present values of all fields that `write` would set, in the form `write` takes them.
+
+        The writes are of one object. A record that is not there is not in the answer; a field that is written
+        and cannot be read is UNREADABLE; an owner who is nobody is None. Where the source tells, the answer also
+        holds `owner_changed_at` (a datetime with zone) and `owner_changed_by`. Raises SourceFailed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One thing that was tried on a source; `good` None: it cannot be told."""
+
+    what: str
+    """login, scopes, limits, write, or the name of an object of sources.yaml"""
+    good: bool | None
+    said: str
+    """for people; no credentials, no personal data"""
+
+
+Checks = Sequence[Checked]
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """What a connector may do beside: try its login, rights and limits, and write nothing."""
+
+    def check(self) -> Checks:
+        """What was tried, in order; never raises SourceFailed: what fails is said."""
         ...

@@ -840,6 +840,8 @@ sla_clock = Table(
 
 # --- what we owe the sources ------------------------------------------------------------------
 
+push_claim_seq = sa.Sequence("push_claim_seq", metadata=metadata)
+
 outbox = Table(
     "outbox",
     metadata,
@@ -849,18 +851,58 @@ outbox = Table(
     _text("object"),
     _text("external_id"),
     _lead(index=True),
-    Column("decision_seq", sa.BigInteger, ForeignKey("decision.decision_seq")),
-    _batch(),
+    Column("decision_seq", sa.BigInteger, ForeignKey("decision.decision_seq"), comment="null: a score only"),
+    Column(
+        "score_id",
+        sa.BigInteger,
+        ForeignKey("score.score_id", name="outbox_score_id_fk"),
+        comment="whose score, band, grade and stage it carries",
+    ),
+    _batch(nullable=True),
     _json("fields", info=PERSONAL, comment="what to write"),
     _text("state", server_default="owed"),
-    Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    Column(
+        "attempts",
+        sa.Integer,
+        nullable=False,
+        server_default="0",
+        comment="sendings that count against it",
+    ),
     _time("next_attempt_at", nullable=True),
+    Column("claimed_by", sa.BigInteger, comment="number of the last claim: it fences who comes late"),
+    _time("claimed_until", nullable=True, comment="in flight until then, unless noted before"),
+    _time("begun_at", nullable=True, comment="since then the source may have it, whatever we heard"),
     _text("error", nullable=True),
+    _text("note", nullable=True, comment="what was left out or done by hand, and why"),
+    _text("by", nullable=True, info=PERSONAL, comment="who retried or dropped it"),
     _recorded("owed_at"),
     _time("sent_at", nullable=True),
-    _one_of("state", "owed", "sent", "superseded", "dead"),
+    Column(
+        "sent_revision", sa.BigInteger, comment="newest revision of the record then: an owner in it is older"
+    ),
+    _one_of("state", "owed", "sent", "superseded", "dead", "dropped"),
     Index("outbox_owed_ix", "source", "outbox_id", postgresql_where=text("state = 'owed'")),
+    Index("outbox_record_ix", "source", "object", "external_id", "outbox_id"),
     comment="Writes owed to a source system, one row each.",
+)
+
+push_state = Table(
+    "push_state",
+    metadata,
+    Column("source", sa.Text, primary_key=True),
+    _time("next_request_at", nullable=True, comment="the first moment that no request has taken yet"),
+    _time("paused_until", nullable=True, comment="the source asked to be left alone"),
+    Column(
+        "failures",
+        sa.Integer,
+        nullable=False,
+        server_default="0",
+        comment="of the source as a whole, in a row",
+    ),
+    _time("open_until", nullable=True, comment="after too many failures nothing is sent until then"),
+    _text("error", nullable=True, comment="of the last failure"),
+    _time("failed_at", nullable=True),
+    comment="How each system may be written to at the moment; shared by all who write to it.",
 )
 
 # --- policy -----------------------------------------------------------------------------------

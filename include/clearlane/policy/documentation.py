@@ -466,10 +466,23 @@ def _source(source: Source) -> str:
         if source.live_from
         else "live from its first record"
     )
-    back = f"assignments go back to {_code(source.push)}" if source.push else "nothing is written back"
+    back = f"assignments go back to {_code(source.push)}{_limits(source)}" if source.push else _NOT_PUSHED
     owners = {"keep": "stand", "ignore": "are not looked at"}[source.existing_owner]
     return (
         f"Connector `{source.connector}` at `{source.address}`; {live}; owners found there {owners}; {back}."
+    )
+
+
+_NOT_PUSHED: Final = "nothing is written back"
+
+
+def _limits(source: Source) -> str:
+    """How fast it is written to, and which scores go without a decision."""
+    rate = source.limits.rate
+    paced = f", at most {rate.requests} requests in {rate.seconds:g} s" if rate else ""
+    batches = f"{paced}, {source.limits.batch} records a request, {source.limits.concurrent} at once"
+    return batches + (
+        "" if source.score_step is None else f"; so do scores that moved by {source.score_step:g} points"
     )
 
 

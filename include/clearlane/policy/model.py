@@ -559,6 +559,33 @@ class ObjectMapping:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """So many requests in so many seconds."""
+
+    requests: int
+    seconds: float
+
+    @property
+    def spacing(self) -> timedelta:
+        """Between the starts of two requests: so no span of that length holds more than it may."""
+        return timedelta(seconds=self.seconds / self.requests)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What writing may ask of a system, by all processes together."""
+
+    rate: Rate | None = None
+    concurrent: int = 4
+    """batches in flight"""
+    batch: int = 500
+    """records in one request"""
+    failures: int = 5
+    """in a row, after which the system is left alone for `rest`, longer after each further failure"""
+    rest: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
 class Source:
     name: str
     connector: str
@@ -573,6 +600,10 @@ class Source:
     """what is written (PUSHED) -> what the source calls it; what is not named is not sent. Empty: the connector's
     own names"""
     master_of: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    score_step: float | None = 5.0
+    """points by which a score moves before it is pushed without a decision; bands, grades and stages always
+    are. None: scores go with decisions only."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from clearlane.policy.document import Document
-from clearlane.policy.model import Hours, Section, Span
+from clearlane.policy.model import Hours, Rate, Section, Span
 from clearlane.policy.problems import Path, nearest, shown
 
 
@@ -42,6 +42,7 @@ class FileShape(Shape):
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?) (minute|hour|day|week)s?")
 _LIMIT = re.compile(r"(\d+) per (?:(\d+) )?(day|week)s?")
+_RATE = re.compile(r"(\d+) per (?:(\d+) )?(second|minute|hour|day)s?")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 
@@ -73,6 +74,15 @@ def limit(value: object) -> tuple[int, int]:
     if not match or not int(match[1]):
         raise ValueError("a limit such as '3 per week', '1 per day' or '5 per 30 days'")
     return int(match[1]), int(match[2] or 1) * (7 if match[3] == "week" else 1)
+
+
+def rate(value: object) -> Rate:
+    """`100 per 10 seconds`, `5 per second`, `1000 per hour`."""
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if not match or not int(match[1]) or match[2] == "0":
+        raise ValueError("a rate such as '5 per second', '100 per 10 seconds' or '1000 per hour'")
+    seconds = {"second": 1, **_UNITS}[match[3]]
+    return Rate(int(match[1]), float(int(match[2] or 1) * seconds))
 
 
 def bounds(value: object) -> tuple[float, float]:
@@ -176,6 +186,7 @@ def zone(value: str) -> str:
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 SpanText = Annotated[Any, BeforeValidator(span)]
 Limit = Annotated[Any, BeforeValidator(limit)]
+RateText = Annotated[Any, BeforeValidator(rate)]
 Bounds = Annotated[Any, BeforeValidator(bounds)]
 WholeDays = Annotated[Any, BeforeValidator(whole_days)]
 HoursText = Annotated[Any, BeforeValidator(hours)]

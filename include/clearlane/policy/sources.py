@@ -9,9 +9,9 @@ from pydantic import Field
 
 from clearlane.policy.contract import ObjectName
 from clearlane.policy.document import Document
-from clearlane.policy.model import OBJECTS, PUSHED, Lookup, ObjectMapping, Source, Sources
+from clearlane.policy.model import OBJECTS, PUSHED, Limits, Lookup, ObjectMapping, Source, Sources
 from clearlane.policy.problems import nearest
-from clearlane.policy.shapes import Duration, FileShape, Moment, Shape, Zone
+from clearlane.policy.shapes import Duration, FileShape, Moment, RateText, Shape, Zone
 
 
 class LookupShape(Shape):
@@ -38,6 +38,14 @@ class MappingShape(Shape):
     lookback: Duration = timedelta(hours=1)
 
 
+class LimitsShape(Shape):
+    rate: RateText | None = None
+    concurrent: int = Field(default=4, ge=1)
+    batch: int = Field(default=500, ge=1, le=10_000)
+    failures: int = Field(default=5, ge=1)
+    rest: Duration = timedelta(minutes=5)
+
+
 class SourceShape(Shape):
     connector: str
     address: str
@@ -47,6 +55,8 @@ class SourceShape(Shape):
     push: str | None = None
     push_fields: dict[str, str] = Field(default={})
     master_of: list[str] = Field(default=[])
+    limits: LimitsShape = LimitsShape()
+    score_step: float | None = Field(default=5.0, ge=0)
 
 
 class SourcesShape(FileShape):
@@ -108,6 +118,8 @@ def _source(name: str, shape: SourceShape) -> Source:
         push=shape.push,
         push_fields=shape.push_fields,
         master_of=tuple(shape.master_of),
+        limits=Limits(**dict(shape.limits)),
+        score_step=shape.score_step,
     )
 
 
