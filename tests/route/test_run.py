@@ -142,6 +142,7 @@ def test_rules_read_attributes_scores_territories_and_owners(world):
         ({"parent_account_owners": ["house"]}, None),
         ({"parent_account_owners": ["U7"], "account_source": "crm"}, "cyd"),
         ({"parent_account_owners": ["U7"], "account_source": "other"}, None),
+        ({"parent_account_owners": "ben", "parent_account_owner": None}, None),  # no list of owners
         ({"parent_account_owner": "ben"}, "ben"),  # what a record says where no account does
         ({}, None),
     ],

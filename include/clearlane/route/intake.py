@@ -150,26 +150,28 @@ def owner_of(alias: str, noun: str) -> str:
     """Join the rep whom the source of the account, opportunity or contact names, or whom every source means."""
     source = f"coalesce(i.attributes ->> '{noun}_source', i.attributes ->> 'account_source', i.source)"
     return f"""
-left join lateral (
+left join lateral ({_meant(f"i.attributes ->> '{noun}_owner'", source)}) {alias} on true"""
+
+
+def _meant(name: str, source: str) -> str:
+    return f"""
     select rep_id from owner_name
-    where name = lower(trim(i.attributes ->> '{noun}_owner')) and source in ({source}, '{ANY_SOURCE}')
+    where name = lower(trim({name})) and source in ({source}, '{ANY_SOURCE}')
     order by source = '{ANY_SOURCE}' limit 1
-) {alias} on true"""
+"""
 
 
 # The nearest of the accounts above whose owner sells; the profile has all their owners, a record may name one.
 _OWNER_ABOVE = f"""
 left join lateral (
-    select rep_id from (
-        select distinct on (distance) distance, rep_id
-        from jsonb_array_elements_text(case jsonb_typeof(i.attributes -> 'parent_account_owners')
-            when 'array' then i.attributes -> 'parent_account_owners'
-            else jsonb_build_array(i.attributes -> 'parent_account_owner') end) with ordinality said (name, distance)
-        join owner_name n on n.name = lower(trim(said.name))
-            and n.source in (coalesce(i.attributes ->> 'account_source', i.source), '{ANY_SOURCE}')
-        order by distance, n.source = '{ANY_SOURCE}'
-    ) known
-    where rep_id is not null order by distance limit 1
+    select known.rep_id
+    from jsonb_array_elements_text(case
+        when jsonb_typeof(i.attributes -> 'parent_account_owners') = 'array'
+            then i.attributes -> 'parent_account_owners'
+        when i.attributes ? 'parent_account_owner' then jsonb_build_array(i.attributes -> 'parent_account_owner')
+        end) with ordinality said (name, distance)
+    cross join lateral ({_meant("said.name", "coalesce(i.attributes ->> 'account_source', i.source)")}) known
+    where known.rep_id is not null order by said.distance limit 1
 ) above on true"""
 
 _OF_THE_LEAD = ", ".join(f"'{kind}'" for kind in events.OF_THE_LEAD)
