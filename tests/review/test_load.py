@@ -36,7 +36,7 @@ ANSWERED = """
 @pytest.fixture(scope="module")
 def crowded(company: Company) -> Figures:
     """Two leads a day and rep, and exceptions instead of pools."""
-    tight = edited(company.texts, "teams", "caps: {day: 15, open: 60}", "caps: {day: 2, open: 5}")
+    tight = edited(company.texts, "teams", "caps: {day: 15, open: 60}", "caps: {day: 2, open: 3}")
     rules = re.sub(r"\{pool: \w+\}", "exceptions", tight["routing"])
     rules = rules.replace("fallback: [exceptions, exceptions]", "fallback: [exceptions]")
     return company.whatif(policy.parse({**tight, "routing": rules})).figures
@@ -53,6 +53,14 @@ def test_exceptions_are_told_with_the_team_that_was_asked(crowded: Figures):
     assert total(crowded.teams, "exceptions", "old") == (lost.old or 0)
     named = [load.name for load in crowded.teams if load.exceptions.new]
     assert len(named) > 2
+
+
+def test_pooled_leads_are_told_with_the_team_of_the_pool(company: Company):
+    tight = edited(company.texts, "teams", "caps: {day: 15, open: 60}", "caps: {day: 2, open: 3}")
+    found = company.whatif(policy.parse(tight)).figures
+    (pooled,) = [change for change in found.places if change.name == "pool"]
+    assert total(found.teams, "pooled", "new") == pooled.new > 20
+    assert total(found.teams, "pooled", "old") == (pooled.old or 0)
 
 
 def test_cap_hits_are_told_by_cap_and_of_the_team_in_which_the_rep_was_asked(crowded: Figures):

@@ -30,8 +30,9 @@ from clearlane.review.words import by_rules, headline, notes, percent, signed
 
 NASTY = '<script>alert("|")</script>'
 LOAD = Load(
-    "sales", Change("leads", 6, 9), Change("a day", 2, 3), Change("hottest", 1, 2), Change("exceptions", 0, 1),
-    Change("held", 0, 0), Change("hits", 0, 4), (Change("day", 0, 3), Change("open", 0, 1)), Change("hours", 18, 19),
+    "sales", Change("leads", 6, 9), Change("a day", 2, 3), Change("hottest", 1, 2), Change("pooled", 2, 0),
+    Change("exceptions", 0, 1), Change("held", 0, 0), Change("hits", 0, 4),
+    (Change("day", 0, 3), Change("open", 0, 1)), Change("hours", 18, 19),
     Change("business", 4, 4), Change("prompt", 0.5, None), Change("late", None, 2.5),
 )  # fmt: skip
 FIGURES = Figures(

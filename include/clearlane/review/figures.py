@@ -81,6 +81,8 @@ class Load:
     leads: Change
     a_day: Change
     hottest: Change
+    pooled: Change
+    """leads that wait in its pool"""
     exceptions: Change
     """leads that nobody could take, of rules that ask this team first"""
     held: Change
@@ -338,7 +340,8 @@ def _ratio(part: int, whole: int) -> float | None:
 CAPS: Final = ("hour", "day", "week", "open")
 _GIVEN: Final = """
 select {by} as name, count(*) as leads, count(*) filter (band = {hot}) as hottest,
-       count(*) filter (place = 'held') as held, median(hours) as hours, median(business) as business,
+       count(*) filter (place = 'pool') as pooled, count(*) filter (place = 'held') as held,
+       median(hours) as hours, median(business) as business,
        avg(case when prompt then 1.0 else 0.0 end) filter (prompt is not null) as prompt
 from {side}_held where {by} is not null group by 1
 """
@@ -385,6 +388,7 @@ def _load(name: str, old: Mapping[str, Any], new: Mapping[str, Any], days: float
         leads=leads,
         a_day=Change("a day", (leads.old or 0) / days, (leads.new or 0) / days),
         hottest=both("hottest"),
+        pooled=both("pooled"),
         exceptions=both("exceptions"),
         held=both("held"),
         cap_hits=both("hits"),

@@ -152,13 +152,13 @@ def _who_gets_the_work(told: WhatIf) -> Iterator[str]:
     yield "</section>"
 
 
-_LOAD = ("", "leads", "a day", "hot", "exceptions", "held")
-_LIMITS = ("", "over cap", "by cap", "due after hours", "of them at work", "in time", "late")
+_LOAD = ("", "leads", "a day", "hot", "in its pool", "exceptions", "held")
+_LIMITS = ("", "over cap", "due after hours", "of them at work", "in time", "late", "by cap")
 
 
 def _load(load: Load) -> Row:
     a_day = _arrow(figure(load.a_day.old), figure(load.a_day.new))
-    rest = map(_numbers, (load.hottest, load.exceptions, load.held))
+    rest = map(_numbers, (load.hottest, load.pooled, load.exceptions, load.held))
     return (escape(load.name), _numbers(load.leads), a_day, *rest)
 
 
@@ -166,7 +166,7 @@ def _limits(load: Load) -> Row:
     hours = (_arrow(figure(one.old), figure(one.new)) for one in (load.hours, load.business))
     caps = _arrow(by_cap(load, "old"), by_cap(load, "new"))
     promises = (_shares(load.prompt), _arrow(amount(load.late.old), amount(load.late.new)))
-    return (escape(load.name), _numbers(load.cap_hits), caps, *hours, *promises)
+    return (escape(load.name), _numbers(load.cap_hits), *hours, *promises, caps)
 
 
 def _named_leads(told: WhatIf) -> Iterator[str]:

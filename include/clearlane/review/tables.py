@@ -81,14 +81,16 @@ def _signed(change: Change) -> str:
 def _loads(name: str, loads: Sequence[Load]) -> Table:
     """Who gets how much, and what nobody gets."""
     table = _table(
-        name, "", "leads", "new", "change", "a day", "new", "hot", "new", "exceptions", "new", "held", "new"
-    )
+        name, "", "leads", "new", "change", "a day", "new", "hot", "new", "in pool", "new", "exceptions", "new",
+        "held", "new",
+    )  # fmt: skip
     for load in loads:
         table.add_row(
             Text(load.name),
             *(amount(load.leads.old), amount(load.leads.new), _signed(load.leads)),
             *(figure(load.a_day.old), figure(load.a_day.new)),
             *(amount(load.hottest.old), amount(load.hottest.new)),
+            *(amount(load.pooled.old), amount(load.pooled.new)),
             *(amount(load.exceptions.old), amount(load.exceptions.new)),
             *(amount(load.held.old), amount(load.held.new)),
         )
