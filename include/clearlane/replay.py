@@ -24,8 +24,8 @@ from clearlane.ledger.doctor import Check, Finding
 from clearlane.policy import PolicyErrors
 from clearlane.policy.model import Policy
 from clearlane.route.again import decided_again
-from clearlane.route.byhand import DAG as BY_HAND
 from clearlane.route.matching import unpacked
+from clearlane.route.overrules import DAG as BY_HAND
 from clearlane.route.roster import roster_id, snapshot
 from clearlane.route.store import DECISION, TURN, Decided, decision_row, turn_rows
 from clearlane.route.turns import Miscounted, miscounted

@@ -15,7 +15,9 @@ from tests.route.firms import MONDAY_NOON, SLA, policy, rep, routing, rule, team
 from tests.route.test_again import again, stored, wrong
 from tests.route.test_run import healthy, merge
 
-from clearlane.policy.model import Policy, Rerouting, TimeOff
+from clearlane import push
+from clearlane.policy.model import Policy, Rerouting, Source, Sources, TimeOff
+from clearlane.replay import lines, replay
 from clearlane.route import note
 
 HOUR = timedelta(hours=1)
@@ -263,12 +265,57 @@ def test_a_new_owner_in_the_crm_stays(world):
     ]
     assert world.count("sla_clock where ended_at is null and kind <> 'arrival'") == 0
     assert world.count("sla_clock where ended_at is null and kind = 'arrival'") == 1
+    [chosen] = world.rows("select * from decision where mode = 'hand'")
+    assert (chosen["lead_id"], chosen["rep_id"], chosen["team"], chosen["tier"]) == (
+        lead,
+        other,
+        "sales",
+        "warm",
+    )
+    assert world.rows("select kind from routing_event where event_id = :id", id=chosen["event_id"]) == [
+        {"kind": "owner"}
+    ]
+    [there] = world.rows("select * from place where lead_id = :lead", lead=lead)
+    assert (there["decision_seq"], there["team"]) == (chosen["decision_seq"], "sales")
+    with world.engine.connect() as connection:
+        told = replay(connection, chosen["decision_seq"])
+    assert "a person decided this" in "".join(lines(replace(told, differences=())))
     for hours, kind in enumerate(("band", "stage", "match", "breach", "absence"), start=2):
         tell(world, lead, kind, at=MONDAY_NOON + (hours - 0.5) * HOUR, cause=["activity"])
         assert stored(world, swept(world, of, as_of=MONDAY_NOON + hours * HOUR)) == {}
     assert world.place(lead) == ("owned", "owner_changed", other)
     third = world.run(of, world.leads(3), as_of=MONDAY_NOON + 9 * HOUR)
     assert same_again(world, of, first, third)
+
+
+def test_what_was_owed_before_a_person_chose_is_not_sent_any_more(world):
+    crm = {"crm": replace(Source("crm", "files", "nowhere", {}), push="assignments")}
+    of = replace(simple(), sources=Sources(crm, {}))
+    lead, owner, first = owned(world, of)
+    other = next(name for name in of.teams.reps if name != owner)
+    with world.engine.begin() as connection:
+        assert push.owe(connection, of, first) == push.Owed(1, 0)
+    tell(world, lead, "owner", owner=other)
+    second = swept(world, of)
+    with world.engine.begin() as connection:
+        assert push.owe(connection, of, second) == push.Owed(0, 1)
+    assert world.rows("select state from outbox") == [{"state": "superseded"}]
+
+
+def test_a_lead_that_changed_hands_and_asked_is_answered_by_its_new_owner(world):
+    of = simple()
+    lead, owner, first = owned(world, of)
+    other = next(name for name in of.teams.reps if name != owner)
+    tell(world, lead, "owner", owner=other)
+    world.asks(lead, LATER - HOUR / 4)
+    batch = world.batch(as_of=LATER)
+    world.score(batch, lead, hand_raise=True)
+    world.route(of, batch)
+    [answer] = stored(world, batch).values()
+    assert (answer["rep_id"], answer["mode"]) == (other, "live")
+    assert answer["because"] == "asked for sales again; stays with its owner"
+    assert world.count("decision where mode = 'hand'") == 1
+    assert same_again(world, of, first, batch)
 
 
 def test_an_owner_nobody_knows_stays_and_the_last_change_counts(world):

@@ -104,8 +104,9 @@ def test_events_are_handled_once_wherever_the_other_run_stops(world: World, modu
     assert step == "chunks" or ended(other) == 0
 
     assert world.count("routing_event where handled_batch is null") == 0
-    called = world.rows("select event_id from decision where event_id is not null")
-    assert len(called) == len({row["event_id"] for row in called}) == 5
+    called = world.rows("select event_id, mode from decision where event_id is not null")
+    assert len(called) == len({row["event_id"] for row in called}) == 6
+    assert [row["mode"] for row in called].count("hand") == 1
     assert world.count("turn where kind = 'return'") == 2
     open_leads = world.rows("select rep_id, count(*) n from assignment where ended_at is null group by 1")
     by_hand = 1

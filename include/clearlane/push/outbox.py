@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, RowMapping
 from clearlane.connectors import Receipt, Secrets, SourceFailed, Write, connected
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy, Source, Sources, Teams
+from clearlane.route.overrules import beside
 
 ATTEMPTS: Final = 8
 """sendings after which a write is dead and waits for a person"""
@@ -81,6 +82,15 @@ _SUPERSEDE: Final = sa.text(
       and newer.decision_seq > old.decision_seq
     """
 )
+# What was owed before a person chose another owner would take the lead back.
+_OVERRULED: Final = sa.text(
+    """
+    update outbox old set state = 'superseded'
+    from decision chosen
+    where chosen.batch_id = :beside and old.lead_id = chosen.lead_id and old.state = 'owed'
+      and old.decision_seq < chosen.decision_seq
+    """
+)
 
 
 def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
@@ -101,8 +111,9 @@ def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
             ),
         },
     )
-    superseded = connection.execute(_SUPERSEDE, {"batch_id": batch.batch_id})
-    return Owed(owed.rowcount, superseded.rowcount)
+    superseded = connection.execute(_SUPERSEDE, {"batch_id": batch.batch_id}).rowcount
+    superseded += connection.execute(_OVERRULED, {"beside": beside(batch)}).rowcount
+    return Owed(owed.rowcount, superseded)
 
 
 def _owners(teams: Teams, pushable: Sequence[str]) -> Iterator[Mapping[str, str]]:

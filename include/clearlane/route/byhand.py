@@ -22,13 +22,12 @@ from clearlane.ledger.models import LAST_DECISION
 from clearlane.policy.model import Policy, Rep, Tier
 from clearlane.route.eligibility import sells
 from clearlane.route.floor import Floor, open_floor
+from clearlane.route.overrules import DAG
 from clearlane.route.routing import LOCK
 from clearlane.route.state import ALL, loads
 from clearlane.route.store import save_roster
 
 Act = Literal["assign", "claim", "release"]
-DAG: Final = "by_hand"
-"""the dag_id of the batches that people's decisions belong to"""
 
 
 class NotPossible(ValueError):

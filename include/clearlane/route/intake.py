@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from clearlane.ledger import Batch, copy_rows
 from clearlane.ledger.models import LAST_DECISION
 from clearlane.policy.model import Policy
-from clearlane.route import events, retries
+from clearlane.route import events, overrules, retries
 from clearlane.route.owners import ANY_SOURCE, User, owner_names
 
 _TABLES = {
@@ -277,30 +277,6 @@ def candidates(connection: Connection) -> None:
 
 # --- places that need no decision ---------------------------------------------------------------
 
-# The lead's own clock runs on: somebody still owes it a first touch.
-_BY_HAND = (
-    f"""
-update assignment a set ended_at = greatest(a.started_at, e.occurred_at), ended_seq = {LAST_DECISION},
-    ended_because = 'owner changed in source'
-from intake i join called e using (event_id)
-where i.step = 'hand' and a.lead_id = i.lead_id and a.ended_at is null
-""",
-    """
-update sla_clock k set ended_at = greatest(k.started_at, e.occurred_at)
-from intake i join called e using (event_id)
-where i.step = 'hand' and k.lead_id = i.lead_id and k.met_at is null and k.ended_at is null and k.kind <> 'arrival'
-""",
-    """
-with taken as (
-    insert into assignment (lead_id, rep_id, owner_external_id, by, because, started_at)
-    select i.lead_id, e.owner_rep, e.detail ->> 'owner', 'person', 'owner changed in source', e.occurred_at
-    from intake i join called e using (event_id) where i.step = 'hand'
-    returning lead_id, assignment_id, rep_id
-)
-update intake i set assignment_id = taken.assignment_id, owner_rep = taken.rep_id
-from taken where taken.lead_id = i.lead_id
-""",
-)
 _OWN = """
 with taken as (
     insert into assignment (lead_id, rep_id, owner_external_id, by, because, started_at)
@@ -328,7 +304,6 @@ _ENDING = {"convert": "converted", "rest": "recycled", "recycled_out": "recycled
 """steps that end whatever was promised, with how an assignment says so"""
 _SETTLED = {
     "own": "'owned', 'owned_in_source', 'owned in source', owner_rep",
-    "hand": "'owned', 'owner_changed', 'a person gave it to its owner', owner_rep",
     "convert": "'closed', 'converted', 'converted in the source', null",
     "rest": "'nurture', 'recycled', 'recycled: rests until there is new activity', null",
     "recycled_out": "'closed', 'recycled_out', 'recycled out: came back as often as policy allows', null",
@@ -347,19 +322,18 @@ where lead_id in (select lead_id from intake) and place = 'waiting'
 """
 
 
-def settle(connection: Connection, batch: Batch) -> Mapping[str, int]:
+def settle(connection: Connection, policy: Policy, batch: Batch) -> Mapping[str, int]:
     """Place what needs no decision; the numbers of leads by what was done. Shadow runs only hold what waits."""
     bound = {"batch": batch.batch_id, "as_of": batch.as_of}
     if not batch.live:
         return {"held_for_backfill": connection.execute(sa.text(_HELD), bound).rowcount}
     connection.execute(sa.text(_OWN))
-    for statement in _BY_HAND:
-        connection.execute(sa.text(statement))
+    by_hand = overrules.record(connection, policy, batch)
     for step, because in _ENDING.items():
         _end(connection, batch, step, because)
     counts = {step: connection.execute(sa.text(_settled(step)), bound).rowcount for step in _SETTLED}
     connection.execute(sa.text(_ASKED_MEANWHILE))
-    return counts
+    return {**counts, "hand": by_hand}
 
 
 def _end(connection: Connection, batch: Batch, step: str, because: str) -> None:

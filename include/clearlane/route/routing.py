@@ -87,7 +87,7 @@ def run_chunk(connection: Connection, policy: Policy, batch: Batch, leads: Seque
     intake.begin(connection, policy, batch)
     join_merged(connection, batch, leads)
     intake.gather(connection, policy, batch, leads)
-    settled = intake.settle(connection, batch)
+    settled = intake.settle(connection, policy, batch)
     intake.candidates(connection)
     rows = candidate_rows(connection, policy)
     results.keep(connection, policy, batch.as_of)
