@@ -484,8 +484,31 @@ def test_an_older_record_from_a_backfill_takes_no_owner_away(world):
     owner = world.place(known)[2]
     merge(world, known, older)
     world.run(of, [older], mode="shadow", as_of=MONDAY_NOON - HOUR / 2)
+    assert world.rows("select lead_id, rep_id from assignment") == [{"lead_id": known, "rep_id": owner}]
+    world.run(of, [], as_of=MONDAY_NOON + HOUR)
     assert world.place(older) == ("owned", "merged", owner)
     assert world.count("turn where kind = 'turn'") == 1
+    assert healthy(world)
+
+
+def test_a_merge_found_in_shadow_changes_nothing_until_a_live_run_returns_the_turn(world):
+    of = simple()
+    older, newer = world.leads(2)
+    world.run(of, [newer])
+    world.run(of, [older], as_of=MONDAY_NOON + HOUR)
+    stays, loses = world.place(newer)[2], world.place(older)[2]
+    merge(world, newer, older)
+    tables = ("assignment", "turn", "sla_clock", "inquiry", "routing_event", "outbox", "place")
+    before = {table: world.rows(f"select to_jsonb(t) as row from {table} t order by 1") for table in tables}
+    world.run(of, [older], mode="shadow", as_of=MONDAY_NOON + 2 * HOUR)
+    assert {
+        table: world.rows(f"select to_jsonb(t) as row from {table} t order by 1") for table in tables
+    } == before
+    world.run(of, [], as_of=MONDAY_NOON + 3 * HOUR)
+    assert world.place(older) == ("owned", "merged", stays)
+    assert world.rows("select rep_id from turn where kind = 'return'") == [{"rep_id": loses}]
+    world.run(of, [], as_of=MONDAY_NOON + 4 * HOUR)
+    assert world.count("turn where kind = 'return'") == 1
     assert healthy(world)
 
 

@@ -1,13 +1,14 @@
 """People of whom several records turned out to be one: one open assignment stays, and all promises.
 
 The owner in working contact stays, then that of the open opportunity, of the account, then the earliest; whoever
-loses the lead gets the turn back, in live runs. A merge is a fact about the records, so this is done in shadow too:
-it gives nobody anything new.
+loses the lead gets the turn back. A shadow run changes nobody's leads, clocks or turns: what identity merges in one is
+joined by the next live run, which looks for it (UNJOINED).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,6 +19,13 @@ from clearlane.ledger.models import LAST_DECISION
 from clearlane.route.events import give_back
 from clearlane.route.intake import owner_of
 
+UNJOINED: Final = """
+select l.survivor_id from merge m join lead l on l.lead_id = m.loser_id
+where m.undone_at is null and l.survivor_id <> l.lead_id and (
+    exists (select from assignment a where a.lead_id = l.lead_id and a.ended_at is null)
+    or exists (select from sla_clock k where k.lead_id = l.lead_id and k.met_at is null and k.ended_at is null))
+"""
+"""Leads whose merged records still have an owner or a promise of their own."""
 _RECORDS = "select lead_id, survivor_id from lead where survivor_id = any(cast(:leads as uuid[]))"
 # What a rep declined under one record stays declined.
 _BARRED = f"""
@@ -77,7 +85,12 @@ where m.lead_id = k.lead_id and k.lead_id = any(cast(:losers as uuid[])) and k.m
 
 
 def join_merged(connection: Connection, batch: Batch, leads: Sequence[UUID]) -> None:
-    """Bring open assignments and clocks of merged records to the record that survives; after `intake.begin`."""
+    """Bring open assignments and clocks of merged records to the record that survives; after `intake.begin`.
+
+    Nothing in shadow.
+    """
+    if not batch.live:
+        return
     records = connection.execute(sa.text(_RECORDS), {"leads": list(leads)}).all()
     losers = [record for record, survivor in records if record != survivor]
     if losers:
@@ -95,5 +108,4 @@ def _join_assignments(connection: Connection, batch: Batch, records: Sequence[UU
         if nth == 1:
             connection.execute(sa.text(_MOVE), {"survivor": survivor, "assignment": assignment})
             connection.execute(sa.text(_PLACE), {"survivor": survivor, "batch": batch.batch_id})
-    if batch.live:
-        give_back(connection, [row.decision_seq for row in ended if row.nth > 1 and row.decision_seq])
+    give_back(connection, [row.decision_seq for row in ended if row.nth > 1 and row.decision_seq])

@@ -18,7 +18,7 @@ from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.eligibility import sells
 from clearlane.route.floor import Floor
-from clearlane.route.merged import join_merged
+from clearlane.route.merged import UNJOINED, join_merged
 from clearlane.route.state import load_floor
 from clearlane.route.store import Decided
 from clearlane.rules import Dialect
@@ -38,6 +38,8 @@ with wanted as (
     where :unclaimed and {events.OPEN} and (e.put_off_until is null or e.put_off_until <= :as_of)
     union all
     select lead_id, false from ({retries.WAITING}) again where :unclaimed
+    union all
+    select survivor_id, false from ({UNJOINED}) merged where :unclaimed
 ), found as (
     select w.lead_id, bool_and(w.slow) as slow from wanted w
     where not exists (select from decision d where d.batch_id = :batch and d.lead_id = w.lead_id)
