@@ -180,3 +180,23 @@ def test_the_default_policy_keeps_its_promises(tmp_path: Path):
     routed = pd.read_csv(out, keep_default_na=False).set_index("lead_id")
     assert routed["place"].to_dict() == {"demo": "owned", "help": "redirected", "cold": "nurture"}
     assert routed.loc["demo", "sla_due"] == "2026-03-02T16:05:00Z"
+
+
+def test_files_have_no_history_to_fit_by(folder: Path, tmp_path: Path) -> None:
+    leads = pd.DataFrame(
+        {
+            "lead_id": [f"l{number}" for number in range(20)],
+            "country": "DE",
+            "employees": 20.0,
+            "language": None,
+        }
+    )
+    plain = route_frame(policy.load(folder), leads, None, None, MONDAY_NOON)
+    segment = "[country, language, company, source, kind, band, grade, stage]"
+    fitted = ROUTING.replace("{team: sales}", f"{{team: sales, pick: best_fit, segment: {segment}}}")
+    (folder / "routing.yaml").write_text(fitted)
+    found = route_frame(policy.load(folder), leads, None, None, MONDAY_NOON)
+    assert list(found["rep"]) == list(plain["rep"])
+    learning = found["because"].str.endswith("picked by turn to keep learning")
+    assert (learning | found["because"].str.endswith("by turn for want of results to fit by")).all()
+    assert not learning.all()

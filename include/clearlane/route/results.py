@@ -63,19 +63,20 @@ from verdict v join decision d using (decision_seq) {known}
 where d.mode = 'live' and d.rotation is not null and not v.no_lead
 group by 1, 2
 """
-_KNOWN = """join score s using (score_id) join lead_profile p on p.profile_id = d.profile_id
-join lead l on l.lead_id = d.lead_id"""
 _OF_DECISION = "select {segment} from decision d {known} where d.decision_seq = :seq"
-
-
-def _segment(names: Sequence[str]) -> str:
-    """What was known of a lead when it was decided, as an array."""
-    columns = (_KEPT.get(name) or read(name, Type.TEXT, Dialect.POSTGRES, "p.attributes") for name in names)
-    return f"cast(array[{', '.join(columns)}] as text[])"
+_KNOWN: Final = {
+    "l": "join lead l on l.lead_id = d.lead_id",
+    "p": "join lead_profile p on p.profile_id = d.profile_id",
+    "s": "join score s on s.score_id = d.score_id",
+}
 
 
 def _asking(statement: str, names: Sequence[str]) -> sa.TextClause:
-    return sa.text(statement.replace("{segment}", _segment(names)).replace("{known}", _KNOWN))
+    """The statement with what was known of the lead when it was decided as an array, and what that is read from."""
+    columns = [_KEPT.get(name) or read(name, Type.TEXT, Dialect.POSTGRES, "p.attributes") for name in names]
+    known = {_KEPT.get(name, "p.")[0] for name in names} & _KNOWN.keys()
+    asked = statement.replace("{segment}", f"cast(array[{', '.join(columns)}] as text[])")
+    return sa.text(asked.replace("{known}", " ".join(_KNOWN[alias] for alias in sorted(known))))
 
 
 def measured(connection: Connection, fit: BestFit, routing: Routing, day: datetime) -> list[Row]:
@@ -125,7 +126,11 @@ def fits(connection: Connection, policy: Policy, as_of: datetime) -> dict[Key, F
     """What the teams that are picked from by best fit are known for on that day; nothing where none was measured."""
     asked = _asked(policy.routing)
     kept = _kept(connection, day_of(as_of)) if asked else {}
-    return {(team, fit): _fit(policy, team, kept[_spec(fit)]) for team, fit in asked if _spec(fit) in kept}
+    return {
+        (team, fit): _fit(connection, policy, team, kept[_spec(fit)])
+        for team, fit in asked
+        if _spec(fit) in kept
+    }
 
 
 def results_id(content: Mapping[str, Any]) -> str:
@@ -141,14 +146,26 @@ def _spec(fit: BestFit) -> Spec:
     return fit.segment, fit.window_days
 
 
-def _kept(connection: Connection, day: datetime) -> dict[Spec, Any]:
-    rows = connection.execute(sa.select(models.results).where(models.results.c.day == day))
-    return {(tuple(row.segment), row.window_days): row for row in rows}
+def _kept(connection: Connection, day: datetime) -> dict[Spec, str]:
+    """What is kept of the day: the id by what was measured."""
+    kept = models.results.c
+    rows = connection.execute(
+        sa.select(kept.segment, kept.window_days, kept.results_id).where(kept.day == day)
+    )
+    return {(tuple(segment), window): id_ for segment, window, id_ in rows}
 
 
-def _fit(policy: Policy, team: str, row: Any) -> Fit:
-    rows = ((tuple(values), rep, Results(*counts)) for values, rep, counts in row.content["rows"])
-    return fit_of(row.results_id, [rep for rep, _ in policy.teams.teams[team].members], rows)
+_OF_REPS = """
+select r.value -> 0 as segment, r.value ->> 1 as rep_id, r.value -> 2 as counts
+from results cross join lateral jsonb_array_elements(content -> 'rows') r
+where results_id = :id and r.value ->> 1 = any(:reps)
+"""
+
+
+def _fit(connection: Connection, policy: Policy, team: str, id_: str) -> Fit:
+    reps = [rep for rep, _ in policy.teams.teams[team].members]
+    rows = connection.execute(sa.text(_OF_REPS), {"id": id_, "reps": reps})
+    return fit_of(id_, reps, ((tuple(values), rep, Results(*counts)) for values, rep, counts in rows))
 
 
 # --- as told ----------------------------------------------------------------------------------------
@@ -175,13 +192,15 @@ class Compared:
 def compared(connection: Connection, policy: Policy, decision: Mapping[str, Any]) -> Compared | None:
     """What the pick of this row of `decision` compared; None for a pick by turn."""
     stored = models.results
-    row = connection.execute(sa.select(stored).where(stored.c.results_id == decision["results_id"])).first()
+    asked = sa.select(stored.c.results_id, stored.c.day, stored.c.segment)
+    row = connection.execute(asked.where(stored.c.results_id == decision["results_id"])).first()
     if row is None:
         return None
     bound = {"seq": decision["decision_seq"]}
     values = connection.execute(_asking(_OF_DECISION, row.segment), bound).scalar_one()
     segment = dict(zip(row.segment, folded_values(values), strict=True))
-    return Compared(_fit(policy, decision["rotation"], row), row.day, segment)
+    fit = _fit(connection, policy, decision["rotation"], row.results_id)
+    return Compared(fit, row.day, segment)
 
 
 def told(of: Compared, rep: str, others: Iterable[str], second: str | None) -> Iterator[str]:
