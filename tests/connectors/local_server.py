@@ -110,6 +110,8 @@ def _handler(local: Local, answer: Callable[[Asked], Reply]) -> type[BaseHTTPReq
                 return
             content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
             headers = {"Content-Type": "application/json", **reply.headers}
+            if reply.status == 204:
+                content = b""
             if reply.parts is None:
                 headers.setdefault("Content-Length", str(len(content)))
             self.send_response_only(reply.status)

@@ -28,6 +28,27 @@ def test_columns_get_our_names_and_the_others_stay_as_attributes() -> None:
     assert mapped(payload, fields=fields, drop=("Shoe Size",)) == expected
 
 
+def test_columns_reach_into_nested_objects() -> None:
+    payload = {
+        "id": 7, "properties": {"email": "a@b.com", "hs.x": 1, "deep": {"tier": "A"}}, "mails": [{"to": "x"}],
+        "no. of staff": "12", "note": {"k": "v"},
+    }  # fmt: skip
+    fields = {
+        "id": "id",
+        "email": "properties.email",
+        "first": "mails.0.to",
+        "staff": "no. of staff",
+        "gone": "mails.1.to",
+    }
+    assert mapped(payload, fields=fields, drop=("mails",)) == {
+        "id": "7", "email": "a@b.com", "first": "x", "staff": "12",
+        "properties.hs.x": "1", "properties.deep.tier": "A", "note": '{"k": "v"}',
+    }  # fmt: skip
+    assert "properties.deep.tier" not in mapped(payload, fields=fields, drop=("properties.deep.tier",))
+    times = Mapper(mapping("leads", fields={"updated_at": "meta.at"}, cursor="updated_at"))
+    assert times.cursor({"meta": {"at": "2026-01-02"}}) == datetime(2026, 1, 2, tzinfo=UTC)
+
+
 def test_columns_that_have_our_names_need_no_mapping() -> None:
     assert mapped({"id": "7", "created_at": "2026-01-02"}) == {
         "id": "7",

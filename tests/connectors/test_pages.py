@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from clearlane.connectors import SourceFailed
 from clearlane.connectors.http import Answer, Http
-from clearlane.connectors.pages import at, by_last, by_link, by_number, by_offset, by_token, chunks, listed
+from clearlane.connectors.pages import by_last, by_link, by_number, by_offset, by_token, chunks, listed
 from clearlane.connectors.protocol import CHUNK
+from clearlane.connectors.values import at
 
 from .conftest import Serve
 from .local_server import Asked, Reply

@@ -26,6 +26,7 @@ from clearlane.connectors.protocol import (
     SourceFailed,
     Write,
 )
+from clearlane.connectors.rest import Rest
 from clearlane.connectors.sql import Sql
 from clearlane.ledger import Batch
 from clearlane.policy.model import Source
@@ -33,6 +34,7 @@ from clearlane.policy.model import Source
 CONNECTORS: Final[Mapping[str, Callable[[Source, Secrets], Connector]]] = {
     "bottlecrm": BottleCrm,
     "files": Files,
+    "rest": Rest,
     "sql": Sql,
 }
 

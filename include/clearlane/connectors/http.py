@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ from clearlane.connectors.protocol import SourceFailed
 
 _LOG: Final = logging.getLogger(__name__)
 _WIRE: Final = logging.getLogger("urllib3.connectionpool")
+_LIMIT: Final = re.compile(r"rate-?limit", re.IGNORECASE)
 _BLOCK: Final = 65_536  # bytes
 _TRANSIENT: Final = frozenset({429, 502, 503, 504, *range(520, 525)})  # the last are Cloudflare's
 _HINTS: Final = {
@@ -87,6 +89,15 @@ class Answer:
             pass  # raised below: the error would quote the body
         raise SourceFailed(f"{self.asked} answered {self.status} with {self._found()}, expected JSON")
 
+    def limits(self) -> str | None:
+        """What the headers say of limits, as `X-RateLimit-Remaining 99`; None where they say nothing."""
+        said = [
+            f"{name} {value}"
+            for name, value in self.headers.items()
+            if "ratelimit" in name.lower().replace("-", "")
+        ]
+        return ", ".join(said) or None
+
     def _found(self) -> str:
         start = self.body[:200].lstrip().lower()
         if "html" in self.headers.get("Content-Type", "") or start.startswith((b"<!doctype", b"<html")):
@@ -102,9 +113,8 @@ class Failed(SourceFailed):
     """One request that failed. `again`: the same request may succeed; `retry_after`: seconds the source asked for."""
 
     def __init__(self, text: str, *, again: bool = False, retry_after: float | None = None) -> None:
-        super().__init__(text)
+        super().__init__(text, retry_after)
         self.again = again
-        self.retry_after = retry_after
 
 
 class Unanswered(Failed):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from clearlane.connectors.values import at
 from clearlane.policy.model import Lookup, ObjectMapping
 
 Record = dict[str, str]
@@ -37,6 +38,7 @@ class Mapper:
         self.mapping = mapping
         self._literals, self._columns = _parted(mapping.fields)
         self._hidden = {*mapping.drop, *self._columns.values(), *mapping.fields}
+        self._opened = {column.split(".")[0] for column in self._hidden if "." in column}
         self._found = found or {}
         self._moment = moment_reader(mapping)
         self._converters = tuple(_converters(mapping, self._moment))
@@ -46,6 +48,9 @@ class Mapper:
         record = self._extras(payload) if self.mapping.extras else {}
         record |= self._literals
         record |= {ours: _text(payload.get(column)) for ours, column in self._columns.items()}
+        if self._opened:
+            nested = {ours: column for ours, column in self._columns.items() if "." in column}
+            record |= {ours: _text(found(payload, column)) for ours, column in nested.items()}
         if self._found:
             record |= self._looked_up(payload)
         for field, convert in self._converters:
@@ -59,7 +64,7 @@ class Mapper:
         if field is None:
             return None
         column = self._columns.get(field, field)
-        return self._moment(_text(payload.get(column)))
+        return self._moment(_text(found(payload, column)))
 
     def source_time(self, record: Record) -> datetime | None:
         """When the source says that the record changed or happened."""
@@ -71,21 +76,27 @@ class Mapper:
         return not self._columns or not set(self._columns.values()).isdisjoint(columns)
 
     def _extras(self, payload: Mapping[str, Any]) -> Record:
-        return {name: _text(value) for name, value in payload.items() if name not in self._hidden}
+        flat = _leaves(payload, self._opened) if self._opened else payload.items()
+        return {name: _text(value) for name, value in flat if name not in self._hidden}
 
     def _looked_up(self, payload: Mapping[str, Any]) -> Record:
-        by = {field: _text(payload.get(lookup.by)) for field, lookup in self.mapping.lookups.items()}
-        found = {field: self._found[field].get(value) for field, value in by.items()}
-        return {field: value for field, value in found.items() if value}
+        by = {field: _text(found(payload, lookup.by)) for field, lookup in self.mapping.lookups.items()}
+        taken = {field: self._found[field].get(value) for field, value in by.items()}
+        return {field: value for field, value in taken.items() if value}
+
+
+def found(payload: Mapping[str, Any], column: str) -> Any:
+    """The value of a column; `address.city` and `emails.0.value` also reach into what JSON nests."""
+    return payload.get(column) if column in payload or "." not in column else at(payload, column)
 
 
 def unambiguous(lookup: Lookup, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """{match: take} of the rows whose `match` stands there once."""
-    found: dict[str, str | None] = {}
+    taken: dict[str, str | None] = {}
     for row in rows:
-        key = _text(row.get(lookup.match))
-        found[key] = None if key in found else _text(row.get(lookup.take))
-    return {key: value for key, value in found.items() if key and value}
+        key = _text(found(row, lookup.match))
+        taken[key] = None if key in taken else _text(found(row, lookup.take))
+    return {key: value for key, value in taken.items() if key and value}
 
 
 def moment_reader(mapping: ObjectMapping) -> Callable[[str], datetime | None]:
@@ -138,6 +149,16 @@ def _converters(
         yield field, utc
     for field in mapping.numbers:
         yield field, number
+
+
+def _leaves(payload: Mapping[str, Any], opened: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """Columns and values; the objects that the mapping reaches into come member by member."""
+    for name, value in payload.items():
+        if name in opened and isinstance(value, Mapping):
+            members = {f"{name}.{inner}": held for inner, held in value.items()}
+            yield from _leaves(members, members)
+        else:
+            yield name, value
 
 
 def _replaced(values: Mapping[str, str], text: str) -> str:

@@ -15,6 +15,7 @@ from requests.utils import parse_header_links
 
 from clearlane.connectors.http import Answer
 from clearlane.connectors.protocol import CHUNK, Broken, Chunk, Raw, SourceFailed
+from clearlane.connectors.values import at as at  # what pages and records are made of
 
 Ask = Callable[[Mapping[str, Any]], Answer]
 """what a page asks for beside the rest (parameters or members of a body) -> its answer"""
@@ -126,18 +127,6 @@ def listed(answer: Answer, path: str) -> Page:
     raise SourceFailed(
         f"{answer.asked} answered {answer.status} without a list {where}: found {_kind(found)}"
     )
-
-
-def at(body: Any, path: str) -> Any:
-    """What stands at a dotted path of a JSON value (`paging.next.after`, `items.0.id`); None where nothing does."""
-    for name in path.split(".") if path else ():
-        if isinstance(body, Mapping):
-            body = body.get(name)
-        elif isinstance(body, list) and name.isdigit():
-            body = body[int(name)] if int(name) < len(body) else None
-        else:
-            return None
-    return body
 
 
 def chunks(pages: Iterable[Page]) -> Iterator[Chunk]:

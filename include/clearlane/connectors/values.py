@@ -1,8 +1,9 @@
-"""Values of tables (Parquet, SQL) as JSON values: what JSON lacks becomes text, losing nothing."""
+"""Values of tables (Parquet, SQL) as JSON values, losing nothing, and what stands where in JSON values."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import date, time
 from typing import Any
 
@@ -22,3 +23,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set):
         return [plain(inner) for inner in value]
     return str(value)
+
+
+def at(body: Any, path: str) -> Any:
+    """What stands at a dotted path of a JSON value (`paging.next.after`, `items.0.id`); None where nothing does."""
+    for name in path.split(".") if path else ():
+        if isinstance(body, Mapping):
+            body = body.get(name)
+        elif isinstance(body, list) and name.isdigit():
+            body = body[int(name)] if int(name) < len(body) else None
+        else:
+            return None
+    return body

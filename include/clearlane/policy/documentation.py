@@ -21,6 +21,7 @@ from clearlane.policy.model import (
     Policy,
     Rep,
     Rerouting,
+    Rest,
     Routing,
     Rule,
     Scoring,
@@ -451,6 +452,8 @@ def _sources(policy: Policy) -> Iterator[str]:
             yield _table(
                 ("we write", "as"), [(ours, _code(name)) for ours, name in source.push_fields.items()]
             )
+        if source.rest:
+            yield _rest(source.rest)
         for mapping in source.objects.values():
             yield f"### {source.name}: {mapping.object}"
             yield _mapping(mapping)
@@ -484,6 +487,16 @@ def _limits(source: Source) -> str:
     return batches + (
         "" if source.score_step is None else f"; so do scores that moved by {source.score_step:g} points"
     )
+
+
+def _rest(rest: Rest) -> str:
+    reads = [
+        (name, f"{read.method} {read.path}", _names(sorted(read.params)), read.pages.by)
+        for name, read in rest.reads.items()
+    ]
+    writes = [(name, f"{write.method} {write.path}", "", "") for name, write in rest.writes.items()]
+    asked = _table(("name", "request", "parameters", "pages by"), [*reads, *writes])
+    return f"Credentials by {rest.auth.by}.\n\n{asked}"
 
 
 def _mapping(mapping: ObjectMapping) -> str:

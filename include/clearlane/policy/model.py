@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from clearlane.rules import Predicate, Type
 
@@ -586,6 +586,84 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class RestAuth:
+    """How a JSON interface is told who asks; the secrets themselves are the connection's.
+
+    `bearer`, `header` and `query` send its password, `basic` its login and password; `oauth2` takes these as client id
+    and secret, and the extra `refresh_token` where there is one.
+    """
+
+    by: Literal["none", "bearer", "basic", "header", "query", "oauth2"] = "none"
+    name: str = ""
+    """of the header or the parameter"""
+    prefix: str = ""
+    """before the key in its header"""
+    token_address: str = ""
+    """whole, or a path of the source"""
+    scope: str | None = None
+    basic: bool = False
+    """client id and secret go into the Authorization header, not into the form"""
+
+
+@dataclass(frozen=True)
+class RestPages:
+    """How one page leads to the next: see connectors/pages.py."""
+
+    by: Literal["none", "offset", "number", "token", "link", "last"] = "none"
+    name: str = ""
+    """of the parameter that says which page"""
+    limit: int | None = None
+    limit_name: str = "limit"
+    at: str | None = None
+    """where the answer holds the total, the number of pages, the token or the link"""
+    first: int = 1
+    key: str = ""
+    """of a record, by which the next page is asked for"""
+
+
+@dataclass(frozen=True)
+class RestRead:
+    """One list of records. `{start}` and `{end}` in `params` and `body` are the moments that changes lie between."""
+
+    path: str
+    records: str = ""
+    """where the answer holds the list; empty: the answer is the list"""
+    method: Literal["GET", "POST"] = "GET"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+    pages: RestPages = RestPages()
+    moments: str = "iso"
+    """how moments are written: `iso`, `epoch_seconds`, `epoch_milliseconds`, or strftime"""
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class RestWrite:
+    """One write of one record. Texts may hold `{external_id}`, `{idempotency_key}`, `{fields}` and names of PUSHED."""
+
+    path: str
+    method: Literal["POST", "PUT", "PATCH"] = "PATCH"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = "{fields}"
+    read_back: str | None = None
+    """path of the record as it is now"""
+    record: str = ""
+    """where the answer holds that record"""
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A JSON interface, described: what objects' `read` and the source's `push` name is found here."""
+
+    auth: RestAuth = RestAuth()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    check: str | None = None
+    """path that answers whoever has valid credentials"""
+    reads: Mapping[str, RestRead] = field(default_factory=dict)
+    writes: Mapping[str, RestWrite] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Source:
     name: str
     connector: str
@@ -599,6 +677,8 @@ class Source:
     push_fields: Mapping[str, str] = field(default_factory=dict)
     """what is written (PUSHED) -> what the source calls it; what is not named is not sent. Empty: the connector's
     own names"""
+    rest: Rest | None = None
+    """of the connector `rest`"""
     master_of: tuple[str, ...] = ()
     limits: Limits = Limits()
     score_step: float | None = 5.0

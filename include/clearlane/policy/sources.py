@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
 
+from clearlane.policy import rest
 from clearlane.policy.contract import ObjectName
 from clearlane.policy.document import Document
 from clearlane.policy.model import OBJECTS, PUSHED, Limits, Lookup, ObjectMapping, Source, Sources
-from clearlane.policy.problems import nearest
+from clearlane.policy.problems import Path, nearest
+from clearlane.policy.rest import RestShape
 from clearlane.policy.shapes import Duration, FileShape, Moment, RateText, Shape, Zone
 
 
@@ -54,6 +57,7 @@ class SourceShape(Shape):
     existing_owner: Literal["keep", "ignore"] = "keep"
     push: str | None = None
     push_fields: dict[str, str] = Field(default={})
+    rest: RestShape | None = None
     master_of: list[str] = Field(default=[])
     limits: LimitsShape = LimitsShape()
     score_step: float | None = Field(default=5.0, ge=0)
@@ -72,6 +76,7 @@ def built(document: Document, shape: SourcesShape) -> Sources:
     _check_masters(document, shape)
     _check_objects(document, shape)
     _check_pushed(document, shape)
+    _check_rest(document, shape)
     return Sources(
         {name: _source(name, source) for name, source in shape.sources.items()},
         {attribute: tuple(order) for attribute, order in shape.precedence.items()},
@@ -107,6 +112,24 @@ def _check_pushed(document: Document, shape: SourcesShape) -> None:
             document.report(here, "names for what is not written", "a `push` beside it")
 
 
+def _check_rest(document: Document, shape: SourcesShape) -> None:
+    for name, source in shape.sources.items():
+        here = ("sources", name)
+        if (source.rest is None) == (source.connector == "rest"):
+            found = "a `rest` section" if source.rest else "the connector rest"
+            document.report((*here, "rest"), found, "connector: rest and a `rest` section, both or none")
+        if source.rest:
+            rest.check(document, (*here, "rest"), source.rest, dict(_reads(here, source)), source.push)
+
+
+def _reads(here: Path, source: SourceShape) -> Iterator[tuple[Path, str]]:
+    """Where the objects and look-ups of a source say what they read, and what that is."""
+    for name, mapping in source.objects.items():
+        yield (*here, "objects", name, "read"), mapping.read
+        for ours, found in mapping.lookups.items():
+            yield (*here, "objects", name, "lookups", ours, "read"), found.read
+
+
 def _source(name: str, shape: SourceShape) -> Source:
     return Source(
         name=name,
@@ -117,6 +140,7 @@ def _source(name: str, shape: SourceShape) -> Source:
         existing_owner=shape.existing_owner,
         push=shape.push,
         push_fields=shape.push_fields,
+        rest=rest.built(shape.rest) if shape.rest else None,
         master_of=tuple(shape.master_of),
         limits=Limits(**dict(shape.limits)),
         score_step=shape.score_step,
