@@ -103,6 +103,8 @@ def score_refresh(engine: Engine, as_of: datetime) -> Counts:
         for chunk in iter(lambda: _rescored(connection, pinned, as_of), None):
             for name, count in _counts(chunk).items():
                 counts[name] = counts.get(name, 0) + count
+        with connection.begin():
+            counts["owed"] = _push.owe_scores(connection, pinned).owed
     return counts
 
 
@@ -134,8 +136,8 @@ def owe(engine: Engine, batch_id: str) -> Counts:
 def drain(engine: Engine, at: datetime, secrets: Secrets, *, dry_run: bool, limit: int = 10_000) -> Counts:
     """Send what is owed to the sources; a dry run counts it and sends nothing."""
     with engine.begin() as connection:
-        sources = policy.stored(connection, policy.in_force(connection, at)).sources
-    return _push.drain(engine, sources, at, secrets, dry_run=dry_run, limit=limit)
+        pinned = policy.stored(connection, policy.in_force(connection, at))
+    return _push.drain(engine, pinned, at, secrets, dry_run=dry_run, limit=limit)
 
 
 def close(engine: Engine, batch_id: str) -> None:

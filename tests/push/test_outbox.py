@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import threading
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,10 +13,12 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.push.conftest import NOON, Desk
+from tests.push.crm import Crm, Time
 
 from clearlane import connectors, push
-from clearlane.connectors import Receipt, SourceFailed, Write
-from clearlane.push import outbox
+from clearlane.connectors import SourceFailed
+from clearlane.policy import Policy
+from clearlane.push import claims
 
 
 def no_secrets(name: str) -> str:
@@ -30,8 +31,11 @@ def owe(desk: Desk, batch: Any) -> push.Owed:
 
 
 def drain(desk: Desk, at: Any = NOON, **options: Any) -> dict[str, int]:
-    options = {"dry_run": False, "limit": 1000, **options}
-    return push.drain(desk.engine, desk.policy.sources, at, no_secrets, **options)
+    """One drain at a moment at which time stands still, unless somebody waits; its counts but for two."""
+    time = Time()
+    options = {"dry_run": False, "limit": 1000, "monotonic": time.now, "wait": time.wait, **options}
+    counts = push.drain(desk.engine, options.pop("policy", desk.policy), at, no_secrets, **options)
+    return {name: counts[name] for name in ("sent", "retry", "dead", "left")}
 
 
 def test_a_decision_owes_one_write_with_what_the_rep_needs(desk):
@@ -116,31 +120,17 @@ def test_a_dry_run_counts_and_sends_nothing(desk, tmp_path):
     assert not (tmp_path / "assignments").exists()
 
 
-class Crm:
-    """A system that answers as told, and remembers what it was asked."""
-
-    def __init__(self, answers: Sequence[str | Exception]) -> None:
-        self.answers = list(answers)
-        self.asked: list[Write] = []
-
-    def write(self, writes: Sequence[Write]) -> list[Receipt]:
-        self.asked += writes
-        return [self._receipt(write) for write in writes]
-
-    def _receipt(self, write: Write) -> Receipt:
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        result, _, seconds = answer.partition(":")
-        return Receipt(
-            write.idempotency_key, result, None if result == "sent" else "no", float(seconds or 0) or None
-        )  # type: ignore[arg-type]
+def limited(desk: Desk, **limits: Any) -> Policy:
+    """The policy with other limits for `crm`."""
+    crm = desk.policy.sources.sources["crm"]
+    changed = {"crm": replace(crm, limits=replace(crm.limits, **limits))}
+    return replace(desk.policy, sources=replace(desk.policy.sources, sources=changed))
 
 
 @pytest.fixture
 def answering(desk, monkeypatch):
     def use(*answers: str | Exception) -> Crm:
-        crm = Crm(answers)
+        crm = Crm(list(answers))
         monkeypatch.setattr(connectors, "CONNECTORS", {"files": lambda source, secrets: crm})
         return crm
 
@@ -164,14 +154,16 @@ def test_a_refused_write_is_dead_and_a_failed_one_waits_its_time(desk, answering
 
 
 def test_a_write_that_never_succeeds_is_dead_in_the_end(desk, answering):
-    batch = desk.batch("one")
-    desk.decide(batch, "crm", "7", "ada")
-    owe(desk, batch)
-    answering(*[SourceFailed("crm: connection refused")] * outbox.ATTEMPTS)
-    for hour in range(outbox.ATTEMPTS):
+    crm = answering()
+    crm.poison.add("7")
+    for hour in range(claims.ATTEMPTS):
+        batch = desk.batch(str(hour))
+        desk.decide(batch, "crm", "7" if hour == 0 else str(100 + hour), "ada")
+        owe(desk, batch)
         assert desk.outbox()[0]["state"] == "owed"
         drain(desk, NOON + timedelta(hours=2 * hour))
-    assert [(row["state"], row["error"]) for row in desk.outbox()] == [("dead", "crm: connection refused")]
+    assert desk.outbox()[0]["state"] == "dead"
+    assert {row["state"] for row in desk.outbox()[1:]} == {"sent"}
 
 
 def test_a_source_that_cannot_be_opened_does_not_hold_up_the_others(desk, monkeypatch):
@@ -192,7 +184,7 @@ def test_a_source_that_cannot_be_opened_does_not_hold_up_the_others(desk, monkey
 
     monkeypatch.setattr(connectors, "CONNECTORS", {"files": opened})
     with pytest.raises(SourceFailed, match="shop"):
-        push.drain(desk.engine, both.sources, NOON, no_secrets, dry_run=False, limit=10)
+        drain(desk, policy=both)
     assert {row["source"]: row["state"] for row in desk.outbox()} == {"shop": "owed", "crm": "sent"}
 
 
@@ -212,14 +204,14 @@ def test_two_drains_share_the_work(desk, monkeypatch):
     for number in range(60):
         desk.decide(batch, "crm", str(number), "ada")
     owe(desk, batch)
-    monkeypatch.setattr(outbox, "CLAIM", 10)
-    crm, both = Crm(["sent"] * 60), threading.Barrier(2)
+    crm, both = Crm(), threading.Barrier(2)
+    small = limited(desk, batch=10)
     monkeypatch.setattr(connectors, "CONNECTORS", {"files": lambda source, secrets: crm})
     counts: list[dict[str, int]] = []
 
     def work() -> None:
         both.wait()
-        counts.append(drain(desk))
+        counts.append(drain(desk, policy=small))
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
@@ -230,12 +222,18 @@ def test_two_drains_share_the_work(desk, monkeypatch):
     assert sorted(int(write.external_id) for write in crm.asked) == list(range(60))
 
 
-@given(st.integers(0, 40), st.none() | st.floats(0, 10_000))
-def test_waiting_grows_to_an_hour_and_honours_the_source(attempts, retry_after):
-    waited = outbox.wait(attempts, retry_after)
-    assert waited >= outbox.FIRST_WAIT
-    assert waited >= timedelta(seconds=retry_after or 0)
-    assert waited <= max(outbox.LONGEST_WAIT, timedelta(seconds=retry_after or 0))
+@given(st.text(), st.integers(1, 40), st.none() | st.floats(0, 10_000))
+def test_waiting_grows_to_an_hour_and_honours_the_source(key, attempts, retry_after):
+    waited, asked = claims.wait(key, attempts, retry_after), timedelta(seconds=retry_after or 0)
+    assert waited == claims.wait(key, attempts, retry_after)
+    assert waited >= max(claims.FIRST_WAIT / 2, asked)
+    assert waited <= max(claims.LONGEST_WAIT, asked)
+
+
+def test_waiting_is_spread_by_the_key():
+    waits = [claims.wait(str(key), 1, None) / claims.FIRST_WAIT for key in range(1000)]
+    assert 0.5 <= min(waits) < 0.51
+    assert 0.99 < max(waits) <= 1
 
 
 def test_the_outbox_refuses_a_second_row_of_the_same_write(desk):

@@ -68,12 +68,17 @@ class Files:
                 ) from None
 
     def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
-        """All writes in one CSV file that is there whole or not at all; a retry writes the same file."""
-        if not writes:
-            return ()
-        content = _csv(writes)
-        name = f"assignments-{hashlib.sha256(content).hexdigest()[:16]}.csv"
-        self._put(f"{self._push_folder()}/{name}", content)
+        """One CSV file for all writes of the same fields, there whole or not at all; a retry writes the same files.
+
+        A column is there to be set: what a write leaves alone is in no column of its file.
+        """
+        alike: dict[frozenset[str], list[Write]] = {}
+        for write in writes:
+            alike.setdefault(frozenset(write.fields), []).append(write)
+        for of_some in alike.values():
+            content = _csv(of_some)
+            name = f"assignments-{hashlib.sha256(content).hexdigest()[:16]}.csv"
+            self._put(f"{self._push_folder()}/{name}", content)
         return tuple(Receipt(write.idempotency_key, "sent") for write in writes)
 
     def _paths(self, read: str) -> list[str]:

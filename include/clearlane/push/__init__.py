@@ -1,5 +1,6 @@
-"""What routing decided goes back to the source systems: an outbox of owed writes, and its draining."""
+"""What routing decided and scoring found goes back to the sources: an outbox of owed writes, and its draining."""
 
-from clearlane.push.outbox import Drained, Owed, drain, owe
+from clearlane.push.draining import Drained, drain
+from clearlane.push.outbox import Owed, owe, owe_scores
 
-__all__ = ["Drained", "Owed", "drain", "owe"]
+__all__ = ["Drained", "Owed", "drain", "owe", "owe_scores"]

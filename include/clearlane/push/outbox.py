@@ -1,32 +1,24 @@
-"""The outbox: one row per owed write, sent at least once under its idempotency key, newest only.
+"""The outbox: one row per owed write, newest only, owed in the transaction that made it known.
 
-A write is owed by a live decision in the transaction that made it known. Draining claims rows with
-SKIP LOCKED, so that any number of drains share the work, and keeps the claim until the receipts are stored.
+A live decision owes where the lead goes and what it scores; a score that moved without one owes itself alone. A
+write that holds a newer decision, or all of another and a newer score, supersedes it; what is in flight is left to
+its claim. `draining` sends what is owed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from itertools import groupby
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 from psycopg.types.json import Jsonb
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import Connection
 
-from clearlane.connectors import Receipt, Secrets, SourceFailed, Write, connected
 from clearlane.ledger import Batch
-from clearlane.policy.model import Policy, Source, Sources, Teams
+from clearlane.policy.model import Policy, Source, Teams
+from clearlane.push.claims import OVERRULED, SUPERSEDE
 from clearlane.route.overrules import beside
-
-ATTEMPTS: Final = 8
-"""sendings after which a write is dead and waits for a person"""
-FIRST_WAIT: Final = timedelta(minutes=1)
-LONGEST_WAIT: Final = timedelta(hours=1)
-CLAIM: Final = 500
-"""writes claimed, sent and noted in one transaction"""
 
 
 @dataclass(frozen=True)
@@ -35,27 +27,20 @@ class Owed:
     superseded: int
 
 
-@dataclass(frozen=True)
-class Drained:
-    sent: int = 0
-    retry: int = 0
-    dead: int = 0
-    left: int = 0
-    """still owed afterwards, those of a dry run included"""
-
-
-# --- owing ------------------------------------------------------------------------------------
-
+# What a newer score said of the record since, the decision's write says too.
 _OWE: Final = sa.text(
     """
-    insert into outbox (idempotency_key, source, object, external_id, lead_id, decision_seq, batch_id, fields)
+    insert into outbox
+        (idempotency_key, source, object, external_id, lead_id, decision_seq, batch_id, score_id, fields)
     select m.source || ':leads:' || m.external_id || ':' || d.decision_seq,
            m.source, 'leads', m.external_id, d.lead_id, d.decision_seq, d.batch_id,
+           greatest(d.score_id, told.score_id),
            jsonb_build_object(
                'owner', o.owner, 'queue', coalesce(q.queue, case when d.rep_id is null then d.place end),
                'place', d.place, 'team', d.team, 'score', s.score, 'band', s.band, 'grade', s.grade,
                'stage', s.stage, 'because', d.because, 'tier', d.tier, 'cover', co.owner,
                'sla_due', to_char(d.sla_due at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+           || case when told.score_id >= d.score_id then told.scores else '{}' end
     from decision d
     join lead m on m.survivor_id = d.lead_id
     join score s using (score_id)
@@ -65,171 +50,133 @@ _OWE: Final = sa.text(
     left join jsonb_to_recordset(:owners) co(source text, rep_id text, owner text)
         on (co.source, co.rep_id) = (m.source, c.cover_rep_id)
     left join jsonb_to_recordset(:queues) q(team text, queue text) on q.team = d.team and d.rep_id is null
+    left join lateral (
+        select x.score_id, jsonb_build_object('score', x.fields -> 'score', 'band', x.fields -> 'band',
+                                              'grade', x.fields -> 'grade', 'stage', x.fields -> 'stage') as scores
+        from outbox x
+        where (x.source, x.object, x.external_id) = (m.source, 'leads', m.external_id)
+          and x.state in ('owed', 'sent') and x.score_id is not null
+        order by x.outbox_id desc limit 1
+    ) told on true
     where d.batch_id = :batch_id and d.mode <> 'shadow' and m.source = any(:pushable)
       and (d.place <> 'owned' or d.rep_id is not null)
     order by d.decision_seq, m.source, m.external_id
     on conflict (idempotency_key) do nothing
+    returning outbox_id
     """
 )
+# The key names the moment: points fade without a new score. What is owed and not in flight goes along with it.
+_OWE_SCORES: Final = """
+    insert into outbox
+        (idempotency_key, source, object, external_id, lead_id, decision_seq, batch_id, score_id, fields)
+    select m.source || ':leads:' || m.external_id || ':score:' || s.score_id || ':'
+               || trim_scale(extract(epoch from s.as_of)),
+           m.source, 'leads', m.external_id, s.lead_id, waits.decision_seq, :batch_id, s.score_id,
+           coalesce(waits.fields, '{{}}') || jsonb_build_object(
+               'score', s.score, 'band', s.band, 'grade', s.grade, 'stage', s.stage)
+    from {of}
+    join place p on p.lead_id = s.lead_id and p.place not in ('waiting', 'quarantined', 'held', 'closed')
+    join lead m on m.survivor_id = s.lead_id
+    join jsonb_to_recordset(:steps) t(source text, step double precision, live_from timestamptz)
+        on t.source = m.source
+    left join lateral (
+        select x.fields, x.score_id from outbox x
+        where (x.source, x.object, x.external_id) = (m.source, 'leads', m.external_id)
+          and x.state in ('owed', 'sent') and x.score_id is not null
+        order by x.outbox_id desc limit 1
+    ) told on true
+    left join lateral (
+        select x.fields, x.decision_seq from outbox x
+        where (x.source, x.object, x.external_id) = (m.source, 'leads', m.external_id)
+          and x.state = 'owed' and x.claimed_until is null and x.decision_seq is not null
+        order by x.decision_seq desc, x.outbox_id desc limit 1
+    ) waits on true
+    where case when told.score_id is null then t.live_from is null or m.created_at >= t.live_from
+          else s.score_id >= told.score_id
+               and ((s.band, s.grade, s.stage) is distinct from
+                        (told.fields ->> 'band', told.fields ->> 'grade', told.fields ->> 'stage')
+                    or abs(s.score - cast(told.fields ->> 'score' as double precision)) >= greatest(t.step, 1)) end
+    order by m.source, m.external_id
+    on conflict (idempotency_key) do nothing
+    returning outbox_id
+"""
+_OF_BATCH: Final = "work w join standing s on w.batch_id = :batch_id and s.lead_id = w.lead_id"
+_OF_ALL: Final = "standing s"
 _LOCK: Final = sa.text("select pg_advisory_xact_lock(hashtext('clearlane.push'))")
 # By decision, not by arrival: a push task that is cleared late owes what an older decision said.
 _SUPERSEDE: Final = sa.text(
-    """
-    update outbox old set state = 'superseded'
-    from outbox newer
-    where old.state = 'owed' and :batch_id in (old.batch_id, newer.batch_id)
-      and (newer.source, newer.object, newer.external_id) = (old.source, old.object, old.external_id)
-      and newer.decision_seq > old.decision_seq
-    """
+    SUPERSEDE.format(
+        which="(old.outbox_id = any(:ids) or newer.outbox_id = any(:ids))", flying="old.claimed_until is null"
+    )
 )
+
 # What was owed before a person chose another owner would take the lead back.
-_OVERRULED: Final = sa.text(
-    """
-    update outbox old set state = 'superseded'
-    from decision chosen
-    where chosen.batch_id = :beside and old.lead_id = chosen.lead_id and old.state = 'owed'
-      and old.decision_seq < chosen.decision_seq
-    """
-)
+_OVERRULED: Final = sa.text(OVERRULED.format(which="chosen.batch_id = :beside"))
 
 
 def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
-    """Put what the batch's decisions owe into the outbox, shadow ones aside; newer writes replace older ones.
+    """Put what the batch's decisions and scores owe into the outbox, shadow ones aside; newer replace older.
 
     An owner whom teams.yaml does not know is the source's own affair: nothing is owed for such a decision.
     """
-    pushable = [source.name for source in policy.sources.sources.values() if source.push]
+    pushed = _pushed(policy)
     connection.execute(_LOCK)
     owed = connection.execute(
         _OWE,
         {
             "batch_id": batch.batch_id,
-            "pushable": pushable,
-            "owners": Jsonb(list(_owners(policy.teams, pushable))),
+            "pushable": [source.name for source in pushed],
+            "owners": Jsonb(list(_owners(policy.teams, pushed))),
             "queues": Jsonb(
                 [{"team": t.id, "queue": t.queue} for t in policy.teams.teams.values() if t.queue]
             ),
         },
     )
-    superseded = connection.execute(_SUPERSEDE, {"batch_id": batch.batch_id}).rowcount
-    superseded += connection.execute(_OVERRULED, {"beside": beside(batch)}).rowcount
-    return Owed(owed.rowcount, superseded)
+    ids = list(owed.scalars())
+    overruled = connection.execute(_OVERRULED, {"beside": beside(batch)}).rowcount
+    if batch.live:
+        ids += _scores(connection, pushed, _OF_BATCH, batch)
+    superseding = _superseding(connection, ids)
+    return replace(superseding, superseded=superseding.superseded + overruled)
 
 
-def _owners(teams: Teams, pushable: Sequence[str]) -> Iterator[Mapping[str, str]]:
+def owe_scores(connection: Connection, policy: Policy) -> Owed:
+    """Put the scores of all leads that moved since they were last pushed into the outbox."""
+    connection.execute(_LOCK)
+    return _superseding(connection, _scores(connection, _pushed(policy), _OF_ALL))
+
+
+def _scores(
+    connection: Connection, pushed: Sequence[Source], of: str, batch: Batch | None = None
+) -> list[int]:
+    steps = [
+        {
+            "source": source.name,
+            "step": source.score_step,
+            "live_from": source.live_from and source.live_from.isoformat(),
+        }
+        for source in pushed
+        if source.score_step is not None
+    ]
+    if not steps:
+        return []
+    bound: dict[str, Any] = {"batch_id": batch.batch_id if batch else None, "steps": Jsonb(steps)}
+    statement = sa.text(_OWE_SCORES.format(of=of)).bindparams(sa.bindparam("batch_id", type_=sa.UUID))
+    return list(connection.execute(statement, bound).scalars())
+
+
+def _superseding(connection: Connection, ids: Sequence[int]) -> Owed:
+    superseded = connection.execute(_SUPERSEDE, {"ids": list(ids)}).rowcount if ids else 0
+    return Owed(len(ids), superseded)
+
+
+def _pushed(policy: Policy) -> list[Source]:
+    return [source for source in policy.sources.sources.values() if source.push]
+
+
+def _owners(teams: Teams, pushed: Sequence[Source]) -> Iterator[Mapping[str, str]]:
     """How each source names each rep: its first alias there, else the e-mail address."""
     for rep in teams.reps.values():
-        for source in pushable:
-            yield {"source": source, "rep_id": rep.id, "owner": (*rep.aliases.get(source, ()), rep.email)[0]}
-
-
-# --- draining ---------------------------------------------------------------------------------
-
-_CLAIM: Final = sa.text(
-    """
-    select * from outbox
-    where state = 'owed' and source = :source and (next_attempt_at is null or next_attempt_at <= :at)
-    order by outbox_id limit :claim for update skip locked
-    """
-)
-_SENT: Final = (
-    "update outbox set state = 'sent', sent_at = :at, attempts = attempts + 1, error = null"
-    " where outbox_id = :id"
-)
-_FAILED: Final = (
-    "update outbox set state = :state, attempts = attempts + 1, error = :error, next_attempt_at = :next"
-    " where outbox_id = :id"
-)
-
-
-def drain(
-    engine: Engine, sources: Sources, at: datetime, secrets: Secrets, *, dry_run: bool, limit: int
-) -> dict[str, int]:
-    """Send at most `limit` owed writes per source, as of `at` (UTC); a dry run sends none and counts them.
-
-    What goes wrong with one source is raised when the others have had their turn.
-    """
-    counts = Drained()
-    wrong: list[Exception] = []
-    for source in sources.sources.values():
-        if source.push and not dry_run:
-            try:
-                counts = _added(counts, _drain_source(engine, source, at, secrets, limit))
-            except Exception as error:
-                wrong.append(error)
-    if wrong:
-        raise wrong[0]
-    with engine.connect() as connection:
-        left = connection.execute(sa.text("select count(*) from outbox where state = 'owed'")).scalar_one()
-    return {**asdict(counts), "left": left}
-
-
-def _drain_source(engine: Engine, source: Source, at: datetime, secrets: Secrets, limit: int) -> Drained:
-    writer = connected(source, secrets)
-    total = Drained()
-    for _ in range(-(-limit // CLAIM)):
-        with engine.begin() as connection:
-            claimed = (
-                connection.execute(_CLAIM, {"source": source.name, "at": at, "claim": CLAIM}).mappings().all()
-            )
-            total = _added(total, _send(connection, writer, claimed, at))
-        if len(claimed) < CLAIM:
-            break
-    return total
-
-
-def _send(connection: Connection, writer: Any, claimed: Sequence[RowMapping], at: datetime) -> Drained:
-    """Send the claimed rows run by run: a repeat after a crash then names the same writes again."""
-    total = Drained()
-    for _, rows in groupby(claimed, key=lambda row: row["batch_id"]):
-        of_run = list(rows)
-        total = _added(total, _noted(connection, of_run, _receipts(writer, of_run), at))
-    return total
-
-
-def _receipts(writer: Any, rows: Sequence[RowMapping]) -> Sequence[Receipt]:
-    writes = [Write(r["idempotency_key"], r["object"], r["external_id"], r["fields"]) for r in rows]
-    try:
-        return list(writer.write(writes))
-    except SourceFailed as failed:
-        return [Receipt(write.idempotency_key, "retry", str(failed)) for write in writes]
-
-
-def _noted(
-    connection: Connection, rows: Sequence[RowMapping], receipts: Sequence[Receipt], at: datetime
-) -> Drained:
-    by_key = {receipt.idempotency_key: receipt for receipt in receipts}
-    sent: list[tuple[RowMapping, Receipt]] = []
-    failed: list[tuple[RowMapping, Receipt]] = []
-    for row in rows:
-        receipt = by_key.get(
-            row["idempotency_key"], Receipt(row["idempotency_key"], "retry", "no receipt came back")
-        )
-        (sent if receipt.result == "sent" else failed).append((row, receipt))
-    if sent:
-        connection.execute(sa.text(_SENT), [{"id": row["outbox_id"], "at": at} for row, _ in sent])
-    notes = [_failure(row, receipt, at) for row, receipt in failed]
-    if notes:
-        connection.execute(sa.text(_FAILED), notes)
-    dead = sum(note["state"] == "dead" for note in notes)
-    return Drained(len(sent), len(notes) - dead, dead)
-
-
-def _failure(row: RowMapping, receipt: Receipt, at: datetime) -> dict[str, Any]:
-    dead = receipt.result == "refused" or row["attempts"] + 1 >= ATTEMPTS
-    return {
-        "id": row["outbox_id"],
-        "state": "dead" if dead else "owed",
-        "error": receipt.error,
-        "next": None if dead else at + wait(row["attempts"], receipt.retry_after),
-    }
-
-
-def wait(attempts: int, retry_after: float | None) -> timedelta:
-    """Exponential backoff, never sooner than the source asked for."""
-    backoff: timedelta = min(FIRST_WAIT * 2.0**attempts, LONGEST_WAIT)
-    return max(backoff, timedelta(seconds=retry_after or 0))
-
-
-def _added(a: Drained, b: Drained) -> Drained:
-    return Drained(a.sent + b.sent, a.retry + b.retry, a.dead + b.dead, a.left + b.left)
+        for source in pushed:
+            name = (*rep.aliases.get(source.name, ()), rep.email)[0]
+            yield {"source": source.name, "rep_id": rep.id, "owner": name}
