@@ -225,7 +225,8 @@ def test_any_file_system_will_do() -> None:
 
 
 def writes(owner: str = "r1") -> list[Write]:
-    return [Write("k1", "leads", "1", {"owner": owner}), Write("k2", "leads", "2", {"queue": "emea, west"})]
+    routed = {"owner": None, "queue": "emea, west"}
+    return [Write("k1", "leads", "1", {"owner": owner, "queue": None}), Write("k2", "leads", "2", routed)]
 
 
 def test_assignments_go_back_as_one_file_and_a_retry_writes_the_same(tmp_path: Path) -> None:
@@ -240,6 +241,19 @@ def test_assignments_go_back_as_one_file_and_a_retry_writes_the_same(tmp_path: P
     ]
     connector.write(writes("r2"))
     assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_what_a_write_leaves_alone_is_in_no_column_of_its_file(tmp_path: Path) -> None:
+    connector = Files(source(tmp_path, push="out"), no_secret)
+    score = [Write("k3", "leads", "3", {"score": 80}), Write("k4", "leads", "4", {"score": 70})]
+    receipts = connector.write([score[0], *writes(), score[1]])
+    assert [receipt.idempotency_key for receipt in receipts] == ["k3", "k1", "k2", "k4"]
+    told = sorted(file.read_text().splitlines() for file in (tmp_path / "out").iterdir())
+    assert [lines[0] for lines in told] == [
+        "idempotency_key,object,external_id,owner,queue",
+        "idempotency_key,object,external_id,score",
+    ]
+    assert told[1][1:] == ["k3,leads,3,80", "k4,leads,4,70"]
 
 
 def test_nothing_to_write_writes_nothing(tmp_path: Path) -> None:
