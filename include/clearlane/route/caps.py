@@ -36,8 +36,8 @@ with given as (
            g.started_at at time zone (r.content #>> array['reps', g.rep_id, 'zone']) as local
     from given g join decision d using (decision_seq) join roster r using (roster_id)
 ), held as (
-    select rep_id, seq, sum(step) over (
-        partition by rep_id order by seq range unbounded preceding exclude group) as open
+    select rep_id, seq, sum(step) over (partition by rep_id order by seq range unbounded preceding)
+                        - sum(step) over (partition by rep_id, seq) as open
     from (
         select rep_id, decision_seq as seq, 1 as step from given
         union all select rep_id, ended_seq, -1 from given where ended_seq is not null
