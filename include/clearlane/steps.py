@@ -6,8 +6,8 @@ Each opens its own transactions on the ledger, may be run again at any time, and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from datetime import datetime
+from dataclasses import asdict, is_dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,13 +21,16 @@ from clearlane import quality as _quality
 from clearlane import review as _review
 from clearlane import route as _route
 from clearlane import score as _score
+from clearlane import sla as _sla
 from clearlane.ledger import Batch, batch_of
-from clearlane.policy.model import Policy
+from clearlane.policy.model import Policy, Source
 from clearlane.score import refresh as _refresh
 
 Counts = Mapping[str, int]
 Secrets = Callable[[str], str]
 Lane = Literal["gx", "plain"]
+LATE = timedelta(days=2)
+"""how far back what people logged or changed is looked for again, every hour"""
 LARGE = 1_000
 """rows written by a stage from which on the planner is told, before the next stage"""
 _KNOWN = (
@@ -66,6 +69,21 @@ def pull(engine: Engine, batch_id: str, source: str, secrets: Secrets) -> Counts
     return _staged(
         engine, batch_id, lambda c, p, b: connectors.pull(c, p.sources.sources[source], b, secrets)
     )
+
+
+def pull_outcomes(engine: Engine, batch_id: str, source: str, secrets: Secrets) -> Counts:
+    """Read what became of leads, and who the members are, back to before the last touches that count as late."""
+    return _staged(
+        engine,
+        batch_id,
+        lambda c, p, b: connectors.pull(c, _of_outcomes(p.sources.sources[source]), b, secrets),
+    )
+
+
+def _of_outcomes(source: Source) -> Source:
+    kept = {name: one for name, one in source.objects.items() if one.object in ("outcomes", "reps")}
+    longer = {name: replace(one, lookback=max(one.lookback, LATE)) for name, one in kept.items()}
+    return replace(source, objects=longer)
 
 
 def quality(engine: Engine, batch_id: str, docs_dir: Path | None = None, *, lane: Lane = "gx") -> Counts:
@@ -118,6 +136,7 @@ def route(engine: Engine, batch_id: str) -> Counts:
     with engine.begin() as connection:
         run, pinned = _run(connection, batch_id)
         _route.note(connection, pinned, run)
+        _sla.meet(connection, pinned, run)
     with engine.connect() as connection:
         chunks = _route.chunks(connection, run)
     totals: dict[str, int] = {}
@@ -126,6 +145,16 @@ def route(engine: Engine, batch_id: str) -> Counts:
             for name, count in _counts(_route.run_chunk(connection, pinned, run, chunk)).items():
                 totals[name] = totals.get(name, 0) + count
     return totals
+
+
+def outcomes(engine: Engine, batch_id: str) -> Counts:
+    """Tell routing of owners whom people changed lately, and note the clocks that touches have met."""
+    with engine.begin() as connection:
+        run, pinned = _run(connection, batch_id)
+        changes = _route.note_owner_changes(connection, pinned, run, since=run.as_of - LATE)
+        met = _sla.meet(connection, pinned, run)
+    close(engine, batch_id)
+    return {"owner_changes": changes, "clocks_met": met}
 
 
 def owe(engine: Engine, batch_id: str) -> Counts:

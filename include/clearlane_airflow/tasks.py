@@ -62,6 +62,21 @@ def pull(batch_id: str, source: str) -> Counts:
     return dict(steps.pull(ledger(), batch_id, source, address))
 
 
+@task(
+    multiple_outputs=False,
+    map_index_template="{{ source }}",
+    doc_md="Read what became of one source's leads into the inbox.",
+)
+def pull_outcomes(batch_id: str, source: str) -> Counts:
+    """Read what became of one source's leads into the inbox."""
+    from airflow.sdk import get_current_context
+
+    from clearlane import steps
+
+    get_current_context()["source"] = source  # type: ignore[typeddict-unknown-key]
+    return dict(steps.pull_outcomes(ledger(), batch_id, source, address))
+
+
 @task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE)
 def quality(batch_id: str) -> Counts:
     """Judge the batch against the contract; what cannot be used goes to quarantine."""
@@ -113,6 +128,14 @@ def route(batch_id: str) -> Counts:
     from clearlane import steps
 
     return dict(steps.route(ledger(), batch_id))
+
+
+@task(multiple_outputs=False)
+def outcomes(batch_id: str) -> Counts:
+    """Tell routing of owners whom people changed, and note the clocks that touches have met."""
+    from clearlane import steps
+
+    return dict(steps.outcomes(ledger(), batch_id))
 
 
 @task(multiple_outputs=False, outlets=[OUTBOX])

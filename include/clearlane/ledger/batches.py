@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,6 +16,8 @@ from clearlane.ledger import ids
 from clearlane.ledger.models import batch
 
 Mode = Literal["live", "shadow"]
+OUTCOMES_ONLY: Final = "outcome_sync"
+"""the DAG whose runs bring no leads: what they took of others would be scored and routed by nobody"""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Batch:
 
     @property
     def takes_unclaimed(self) -> bool:
-        """Backfills never take what waits in the inbox."""
-        return self.live and self.run_type != "backfill"
+        """Backfills never take what waits in the inbox, nor do runs that read outcomes only."""
+        return self.live and self.run_type != "backfill" and self.dag_id != OUTCOMES_ONLY
 
 
 def mode_of(asked: str, run_type: str) -> Mode:

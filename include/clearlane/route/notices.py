@@ -18,6 +18,7 @@ from clearlane.ledger import Batch
 from clearlane.policy.model import Policy, Rep
 from clearlane.route import covers
 from clearlane.route.calendars import absence, rep_calendar
+from clearlane.route.owner_changes import note_owner_changes
 from clearlane.route.pools import note_aged
 from clearlane.route.routing import LOCK
 
@@ -88,6 +89,7 @@ def note(connection: Connection, policy: Policy, batch: Batch) -> int:
     absent = _absent(reps.values(), batch.as_of)
     told += sum(_told(connection, _ABSENT, one, batch.as_of) for one in absent)
     covers.keep(connection, policy, batch.as_of, {one.rep: one.until for one in absent if one.until})
+    told += note_owner_changes(connection, policy, batch)
     return told + note_aged(connection, policy, batch.as_of)
 
 
