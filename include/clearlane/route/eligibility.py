@@ -28,7 +28,8 @@ class Load(NamedTuple):
     hour: int = 0
 
     def plus_one(self) -> Load:
-        return Load(self.day + 1, self.week + 1, self.open + 1, self.hour + 1)
+        day, week, held, hour = self
+        return Load(day + 1, week + 1, held + 1, hour + 1)
 
 
 NO_LOAD = Load()

@@ -46,7 +46,8 @@ class Standing(NamedTuple):
 
     def charged(self, turn: int) -> Standing:
         """After the turn of that number."""
-        return Standing(self.credit + step(self.weight), self.weight, turn)
+        credit, weight, _ = self
+        return Standing(credit + step(weight), weight, turn)
 
 
 @dataclass
