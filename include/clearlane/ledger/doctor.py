@@ -135,7 +135,7 @@ CHECKS = (
         "outbox_is_owed_once",
         "one write per record and decision; a sent write has its moment",
         """
-        select min(outbox_id)::text from outbox
+        select min(outbox_id)::text from outbox where decision_seq is not null and state <> 'superseded'
         group by source, object, external_id, decision_seq having count(*) > 1
         union all
         select outbox_id::text from outbox where (state = 'sent') <> (sent_at is not null)
