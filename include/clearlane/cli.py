@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,11 +24,13 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 policy_app = typer.Typer(help="Check, publish and compare the policy files.", no_args_is_help=True)
 quarantine_app = typer.Typer(help="Records kept whole because they could not be used.", no_args_is_help=True)
 exceptions_app = typer.Typer(help="Leads that nobody could take, and whose they are.", no_args_is_help=True)
+connector_app = typer.Typer(help="The systems that leads come from and go back to.", no_args_is_help=True)
 pool_app = typer.Typer(help="Shared queues from which reps pull leads.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(pool_app, name="pool")
+app.add_typer(connector_app, name="connector")
 
 out = Console()
 err = Console(stderr=True, highlight=False)
@@ -481,6 +484,53 @@ def docs(
         raise typer.Exit(1)
 
 
+# --- connectors -------------------------------------------------------------------------------
+
+
+@connector_app.callback()
+def connector() -> None:
+    """The systems that leads come from and go back to."""
+
+
+@connector_app.command("test")
+def connector_test(
+    name: Annotated[str, typer.Argument(help="a source of sources.yaml")],
+    folder: Annotated[Path, typer.Option("--policy", help="policy folder")] = DEFAULT_POLICY,
+    as_json: Json = False,
+) -> None:
+    """Try a source: login, limits, one page of each object and what the mapping makes of it. Writes nothing.
+
+    Shows no value of any record. Exit 1 where something does not work.
+    """
+    from clearlane import connectors
+    from clearlane import policy as policies
+    from clearlane.connectors import trial
+
+    with _readable():
+        sources = policies.load(folder, names=["sources"]).sources.sources
+    if name not in sources:
+        _stop(f"unknown source {name}: sources.yaml names {', '.join(sources)}")
+    try:
+        connector = connectors.connected(sources[name], _connection)
+    except (connectors.SourceFailed, LookupError) as problem:
+        _stop(str(problem), code=1)
+    tried = list(trial.tried(connector, sources[name], _now()))
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in tried], ensure_ascii=False, indent=1))
+    else:
+        _print_tried(tried)
+    if any(one.good is False for one in tried):
+        raise typer.Exit(1)
+
+
+def _print_tried(tried: Any) -> None:
+    marks = {True: "[green]good[/green]", False: "[red]wrong[/red]", None: "[yellow]note[/yellow]"}
+    table = Table(box=None, show_header=False)
+    for one in tried:
+        table.add_row(marks[one.good], Text(one.what), Text(one.said))
+    out.print(table)
+
+
 # --- quarantine -------------------------------------------------------------------------------
 
 
@@ -706,6 +756,20 @@ def _moment(text: str) -> datetime:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _connection(name: str) -> str:
+    """The URI of an Airflow connection: of AIRFLOW_CONN_<NAME>, else what `airflow connections get` answers."""
+    from clearlane.connectors.address import uri
+    from clearlane.connectors.airflow_cli import connection_uri
+
+    variable = f"AIRFLOW_CONN_{name.upper()}"
+    said = os.environ.get(variable) or connection_uri(Path(sys.executable).with_name("airflow"), name)
+    if not said:
+        raise LookupError(
+            f"no connection {name}: set {variable}, or add it to Airflow (`airflow connections add`)"
+        )
+    return uri(json.loads(said)) if said.lstrip().startswith("{") else said
 
 
 def _ledger_url() -> str:

@@ -10,8 +10,8 @@ import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from typing import Any, Final
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from clearlane.connectors.protocol import Secrets, SourceFailed
 from clearlane.policy.model import Source
@@ -100,3 +100,15 @@ def _extras(query: str) -> dict[str, str]:
     found = dict(parse_qsl(query, keep_blank_values=True))
     nested = json.loads(found.pop("__extra__", "") or "{}")
     return found | {str(name): str(value) for name, value in dict(nested).items() if value is not None}
+
+
+def uri(connection: Mapping[str, Any]) -> str:
+    """An Airflow connection written as JSON (`conn_type, host, login, password, port, schema, extra`) as its URI."""
+    said = {name: "" if value is None else str(value) for name, value in connection.items()}
+    user = f"{quote(said.get('login', ''), safe='')}:{quote(said.get('password', ''), safe='')}@"
+    port = f":{said['port']}" if said.get("port") else ""
+    extra = connection.get("extra") or {}
+    nested = extra if isinstance(extra, str) else json.dumps(extra)
+    where = quote(said.get("host", ""), safe="") + port
+    schema, query = quote(said.get("schema", ""), safe=""), urlencode({"__extra__": nested})
+    return f"{said.get('conn_type') or 'generic'}://{user}{where}/{schema}?{query}"

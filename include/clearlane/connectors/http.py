@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 import re
 import time
 from collections import deque
@@ -16,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -165,7 +165,7 @@ class Http:
         self._patience, self._largest = patience, largest
         self._wait, self._clock = wait, clock
         self._pacer = _Pacer(pace, wait, clock)
-        self._jitter = random.Random(seed)
+        self._seed = seed
         self._session = requests.Session()
         self._session.mount("http://", HTTPAdapter(max_retries=0))
         self._session.mount("https://", HTTPAdapter(max_retries=0))
@@ -293,8 +293,13 @@ class Http:
         """Between half and all of a wait that doubles, and never less than the source asked for."""
         error = state.outcome.exception() if state.outcome else None
         doubled = self._patience.first_wait * 2.0 ** (state.attempt_number - 1)
-        backoff = min(doubled, self._patience.longest_wait) * self._jitter.uniform(0.5, 1)
+        backoff = min(doubled, self._patience.longest_wait) * (0.5 + self._share(state.attempt_number) / 2)
         return max(backoff, (error.retry_after if isinstance(error, Failed) else None) or 0)
+
+    def _share(self, attempt: int) -> float:
+        """In [0, 1), as if by chance: other for each process, since their clocks started at other moments."""
+        drawn = blake2b(f"{self._seed} {attempt} {self._clock()}".encode(), digest_size=4)
+        return int.from_bytes(drawn.digest()) / 2**32
 
     # --- addresses ----------------------------------------------------------------------------
 

@@ -1,0 +1,199 @@
+"""`clearlane connector test`: what a new user sees of a source, and what nobody sees."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from clearlane.cli import app
+from clearlane.connectors import Interval, SourceFailed
+from clearlane.connectors.files import Files
+from clearlane.connectors.trial import tried
+from clearlane.policy.model import ObjectMapping
+
+from .conftest import Serve, mapping, moment, no_secret, source
+from .local_server import Asked, Local, Reply
+
+NOW = moment("2026-01-31")
+HEADER = "Id,Mail,Changed,Shoe\n"
+NO_MOMENT = "are no moment, written as 99. aaaaaa 9999: `time_formats` says how to read them"
+FIELDS = {"id": "Id", "email": "Mail", "updated_at": "Changed"}
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Callable[..., list[tuple[bool | None, str]]]:
+    """Write a file, try it: [(good, what is said)]."""
+
+    def told(content: str, **options: Any) -> list[tuple[bool | None, str]]:
+        (tmp_path / "leads.csv").write_text(content)
+        wanted = mapping("leads.csv", **{"fields": FIELDS, "cursor": "updated_at"} | options)
+        described = source(tmp_path, wanted)
+        return [(one.good, one.said) for one in tried(Files(described, no_secret), described, NOW)]
+
+    return told
+
+
+def test_a_page_that_fits(told: Any) -> None:
+    assert told(HEADER + "1,a@x.com,2026-01-30,44\n2,,2026-01-30,44\n") == [
+        (True, "2 records of the last 30 days on the first page; filled: id 2, email 1, updated_at 2"),
+        (None, "not mapped, become attributes: Shoe"),
+    ]
+
+
+def test_what_does_not_fit_is_said_without_a_value(told: Any) -> None:
+    found = told(HEADER + ",a@x.com,30. Jänner 2026,1\n2,,,1\n", drop=("Shoe",))
+    assert found[1:] == [
+        (False, "1 of 2 records have no id: `fields: id` names its column"),
+        (False, f"1 of 2 values of updated_at {NO_MOMENT}"),
+        (None, "1 of 2 records have no updated_at: they always count as new"),
+    ]  # fmt: skip
+    assert "a@x.com" not in str(found)
+    assert told(HEADER + '1,a@x.com,"2026\n')[0][0] is False
+
+
+def test_columns_that_are_nowhere_and_objects_without_a_cursor(told: Any) -> None:
+    found = told(HEADER + "1,a,2026-01-30,1\n", fields=FIELDS | {"phone": "Fon"}, cursor=None, extras=False)
+    assert found[1:] == [
+        (None, "in no record of the page: Fon"),
+        (None, "not mapped, are left out (`extras: false`): Shoe"),
+        (None, "without a `cursor` all is read each time"),
+    ]
+
+
+def test_records_that_were_not_asked_for(told: Any) -> None:
+    assert (
+        None,
+        "1 of them are not of the days asked for: each run reads such records and leaves them",
+    ) in told(HEADER + "1,a,2020-01-30,1\n2,a,2026-01-30,1\n")
+
+
+def test_an_empty_object_is_a_note_and_a_missing_file_is_wrong(told: Any, tmp_path: Path) -> None:
+    assert told(HEADER) == [(None, "no record")]
+    wanted = mapping("other.csv")
+    described = source(tmp_path, wanted)
+    (one,) = tried(Files(described, no_secret), described, NOW)
+    assert (one.good, one.said) == (False, "source crm: there is no file other.csv")
+
+
+def test_only_one_page_is_read(tmp_path: Path) -> None:
+    class Endless:
+        read_pages = 0
+
+        def read(self, object: ObjectMapping, interval: Interval) -> Any:
+            for _ in range(5):
+                self.read_pages += 1
+                if interval.start is None:
+                    yield from Files(described, no_secret).read(object, interval)
+
+        write: Any = None
+
+    (tmp_path / "leads.csv").write_text(HEADER + "1,a,2026-01-30,1\n")
+    described, connector = source(tmp_path, mapping("leads.csv", fields=FIELDS)), Endless()
+    assert "of all times" in next(iter(tried(connector, described, NOW))).said
+    assert connector.read_pages == 6
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+YAML = """
+schema: 1
+owner: data
+approver: revops
+sources:
+  acme:
+    connector: rest
+    address: connection:acme_crm
+    objects:
+      leads: {{read: leads, cursor: updated_at, fields: {{id: id, email: email, updated_at: updated}}}}
+    rest:
+      auth: {{by: bearer}}
+      check: /me
+      reads:
+        leads: {{path: {path}, records: data}}
+"""
+
+
+def answer(asked: Asked) -> Reply:
+    if asked.headers["Authorization"] != "Bearer s3cret":
+        return Reply({"error": "s3cret ann@x.com"}, status=401)
+    limits = {"X-RateLimit-Limit": "100"}
+    lead = {"id": 1, "email": "ann@x.com", "updated": "2026-01-30T00:00:00Z"}
+    return Reply({"data": [lead]} if asked.path == "/leads" else {}, headers=limits)
+
+
+def run(tmp_path: Path, *arguments: str, path: str = "/leads", **environment: str) -> Result:
+    (tmp_path / "sources.yaml").write_text(YAML.format(path=path))
+    command = ["connector", "test", *arguments, "--policy", str(tmp_path)]
+    return CliRunner().invoke(
+        app, command, env={"COLUMNS": "200", "AIRFLOW_CONN_ACME_CRM": None, **environment}
+    )
+
+
+def connection(local: Local, password: str = "s3cret") -> str:
+    return json.dumps({"conn_type": "http", "host": local.address, "password": password, "extra": {"a": 1}})
+
+
+def test_a_source_that_works(serve: Serve, tmp_path: Path) -> None:
+    result = run(tmp_path, "acme", AIRFLOW_CONN_ACME_CRM=connection(serve(answer)))
+    assert result.exit_code == 0, result.output
+    assert "GET /me answered 200" in result.output
+    assert "X-RateLimit-Limit 100" in result.output
+    assert "filled: id 1, email 1, updated_at 1" in result.output
+    assert "s3cret" not in result.output
+    assert "ann@x.com" not in result.output
+
+
+def test_a_source_that_does_not(serve: Serve, tmp_path: Path) -> None:
+    local = serve(answer)
+    result = run(tmp_path, "acme", "--json", AIRFLOW_CONN_ACME_CRM=connection(local, "wr0ng"))
+    assert result.exit_code == 1
+    told = json.loads(result.output)
+    assert [(one["what"], one["good"]) for one in told] == [("login", False), ("leads", False)]
+    assert "answered 401: the credentials are not accepted" in told[1]["said"]
+    assert "wr0ng" not in result.output
+    assert "ann@x.com" not in result.output
+    result = run(tmp_path, "acme", path="/other", AIRFLOW_CONN_ACME_CRM=connection(local))
+    assert result.exit_code == 1
+    assert "without a list at data" in result.output
+
+
+def test_who_is_unknown(tmp_path: Path) -> None:
+    result = run(tmp_path, "acne")
+    assert (result.exit_code, "sources.yaml names acme" in result.output) == (2, True)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_connection_that_only_airflow_knows(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    local = serve(answer)
+    uri = local.address.replace("http://", "http://:s3cret@")
+    said = json.dumps([{"conn_id": "acme_crm", "get_uri": uri}])
+    airflow = tmp_path / "airflow"
+    airflow.write_text(f"#!/bin/sh\n{'echo' if known else 'exit 1;'} '{said}'\n")
+    airflow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    result = run(tmp_path, "acme")
+    assert result.exit_code == (0 if known else 1), result.output
+    assert known or "no connection acme_crm: set AIRFLOW_CONN_ACME_CRM" in result.output
+    assert "s3cret" not in result.output
+
+
+def test_a_failure_of_the_source_is_told_to_the_end(serve: Serve) -> None:
+    class Broken:
+        def read(self, object: ObjectMapping, interval: Interval) -> Any:
+            raise SourceFailed(f"source crm: {object.read} is away")
+
+        write: Any = None
+
+    described = source("x", mapping("a"), mapping("b"))
+    assert [one.said for one in tried(Broken(), described, NOW)] == [
+        "source crm: a is away",
+        "source crm: b is away",
+    ]
