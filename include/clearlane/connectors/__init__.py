@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from clearlane.connectors.activecampaign import ActiveCampaign
 from clearlane.connectors.bottlecrm import BottleCrm
 from clearlane.connectors.files import Files
 from clearlane.connectors.inbox import Pulled, interval_of, pull_from
@@ -32,6 +33,7 @@ from clearlane.ledger import Batch
 from clearlane.policy.model import Source
 
 CONNECTORS: Final[Mapping[str, Callable[[Source, Secrets], Connector]]] = {
+    "activecampaign": ActiveCampaign,
     "bottlecrm": BottleCrm,
     "files": Files,
     "rest": Rest,

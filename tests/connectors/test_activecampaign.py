@@ -1,0 +1,275 @@
+"""ActiveCampaign's connector against a fake that remembers, each request and reply held against its description."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from clearlane.connectors import CONNECTORS, Checkable, Interval, ReadsBack, SourceFailed, Write
+from clearlane.connectors.activecampaign import ActiveCampaign
+from clearlane.connectors.http import Patience
+from clearlane.connectors.mapping import Mapper
+from clearlane.policy.model import PUSHED, ObjectMapping, Source
+
+from .activecampaign_server import KEY, Account
+from .conftest import Serve, described
+from .local_server import Clock, Local, Reply
+
+EVER = Interval()
+OWNED = {"owner": "ada@vendor.example", "score": 82.0, "band": "hot", "because": "Sie wünscht ein Gespräch"}
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account()
+
+
+@pytest.fixture
+def local(serve: Serve, account: Account, shared_specs: Any) -> Iterator[Local]:
+    fake = described(account, shared_specs, "activecampaign/activecampaign-v3.json", "https://x.api-us1.com")
+    yield serve(fake)
+    assert fake.problems == []
+    assert fake.checked or not fake.said
+
+
+def connected(local: Local, clock: Clock, key: str = KEY, read: float = 10, **said: Any) -> ActiveCampaign:
+    source = Source("ac", "activecampaign", "connection:ac", {}, **{"push": "clearlane", **said})
+    address = local.address.replace("//", f"//:{key}@")
+    patience = Patience(connect=1, read=read, tries=3)
+    return ActiveCampaign(source, lambda name: address, patience=patience, wait=clock.wait, clock=clock)
+
+
+@pytest.fixture
+def connector(local: Local, clock: Clock) -> ActiveCampaign:
+    return connected(local, clock)
+
+
+def read(connector: ActiveCampaign, name: str, interval: Interval = EVER) -> list[dict[str, Any]]:
+    mapping = ObjectMapping(object="leads", read=name, fields={})
+    return [raw.payload for chunk in connector.read(mapping, interval) for raw in chunk.records]
+
+
+def writes(fields: dict[str, Any], *leads: int | str) -> list[Write]:
+    return [Write(f"k:{lead}", "leads", str(lead), fields) for lead in leads]
+
+
+def test_it_is_registered_and_reads_back_and_can_be_tried(connector: ActiveCampaign) -> None:
+    assert CONNECTORS["activecampaign"] is ActiveCampaign
+    assert isinstance(connector, ReadsBack)
+    assert isinstance(connector, Checkable)
+    assert connector.check()[0].good
+
+
+# --- reading ----------------------------------------------------------------------------------------
+
+
+def test_contacts_come_by_id_over_several_pages_with_their_custom_fields(
+    account: Account, connector: ActiveCampaign, local: Local
+) -> None:
+    for number in range(1, 231):
+        account.add(number, f"l{number}@customer.example")
+        account.values[number, "1"] = f"Süd {number}"
+    found = read(connector, "contacts")
+    assert [int(one["id"]) for one in found] == list(range(1, 231))
+    assert {one["cf_region"] for one in found} == {f"Süd {number}" for number in range(1, 231)}
+    assert "links" not in found[0]
+    assert [asked.query.get("id_greater") for asked in local.asked[:4]] == [None, None, "100", "200"]
+
+
+def test_a_contact_added_while_one_reads_moves_no_page(account: Account, connector: ActiveCampaign) -> None:
+    for number in range(2, 203):
+        account.add(number, f"l{number}@customer.example")
+    chunks = connector.read(ObjectMapping(object="leads", read="contacts", fields={}), EVER)
+    first = [raw.payload["id"] for raw in next(chunks).records]
+    account.add(1, "late@customer.example")
+    rest = [raw.payload["id"] for chunk in chunks for raw in chunk.records]
+    assert sorted(map(int, first + rest)) == list(range(2, 203))
+
+
+def test_changes_are_asked_for_from_days_before_for_its_filter_is_a_day_of_some_zone(
+    connector: ActiveCampaign, local: Local
+) -> None:
+    read(connector, "contacts", Interval(datetime(2026, 3, 2, 10, tzinfo=UTC)))
+    assert local.asked[0].query["filters[updated_after]"] == "2026-02-28"
+
+
+def test_what_we_wrote_is_not_read_as_a_lead_s_own(account: Account, connector: ActiveCampaign) -> None:
+    account.add(7, "l@customer.example")
+    connector.prepare()
+    connector.write(writes(OWNED, 7))
+    [contact] = read(connector, "contacts")
+    assert not [name for name in contact if "clearlane" in name]
+
+
+def test_deals_tasks_and_users_are_read_by_offset(account: Account, connector: ActiveCampaign) -> None:
+    account.add(7, "l@customer.example")
+    for number in range(120):
+        account.deal(f"d{number}", 7, "3")
+    account.tasks = [
+        {
+            "id": "1", "status": 1, "relid": "d1", "reltype": "Deal", "dealTasktype": "1", "user": "3", "note": "",
+            "cdate": "2026-03-02T10:00:00-05:00", "owner": {"type": "deal", "id": "d1"},
+        }
+    ]  # fmt: skip
+    assert len(read(connector, "deals")) == 120
+    [task] = read(connector, "tasks")
+    assert (task["owner_type"], task["owner_id"]) == ("deal", "d1")
+    assert [one["id"] for one in read(connector, "users")] == ["3", "4"]
+    mapping = ObjectMapping("activities", "tasks", {"id": "id", "occurred_at": "cdate"}, cursor="occurred_at")
+    assert Mapper(mapping)(task)["occurred_at"] == "2026-03-02T15:00:00+00:00"
+
+
+def test_an_unknown_list_is_named_with_the_known_ones(connector: ActiveCampaign) -> None:
+    connector.check()
+    with pytest.raises(SourceFailed, match="no list leads; known are contacts, accounts"):
+        read(connector, "leads")
+
+
+# --- writing ----------------------------------------------------------------------------------------
+
+
+def test_what_is_written_stands_and_is_read_back_in_the_words_of_the_write(
+    account: Account, connector: ActiveCampaign
+) -> None:
+    account.add(7, "l@customer.example")
+    account.deal("d1", 7, "4")
+    account.deal("d2", 7, "4", status="1")
+    assert connector.prepare() == sorted(f"CLEARLANE_{name.upper()}" for name in PUSHED)
+    assert connector.prepare() == []
+    assert [receipt.result for receipt in connector.write(writes(OWNED, 7))] == ["sent"]
+    assert [deal["owner"] for deal in account.deals] == ["3", "4"]
+    assert connector.current(writes(OWNED, 7, 99)) == {"7": OWNED}
+
+
+def test_the_same_write_again_changes_nothing(account: Account, connector: ActiveCampaign) -> None:
+    account.add(7, "l@customer.example")
+    connector.prepare()
+    connector.write(writes(OWNED, 7))
+    before = account.effective
+    connector.write(writes(OWNED, 7))
+    assert account.effective == before == 4
+
+
+def test_another_owner_of_a_deal_is_seen_before_writing(account: Account, connector: ActiveCampaign) -> None:
+    account.add(7, "l@customer.example")
+    account.deal("d1", 7, "4")
+    connector.prepare()
+    assert connector.current(writes(OWNED, 7))["7"]["owner"] == "4"
+
+
+def test_a_lead_without_a_deal_has_its_owner_in_the_custom_field(
+    account: Account, connector: ActiveCampaign
+) -> None:
+    account.add(7, "l@customer.example")
+    connector.prepare()
+    connector.write(writes(OWNED, 7))
+    assert connector.current(writes(OWNED, 7))["7"]["owner"] == "ada@vendor.example"
+    connector.write(writes({"owner": None, "queue": "EMEA"}, 7))
+    assert connector.current(writes({"owner": None}, 7)) == {"7": {"owner": None}}
+
+
+def test_each_write_has_its_own_receipt(account: Account, connector: ActiveCampaign) -> None:
+    for number in (1, 2, 3):
+        account.add(number, f"l{number}@customer.example")
+    account.deal("d2", 2, "4")
+    account.locked = {"d2"}
+    connector.prepare()
+    wanted = [
+        *writes(OWNED, 1, 2, 99, "x"),
+        *writes(OWNED | {"owner": "gone@vendor.example"}, 3),
+        *writes(OWNED, 3),
+    ]
+    receipts = connector.write(wanted)
+    assert [one.result for one in receipts] == ["sent", "refused", "refused", "refused", "refused", "sent"]
+    assert [one.error for one in receipts[1:5:3]] == [
+        "1 of 1 open deals did not take the owner", "the owner is no active user there",
+    ]  # fmt: skip
+    assert "404" in str(receipts[2].error)
+
+
+def test_only_named_fields_are_sent_where_fields_are_named(
+    account: Account, local: Local, clock: Clock
+) -> None:
+    account.add(7, "l@customer.example")
+    account.deal("d1", 7, "4")
+    connector = connected(local, clock, push_fields={"score": "REGION"})
+    assert [receipt.result for receipt in connector.write(writes(OWNED, 7))] == ["sent"]
+    assert (account.values, account.deals[0]["owner"]) == ({(7, "1"): "82"}, "4")
+
+
+def test_missing_custom_fields_are_named_before_anything_is_written(
+    account: Account, connector: ActiveCampaign
+) -> None:
+    account.add(7, "l@customer.example")
+    with pytest.raises(SourceFailed, match="CLEARLANE_BAND, CLEARLANE_BECAUSE"):
+        connector.write(writes(OWNED, 7))
+    assert connector.check()[-1].good is False
+
+
+# --- what goes wrong --------------------------------------------------------------------------------
+
+
+def test_five_requests_a_second_are_kept(account: Account, connector: ActiveCampaign, clock: Clock) -> None:
+    for number in range(1, 11):
+        account.add(number, f"l{number}@customer.example")
+    connector.prepare()
+    begun, clock.waits = clock.now, []
+    connector.write(writes({"score": 1}, *range(1, 11)))
+    assert clock.now - begun >= 1
+
+
+def test_throttling_waits_as_long_as_it_is_told(
+    account: Account, connector: ActiveCampaign, clock: Clock
+) -> None:
+    account.failing = [Reply({}, status=429, headers={"Retry-After": "30"})]
+    assert len(read(connector, "users")) == 2
+    assert max(clock.waits) >= 30
+
+
+def test_who_is_throttled_for_long_leaves_the_rest_for_later(
+    account: Account, connector: ActiveCampaign
+) -> None:
+    for number in (1, 2):
+        account.add(number, f"l{number}@customer.example")
+    connector.prepare()
+    connector._users  # noqa: B018 - the list of users, read before the throttling begins
+    account.failing = [Reply({"fields": [{"id": "1", "perstag": "CLEARLANE_SCORE"}], "meta": {"total": "1"}})]
+    account.failing += [Reply({}, status=429, headers={"Retry-After": "900"})]
+    receipts = connector.write(writes({"score": 1}, 1, 2))
+    assert [(one.result, one.retry_after) for one in receipts] == [("retry", 900), ("retry", 900)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply(b"<html>maintenance</html>", headers={"Content-Type": "text/html"}), "a web page"),
+        (Reply(b'{"contacts": ['), "malformed or unfinished JSON"),
+        (Reply({"contacts": [{"id": "2"}, {"id": "1"}]}), "not in the order of their ids"),
+        (Reply({"message": "l@customer.example"}), "without a list at contacts"),
+    ],
+)
+def test_what_is_no_page_of_contacts_fails_by_name_and_says_nobody(
+    account: Account, connector: ActiveCampaign, reply: Reply, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    connector.check()
+    account.failing = [reply]
+    with pytest.raises(SourceFailed, match=said) as caught:
+        read(connector, "contacts")
+    for secret in (KEY, "customer.example"):
+        assert secret not in caplog.text + str(caught.value)
+
+
+def test_a_key_that_is_not_accepted(local: Local, clock: Clock) -> None:
+    [login] = connected(local, clock, key="wrong").check()
+    assert (login.good, "wrong" in login.said) == (False, False)
+
+
+def test_an_answer_that_never_comes_fails_in_time(serve: Serve, clock: Clock) -> None:
+    local = serve(lambda asked: local.hang())
+    with pytest.raises(SourceFailed, match="did not answer in time"):
+        read(connected(local, clock, read=0.2), "contacts")
