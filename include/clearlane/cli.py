@@ -502,25 +502,49 @@ def connector_test(
 
     Shows no value of any record. Exit 1 where something does not work.
     """
-    from clearlane import connectors
-    from clearlane import policy as policies
     from clearlane.connectors import trial
 
-    with _readable():
-        sources = policies.load(folder, names=["sources"]).sources.sources
-    if name not in sources:
-        _stop(f"unknown source {name}: sources.yaml names {', '.join(sources)}")
-    try:
-        connector = connectors.connected(sources[name], _connection)
-    except (connectors.SourceFailed, LookupError) as problem:
-        _stop(str(problem), code=1)
-    tried = list(trial.tried(connector, sources[name], _now()))
+    source, connector = _connected(name, folder)
+    tried = list(trial.tried(connector, source, _now()))
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in tried], ensure_ascii=False, indent=1))
     else:
         _print_tried(tried)
     if any(one.good is False for one in tried):
         raise typer.Exit(1)
+
+
+@connector_app.command("prepare")
+def connector_prepare(
+    name: Annotated[str, typer.Argument(help="a source of sources.yaml")],
+    folder: Annotated[Path, typer.Option("--policy", help="policy folder")] = DEFAULT_POLICY,
+) -> None:
+    """Make the fields in a source to which owner, score and the rest are written, where they are missing."""
+    from clearlane import connectors
+
+    _, connector = _connected(name, folder)
+    if not isinstance(connector, connectors.Preparable):
+        _stop(f"{name}: its connector has nothing to prepare", code=1)
+    try:
+        made = connector.prepare()
+    except connectors.SourceFailed as problem:
+        _stop(str(problem), code=1)
+    typer.echo(f"made: {', '.join(made)}" if made else "all fields are there")
+
+
+def _connected(name: str, folder: Path) -> tuple[Any, Any]:
+    """The source of that name and its connector."""
+    from clearlane import connectors
+    from clearlane import policy as policies
+
+    with _readable():
+        sources = policies.load(folder, names=["sources"]).sources.sources
+    if name not in sources:
+        _stop(f"unknown source {name}: sources.yaml names {', '.join(sources)}")
+    try:
+        return sources[name], connectors.connected(sources[name], _connection)
+    except (connectors.SourceFailed, LookupError) as problem:
+        _stop(str(problem), code=1)
 
 
 def _print_tried(tried: Any) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,6 @@ from clearlane.connectors.files import Files
 from clearlane.ledger import Batch, open_batch
 from clearlane.policy.model import ObjectMapping, Source
 
-from .described import Described, description
 from .local_server import Asked, Clock, Local, Reply, serving
 
 OPENED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -92,19 +90,3 @@ def serve() -> Iterator[Serve]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def shared_specs(pytestconfig: pytest.Config) -> Path | None:
-    """The folder of vendors' descriptions, which is no part of the project; None where it is missing."""
-    named = os.environ.get("CLEARLANE_SHARED_SPECS")
-    folder = Path(named) if named else pytestconfig.rootpath.parent / "shared" / "specs"
-    return folder if folder.is_dir() else None
-
-
-def described(
-    answer: Callable[[Asked], Reply], specs: Path | None, file: str, host: str, beyond: Sequence[str] = ()
-) -> Described:
-    """The fake held against its vendor's description, where that is at hand."""
-    said = description(specs / file) if specs and (specs / file).is_file() else None
-    return Described(answer, said, host, beyond)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -250,6 +251,45 @@ def test_a_write_whose_answer_was_lost_is_the_same_again(crm: Crm, connector: Bo
     for _ in range(2):
         assert connector.write(writes(OWNED, "l"))[0].result == "sent"
     assert [one["id"] for one in crm.leads["l"]["assigned_to"]] == ["p-ada"]
+
+
+def test_an_owner_who_was_changed_since_we_looked_stands(crm: Crm, connector: BottleCrm) -> None:
+    for lead in ("moved", "same"):
+        crm.add(lead, "p-bob")
+    connector.prepare()
+    seen = connector.current(writes(OWNED, "moved", "same"))
+    crm.leads["moved"]["assigned_to"] = []
+    late = [replace(write, seen=seen[write.external_id]) for write in writes(OWNED, "moved", "same")]
+    assert [receipt.result for receipt in connector.write(late)] == ["changed", "sent"]
+    assert crm.leads["moved"]["assigned_to"] == []
+    assert crm.leads["moved"]["custom_fields"] == {}
+
+
+def test_many_leads_are_looked_at_by_the_list_and_those_converted_one_by_one(
+    crm: Crm, connector: BottleCrm, local: Local
+) -> None:
+    for number in range(30):
+        crm.add(f"l{number}", "p-ada", status="converted" if number == 7 else "assigned")
+    found = connector.current(writes(OWNED, *crm.leads, "gone"))
+    assert {lead: one["owner"] for lead, one in found.items()} == dict.fromkeys(crm.leads, OWNED["owner"])
+    details = [path for path in local.paths() if path.startswith("GET /api/leads/") and len(path) > 15]
+    assert sorted(details) == ["GET /api/leads/gone/", "GET /api/leads/l7/"]
+
+
+def test_the_check_says_what_is_missing_and_writes_nothing(crm: Crm, connector: BottleCrm) -> None:
+    before = {one.what: (one.good, one.said) for one in connector.check()}
+    assert before["login"] == (True, "accepted; the organisation has 3 members")
+    assert before["limits"][0] is None
+    assert before["write"][0] is True
+    assert before["custom fields"][0] is False
+    assert "clearlane_score" in before["custom fields"][1]
+    connector.prepare()
+    assert [one.good for one in connector.check()] == [True, None, True, True]
+
+
+def test_the_check_of_a_token_that_is_not_accepted_says_so(local: Local, clock: Clock) -> None:
+    [login] = connected(local, clock, token="bcrm_pat_other").check()
+    assert (login.what, login.good, "answered 403" in login.said) == ("login", False, True)
 
 
 def test_neither_the_token_nor_a_person_is_told(

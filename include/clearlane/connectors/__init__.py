@@ -7,7 +7,6 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from clearlane.connectors.activecampaign import ActiveCampaign
 from clearlane.connectors.bottlecrm import BottleCrm
 from clearlane.connectors.files import Files
 from clearlane.connectors.inbox import Pulled, interval_of, pull_from
@@ -20,6 +19,7 @@ from clearlane.connectors.protocol import (
     Chunk,
     Connector,
     Interval,
+    Preparable,
     Raw,
     ReadsBack,
     Receipt,
@@ -33,7 +33,6 @@ from clearlane.ledger import Batch
 from clearlane.policy.model import Source
 
 CONNECTORS: Final[Mapping[str, Callable[[Source, Secrets], Connector]]] = {
-    "activecampaign": ActiveCampaign,
     "bottlecrm": BottleCrm,
     "files": Files,
     "rest": Rest,
@@ -50,6 +49,7 @@ __all__ = [
     "Chunk",
     "Connector",
     "Interval",
+    "Preparable",
     "Pulled",
     "Raw",
     "ReadsBack",

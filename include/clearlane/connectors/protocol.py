@@ -145,6 +145,15 @@ Checks = Sequence[Checked]
 
 
 @runtime_checkable
+class Preparable(Protocol):
+    """What a connector may do beside: make the fields in the system to which it writes."""
+
+    def prepare(self) -> Sequence[str]:
+        """Make what is missing, and name it; nothing where all is there. Raises SourceFailed."""
+        ...
+
+
+@runtime_checkable
 class Checkable(Protocol):
     """What a connector may do beside: try its login, rights and limits, and write nothing."""
 
