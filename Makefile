@@ -12,7 +12,7 @@ STAMP := $(VENV)/.setup
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo down test test-full test-pythons test-spark lint bench policy-diff docs docs-check up lock clean
+.PHONY: help setup demo down test test-full test-pythons test-spark test-crm lint bench policy-diff docs docs-check up lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -45,7 +45,7 @@ test-pythons: setup ## the library's tests on every Python 3.11 to 3.13 of this 
 		echo "Python $$version ($$python)" && \
 		$(UV) venv -q --allow-existing --python "$$python" .venv-$$version && \
 		$(UV) pip install -q --python .venv-$$version/bin/python --require-hashes -r requirements-dev.txt && \
-		PYTHONPATH=include .venv-$$version/bin/python -m pytest -q -m "not full and not airflow" \
+		PYTHONPATH=include .venv-$$version/bin/python -m pytest -q -m "not full and not airflow and not crm" \
 			--ignore tests/dags --ignore tests/e2e </dev/null || exit 1; \
 	done
 
@@ -54,6 +54,14 @@ test-spark: setup ## conditions and signals on Spark, in an environment of its o
 	@$(UV) pip install -q --python .venv-spark/bin/python --require-hashes -r requirements-dev.txt
 	@$(UV) pip install -q --python .venv-spark/bin/python "pyspark>=4,<5"
 	@PYTHONPATH=include .venv-spark/bin/python -m pytest -q tests/rules/test_spark.py tests/score/test_warehouse.py
+
+test-crm: setup ## connectors on a real BottleCRM, in an environment of its own (needs Python 3.12 or newer)
+	@test -x .venv-crm/bin/uvicorn || { \
+		python=$$(.ci/pythons 2>/dev/null | sed -n '/^3\.1[23] /{s/^[^ ]* //p;q;}'); \
+		if test -z "$$python"; then echo "BottleCRM could not run: it needs Python 3.12 or newer"; exit 0; fi; \
+		$(UV) venv -q --allow-existing --python "$$python" .venv-crm && \
+		$(UV) pip install -q --python .venv-crm/bin/python "django-crm==1.35"; }
+	@$(RUN) -m pytest -q -m crm tests/crm
 
 lint: setup ## ruff and mypy --strict
 	@$(VENV)/bin/ruff check .
