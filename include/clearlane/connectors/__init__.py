@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from clearlane.connectors.bottlecrm import BottleCrm
 from clearlane.connectors.files import Files
+from clearlane.connectors.hubspot import HubSpot
 from clearlane.connectors.inbox import Pulled, interval_of, pull_from
 from clearlane.connectors.protocol import (
     UNREADABLE,
@@ -35,6 +36,7 @@ from clearlane.policy.model import Source
 CONNECTORS: Final[Mapping[str, Callable[[Source, Secrets], Connector]]] = {
     "bottlecrm": BottleCrm,
     "files": Files,
+    "hubspot": HubSpot,
     "rest": Rest,
     "sql": Sql,
 }

@@ -1,0 +1,331 @@
+"""HubSpot: contacts, companies, deals, owners, calls, mails and meetings; owner and scores written in batches.
+
+Requests are those of HubSpot's own client (`hubspot_client`); `hubspot_reading` makes records of the answers.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any, Final
+
+from clearlane.connectors.address import Place, placed
+from clearlane.connectors.credentials import Auth, Bearer, OAuth
+from clearlane.connectors.http import Answer, Http, Pace, Patience, Refused
+from clearlane.connectors.hubspot_client import Client, asked
+from clearlane.connectors.hubspot_reading import Reader, Record, moment, objects
+from clearlane.connectors.pages import chunks, listed
+from clearlane.connectors.protocol import (
+    Checked,
+    Checks,
+    Chunk,
+    Interval,
+    Receipt,
+    Secrets,
+    SourceFailed,
+    Write,
+)
+from clearlane.connectors.values import at
+from clearlane.policy.model import ObjectMapping, Source
+
+BATCH: Final = 100
+"""records of one batch update"""
+HISTORIES: Final = 50
+"""records of one batch read with the history of a property: HubSpot refuses more by name"""
+PACE: Final = (Pace(4, 1),)
+"""below the 5 searches a second of an account, and far below the 100 requests in 10 s of its smallest plan"""
+PEOPLE: Final = frozenset({"CRM_UI", "CRM_UI_BULK_ACTION", "MOBILE_IOS", "MOBILE_ANDROID"})
+"""`sourceType` of what a person changed by hand, in the history of a property"""
+GROUP: Final = "clearlane"
+FIELDS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "owner": ("hubspot_owner_id", "enumeration", "select"),
+    "queue": ("clearlane_queue", "string", "text"),
+    "place": ("clearlane_place", "string", "text"),
+    "team": ("clearlane_team", "string", "text"),
+    "score": ("clearlane_score", "number", "number"),
+    "band": ("clearlane_band", "string", "text"),
+    "grade": ("clearlane_grade", "string", "text"),
+    "stage": ("clearlane_stage", "string", "text"),
+    "because": ("clearlane_because", "string", "textarea"),
+    "tier": ("clearlane_tier", "string", "text"),
+    "sla_due": ("clearlane_sla_due", "datetime", "date"),
+}
+"""what is written -> its property where policy names none, and the type and field type it is made with"""
+
+_PATIENCE: Final = Patience()
+
+
+class HubSpot:
+    """One account: a private app's token as the connection's password, or an OAuth app's refresh token.
+
+    `push` in sources.yaml names the type of record that is written (`contacts`).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        secrets: Secrets,
+        *,
+        patience: Patience = _PATIENCE,
+        pace: Sequence[Pace] = PACE,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        place = placed(source, secrets)
+        self._source, self._type = source, source.push or "contacts"
+        self._auth = _auth(source, place)
+        self._http = Http(source.name, place.base, self._auth, patience=patience, pace=pace, wait=wait)
+        self._client = Client(self._http)
+        self._reader = Reader(source.name, self._client)
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def read(self, object: ObjectMapping, interval: Interval) -> Iterator[Chunk]:
+        """Records changed in the interval, `deleted <type>`, `owners`, `touches`, `lifecycle stages`, `deal stages`.
+
+        Only properties that the mapping names are asked for.
+        """
+        yield from chunks(self._reader.pages(object, interval))
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _named(self) -> Mapping[str, str]:
+        """What is written -> its property."""
+        own = {ours: property for ours, (property, _, _) in FIELDS.items()}
+        return self._source.push_fields or own
+
+    def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        """Batches of 100 records. SourceFailed where a property is missing; after a failure the rest waits."""
+        missing = self._missing({name for write in writes for name in write.fields})
+        if missing:
+            names = ", ".join(missing)
+            raise SourceFailed(
+                f"source {self._source.name}: {self._type} have no property {names}; prepare it"
+            )
+        receipts: list[Receipt] = []
+        failure: SourceFailed | None = None
+        for batch in _batches(writes):
+            try:
+                receipts += [_waiting(write, failure) for write in batch] if failure else self._sent(batch)
+            except SourceFailed as failed:
+                failure = failed
+                receipts += [_waiting(write, failed) for write in batch]
+        return receipts
+
+    def _sent(self, writes: Sequence[Write]) -> list[Receipt]:
+        ready, refused = dict[str, tuple[Write, Record]](), dict[str, Receipt]()
+        for write in writes:
+            properties = self._properties(write)
+            if isinstance(properties, str):
+                refused[write.external_id] = Receipt(write.idempotency_key, "refused", properties)
+            else:
+                ready[write.external_id] = (write, properties)
+        receipts = refused | self._updated(list(ready.values()))
+        return [receipts[write.external_id] for write in writes]
+
+    def _properties(self, write: Write) -> Record | str:
+        """What is set, or why it cannot be."""
+        owner = write.fields.get("owner")
+        if owner and _folded(owner) not in self._reader.assignable:
+            return "the owner is no active owner of this account"
+        named = {ours: value for ours, value in write.fields.items() if ours in self._named}
+        if owner and "owner" in named:
+            named["owner"] = self._reader.assignable[_folded(owner)]
+        return {self._named[ours]: _text(value) for ours, value in named.items()}
+
+    def _updated(self, ready: Sequence[tuple[Write, Record]]) -> dict[str, Receipt]:
+        """external_id -> receipt. HubSpot refuses a batch whole over one bad value: halves find it."""
+        if not ready:
+            return {}
+        try:
+            inputs = [{"id": write.external_id, "properties": properties} for write, properties in ready]
+            answer = self._client.update(self._type, inputs)
+        except Refused as refused:
+            if refused.status not in (400, 404, 409, 422):
+                raise
+            if len(ready) == 1:
+                [(write, _)] = ready
+                return {write.external_id: Receipt(write.idempotency_key, "refused", str(refused))}
+            half = len(ready) // 2
+            return self._updated(ready[:half]) | self._updated(ready[half:])
+        return _receipts([write for write, _ in ready], answer)
+
+    def current(self, writes: Sequence[Write]) -> Mapping[str, Mapping[str, Any]]:
+        """external_id -> what the record holds of all that is written, and who gave it its owner, and when."""
+        held: dict[str, Mapping[str, Any]] = {}
+        ids = list(dict.fromkeys(write.external_id for write in writes if write.external_id.isdigit()))
+        for start in range(0, len(ids), HISTORIES):
+            request = {
+                "inputs": [{"id": id} for id in ids[start : start + HISTORIES]],
+                "properties": sorted(self._named.values()),
+                "propertiesWithHistory": [self._named["owner"]] if "owner" in self._named else [],
+            }
+            answer = self._client.read(self._type, request)
+            held |= {str(one["id"]): self._held(one) for one in listed(answer, "results")}
+        return held
+
+    def _held(self, record: Record) -> Record:
+        properties = record.get("properties") or {}
+        held = {ours: properties.get(name) or None for ours, name in self._named.items()}
+        if "owner" not in held:
+            return held
+        held["owner"] = self._reader.email(held["owner"])
+        history = at(record, f"propertiesWithHistory.{self._named['owner']}") or []
+        return held | self._changed_by(
+            max(history, key=lambda change: moment(change["timestamp"]), default={})
+        )
+
+    def _changed_by(self, change: Mapping[str, Any]) -> Record:
+        if not change:
+            return {}
+        user = self._reader.users.get(str(change.get("updatedByUserId")))
+        by = (user or "a person") if change.get("sourceType") in PEOPLE else change.get("sourceType")
+        return {"owner_changed_at": moment(change["timestamp"]), "owner_changed_by": by}
+
+    # --- set-up -----------------------------------------------------------------------------------
+
+    def _missing(self, fields: Iterable[str]) -> list[str]:
+        """Properties that these fields are written to and that there are not; asked each time."""
+        answer = self._client.properties(self._type)
+        defined = {one.get("name") for one in objects(listed(answer, "results"))}
+        return sorted({self._named[ours] for ours in fields if ours in self._named} - defined)
+
+    def prepare(self) -> Sequence[str]:
+        """Make the properties that are missing, in a group of their own, and name them."""
+        missing = self._missing(self._named)
+        groups = {one.get("name") for one in objects(listed(self._client.groups(self._type), "results"))}
+        if missing and GROUP not in groups:
+            self._client.create_group(self._type, {"name": GROUP, "label": "Clearlane", "displayOrder": -1})
+        made = [_property(ours, name) for ours, name in self._named.items() if name in missing]
+        if made:
+            answer = self._client.create_properties(self._type, made)
+            refused = {one["name"] for one in made} - {one.get("name") for one in listed(answer, "results")}
+            if refused:
+                raise SourceFailed(f"{answer.asked} did not make {', '.join(sorted(refused))}")
+        return missing
+
+    def check(self) -> Checks:
+        """Login, scopes, limits, what would be written to, and one page of each object."""
+        tried: list[tuple[str, Callable[[], Checked]]] = [
+            ("login", self._login), ("scopes", self._scopes), ("limits", self._limits),
+            *([("write", self._writable)] if self._source.push else []),
+            *((name, partial(self._first, name, mapping)) for name, mapping in self._source.objects.items()),
+        ]  # fmt: skip
+        return [_tried(what, attempt) for what, attempt in tried]
+
+    def _login(self) -> Checked:
+        account = asked(self._http, "GET", "account-info/v3/details").json()
+        return Checked("login", True, f"account {at(account, 'portalId')}, zone {at(account, 'timeZone')}")
+
+    def _scopes(self) -> Checked:
+        if not isinstance(self._auth, Bearer):
+            return Checked(
+                "scopes", None, "HubSpot tells them of private apps only; the objects below show them"
+            )
+        info = asked(
+            self._http, "POST", "oauth/v2/private-apps/get/access-token-info",
+            json={"tokenKey": self._auth.token}, idempotent=True,
+        ).json()  # fmt: skip
+        return Checked(
+            "scopes", None, ", ".join(sorted(map(str, at(info, "scopes") or []))) or "none are told"
+        )
+
+    def _limits(self) -> Checked:
+        usage = asked(self._http, "GET", "account-info/v3/api-usage/daily/private-apps")
+        told = [
+            f"{one.get('currentUsage')} of {one.get('usageLimit')} requests of the day are spent"
+            for one in objects(listed(usage, "results"))
+        ]
+        return Checked("limits", True if told else None, "; ".join(told) or "HubSpot tells of none")
+
+    def _writable(self) -> Checked:
+        missing = self._missing(self._named)
+        said = f"there is no {', '.join(missing)}: prepare them" if missing else "all properties are there"
+        return Checked("write", not missing, f"{self._type}: {said}")
+
+    def _first(self, name: str, mapping: ObjectMapping) -> Checked:
+        page = next(self._reader.pages(mapping, Interval()), [])
+        return Checked(name, True, f"{mapping.read}: {len(page)} on the first page")
+
+
+def _auth(source: Source, place: Place) -> Auth:
+    if not place.password:
+        told = "an access token, or a client secret with the extra refresh_token"
+        raise SourceFailed(f"source {source.name}: its connection has no password ({told})")
+    refresh = place.extras.get("refresh_token")
+    if refresh is None:
+        return Bearer(place.password)
+    return OAuth(f"{place.base}/oauth/v1/token", place.login or "", place.password, refresh_token=refresh)
+
+
+def _tried(what: str, attempt: Callable[[], Checked]) -> Checked:
+    try:
+        return attempt()
+    except SourceFailed as failed:
+        return Checked(what, False, str(failed))
+
+
+# --- what is written ----------------------------------------------------------------------------------
+
+
+def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
+    """In their order, none with the same record twice: HubSpot refuses such a batch."""
+    batch: dict[str, Write] = {}
+    for write in writes:
+        if write.external_id in batch or len(batch) == BATCH:
+            yield list(batch.values())
+            batch = {}
+        batch[write.external_id] = write
+    if batch:
+        yield list(batch.values())
+
+
+def _receipts(writes: Sequence[Write], answer: Answer) -> dict[str, Receipt]:
+    """One for each record: those among the results are written; what the answer is silent about is not."""
+    done = {str(one.get("id")) for one in objects(listed(answer, "results"))}
+    errors = {
+        str(id): str(error.get("category") or "refused")
+        for error in objects(at(answer.json(), "errors") or [])
+        for id in at(error, "context.ids") or []
+    }
+    return {write.external_id: _receipt(write, done, errors, answer) for write in writes}
+
+
+_FINAL: Final = re.compile("OBJECT_NOT_FOUND|VALIDATION|CONFLICT|MISSING_SCOPES")
+
+
+def _receipt(write: Write, done: set[str], errors: Mapping[str, str], answer: Answer) -> Receipt:
+    if write.external_id in done:
+        return Receipt(write.idempotency_key, "sent")
+    category = errors.get(write.external_id)
+    if category is None:
+        said = f"{answer.asked} says nothing of this record: is it merged into another?"
+        return Receipt(write.idempotency_key, "refused", said)
+    said = f"{answer.asked} answered {answer.status}: {category}"
+    return Receipt(write.idempotency_key, "refused" if _FINAL.search(category) else "retry", said)
+
+
+def _waiting(write: Write, failed: SourceFailed) -> Receipt:
+    return Receipt(write.idempotency_key, "retry", str(failed), failed.retry_after)
+
+
+def _property(ours: str, name: str) -> Record:
+    _, type, field_type = FIELDS[ours]
+    label = f"Clearlane {ours.replace('_', ' ')}"
+    described = {"name": name, "label": label, "type": type, "fieldType": field_type, "groupName": GROUP}
+    return described | ({"referencedObjectType": "OWNER"} if ours == "owner" else {})
+
+
+def _text(value: Any) -> str:
+    """As HubSpot takes it; an empty text clears the property."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _folded(owner: Any) -> str:
+    return str(owner).strip().lower()
