@@ -504,8 +504,8 @@ def connector_test(
     """
     from clearlane.connectors import trial
 
-    source, connector = _connected(name, folder)
-    tried = list(trial.tried(connector, source, _now()))
+    source, connector, teams = _connected(name, folder)
+    tried = list(trial.tried(connector, source, _now(), teams))
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in tried], ensure_ascii=False, indent=1))
     else:
@@ -522,7 +522,7 @@ def connector_prepare(
     """Make the fields in a source to which owner, score and the rest are written, where they are missing."""
     from clearlane import connectors
 
-    _, connector = _connected(name, folder)
+    _, connector, _ = _connected(name, folder)
     if not isinstance(connector, connectors.Preparable):
         _stop(f"{name}: its connector has nothing to prepare", code=1)
     try:
@@ -532,17 +532,18 @@ def connector_prepare(
     typer.echo(f"made: {', '.join(made)}" if made else "all fields are there")
 
 
-def _connected(name: str, folder: Path) -> tuple[Any, Any]:
-    """The source of that name and its connector."""
+def _connected(name: str, folder: Path) -> tuple[Any, Any, Any]:
+    """The source of that name, its connector, and the teams of the policy."""
     from clearlane import connectors
     from clearlane import policy as policies
 
     with _readable():
-        sources = policies.load(folder, names=["sources"]).sources.sources
+        loaded = policies.load(folder, names=["sources", "teams"])
+    sources = loaded.sources.sources
     if name not in sources:
         _stop(f"unknown source {name}: sources.yaml names {', '.join(sources)}")
     try:
-        return sources[name], connectors.connected(sources[name], _connection)
+        return sources[name], connectors.connected(sources[name], _connection), loaded.teams
     except (connectors.SourceFailed, LookupError) as problem:
         _stop(str(problem), code=1)
 

@@ -305,6 +305,13 @@ def test_a_check_says_login_limits_and_what_a_write_would_be(serve: Serve, clock
     assert connector(local, clock, described()).check()[0].good is None
 
 
+def test_a_check_says_which_scopes_were_granted(serve: Serve, clock: Clock) -> None:
+    local = serve(lambda asked: Reply({"access_token": "t0ken", "scope": "leads:read leads:write"}))
+    auth = "{by: oauth2, token_address: /token}\n      check: /v1/me"
+    told = connector(local, clock, described(auth=auth), "id:s3cret").check()
+    assert [(one.what, one.said) for one in told][1] == ("scopes", "granted: leads:read leads:write")
+
+
 def test_what_cannot_be_read_back_is_said(serve: Serve, clock: Clock) -> None:
     client = connector(serve(Crm()), clock, described(write="{path: /v1/x}"))
     assert client.current([owed("1", owner="a")]) == {"1": {"owner": UNREADABLE, "score": UNREADABLE}}

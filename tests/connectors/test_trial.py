@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from clearlane import policy
 from clearlane.cli import app
 from clearlane.connectors import Interval, SourceFailed
 from clearlane.connectors.files import Files
@@ -97,6 +98,43 @@ def test_only_one_page_is_read(tmp_path: Path) -> None:
     described, connector = source(tmp_path, mapping("leads.csv", fields=FIELDS)), Endless()
     assert "of all times" in next(iter(tried(connector, described, NOW))).said
     assert connector.read_pages == 6
+
+
+@pytest.mark.parametrize(
+    ("content", "push", "good", "said"),
+    [
+        ("U1,x\nU2,BO@x.com\n", None, True, "all 2 reps of teams.yaml are known here"),
+        (
+            "U1,x\n",
+            None,
+            None,
+            "1 of 2 reps of teams.yaml are nobody here: bo; `known_as` says what they are called",
+        ),
+        (
+            "U2,ana@x.com\n",
+            "out",
+            False,
+            "2 of 2 reps of teams.yaml are nobody here: ana, bo; `known_as` says",
+        ),
+    ],
+)
+def test_reps_whom_the_source_does_not_know(
+    tmp_path: Path, content: str, push: str | None, good: bool | None, said: str
+) -> None:
+    (tmp_path / "users.csv").write_text("Id,Mail\n" + content)
+    described = source(
+        tmp_path, mapping("users.csv", "reps", fields={"id": "Id", "email": "Mail"}), push=push
+    )
+    reps = [{"id": "ana", "known_as": {"crm": ["u1"]}}, {"id": "bo"}]
+    head = (
+        "schema: 1\nowner: a\napprover: b\nhours: {all: {mon-sun: '00:00-23:59'}}\ndefaults: {hours: all}\n"
+    )
+    common = {"role": "sdr", "zone": "UTC"}
+    people = [{"name": rep["id"], "email": f"{rep['id']}@x.com", **common, **rep} for rep in reps]
+    teams = policy.parse({"teams": f"{head}reps: {json.dumps(people)}"}).teams
+    found = list(tried(Files(described, no_secret), described, NOW, teams))[-1]
+    assert found.good is good
+    assert found.said.startswith(said)
 
 
 # --- the command ----------------------------------------------------------------------------------

@@ -49,8 +49,9 @@ class Rest:
             raise SourceFailed(f"source {source.name}: sources.yaml has no `rest` section")
         self._source, self._described = source, found
         place = placed(source, secrets)
+        self._auth = _auth(source, place, found.auth)
         self._http = Http(
-            source.name, place.base, _auth(source, place, found.auth),
+            source.name, place.base, self._auth,
             **{"headers": found.headers, "pace": _paces(source), **client},
         )  # fmt: skip
 
@@ -92,7 +93,14 @@ class Rest:
             return (Checked("login", False, str(failed)),)
         limits = answer.limits() or "the answer says nothing of limits"
         accepted = Checked("login", True, f"GET {self._described.check} answered {answer.status}")
-        return (accepted, Checked("limits", None, limits), *self._check_write())
+        scope = answer.headers.get("X-OAuth-Scopes") or self._granted()
+        scopes = (Checked("scopes", None, f"granted: {scope}"),) if scope else ()
+        return (accepted, *scopes, Checked("limits", None, limits), *self._check_write())
+
+    def _granted(self) -> str | None:
+        """The scope that came with the token (RFC 6749, 5.1)."""
+        said = self._auth.said if isinstance(self._auth, credentials.OAuth) else {}
+        return str(said["scope"]) if said.get("scope") else None
 
     def _check_write(self) -> Checks:
         if self._source.push is None:

@@ -13,16 +13,19 @@ from typing import Any, Final
 
 from clearlane.connectors.mapping import MOMENTS, Mapper, Record, found, moment_reader
 from clearlane.connectors.protocol import Checkable, Checked, Chunk, Connector, Interval, SourceFailed
-from clearlane.policy.model import ObjectMapping, Source
+from clearlane.policy.model import ObjectMapping, Source, Teams
 
 RECENT: Final = timedelta(days=30)
 _NAMED: Final = 12  # names in one sentence
 
 
-def tried(connector: Connector, source: Source, as_of: datetime) -> Iterator[Checked]:
+def tried(
+    connector: Connector, source: Source, as_of: datetime, teams: Teams | None = None
+) -> Iterator[Checked]:
     """What was tried, one after the other: what the connector checks itself, then every object.
 
     Of each object one page is read: of the last 30 days, so that the filter for changes is tried too, else of all.
+    The reps of `teams` are looked for among all of the source's: whom it does not know, it cannot give a lead to.
     """
     if isinstance(connector, Checkable):
         yield from connector.check()
@@ -33,6 +36,26 @@ def tried(connector: Connector, source: Source, as_of: datetime) -> Iterator[Che
             yield Checked(name, False, str(failed))
         else:
             yield from _said(name, mapping, page, asked)
+            if mapping.object == "reps" and teams and teams.reps:
+                yield _reps(name, connector, source, mapping, teams)
+
+
+def _reps(name: str, connector: Connector, source: Source, mapping: ObjectMapping, teams: Teams) -> Checked:
+    mapper, known = Mapper(mapping), set[str]()
+    try:
+        for chunk in connector.read(mapping, Interval()):
+            records = map(mapper, (raw.payload for raw in chunk.records))
+            known |= {record[key].lower() for record in records for key in ("id", "email") if key in record}
+    except SourceFailed as failed:
+        return Checked(name, False, str(failed))
+    pushed = {
+        rep.id: (*rep.aliases.get(source.name, ()), rep.email)[0].lower() for rep in teams.reps.values()
+    }
+    strangers = sorted(rep for rep, theirs in pushed.items() if theirs not in known)
+    if not strangers:
+        return Checked(name, True, f"all {len(pushed)} reps of teams.yaml are known here")
+    told = f"{len(strangers)} of {len(pushed)} reps of teams.yaml are nobody here: {_listed(strangers)}"
+    return Checked(name, False if source.push else None, f"{told}; `known_as` says what they are called")
 
 
 def _page(connector: Connector, mapping: ObjectMapping, as_of: datetime) -> tuple[Chunk, Interval]:
