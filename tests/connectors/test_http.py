@@ -306,6 +306,22 @@ def test_credentials_do_not_travel_to_another_host(serve: Serve, client: Any) ->
     assert elsewhere.asked == []
 
 
+def test_truth_is_written_as_json_writes_it(serve: Serve, client: Any) -> None:
+    local = serve(lambda asked: Reply(asked.query))
+    assert client(local).get("/leads", {"archived": False, "all": True, "none": None}) == {
+        "archived": "false",
+        "all": "true",
+    }
+
+
+def test_a_link_of_a_proxy_that_forgot_the_protocol_keeps_ours(serve: Serve) -> None:
+    local = serve(lambda asked: Reply({}))
+    http = Http("crm", local.address.replace("http:", "https:") + "/api")
+    host = local.address.removeprefix("http://")
+    assert http.address(f"http://{host}/api/leads?after=2") == f"https://{host}/api/leads?after=2"
+    assert http.address("leads") == http.address("/leads") == f"https://{host}/api/leads"
+
+
 def test_a_next_page_may_be_a_whole_address(serve: Serve, client: Any) -> None:
     local = serve(lambda asked: Reply(asked.query))
     assert client(local).get(f"{local.address}/leads?after=a%26b", {"limit": 5}) == {

@@ -131,6 +131,91 @@ def test_every_record_of_every_page(serve: Serve, clock: Clock, pages: str) -> N
     assert {asked.headers["Authorization"] for asked in local.asked} == {"Bearer t0ken"}
 
 
+@pytest.mark.parametrize(
+    "link", ["{base}/v1/leads?page=2", "/api/v1/leads?page=2", "leads?page=2", "?page=2"]
+)
+def test_links_are_read_as_browsers_read_them(serve: Serve, clock: Clock, link: str) -> None:
+    def answer(asked: Asked) -> Reply:
+        following = None if asked.query.get("page") else link.format(base=f"{local.address}/api")
+        return Reply({"data": [{"id": asked.query.get("page", "1")}], "next": following})
+
+    local = serve(answer)
+    source = described("{by: link, at: next}")
+    beneath = Local(f"{local.address}/api")
+    chunks = connector(beneath, clock, source).read(leads(source), JANUARY)
+    assert [raw.payload["id"] for chunk in chunks for raw in chunk.records] == ["1", "2"]
+    assert local.paths() == ["GET /api/v1/leads"] * 2
+
+
+def test_the_order_and_the_number_of_times_do_not_matter(serve: Serve, ledger_engine: sa.Engine) -> None:
+    """What comes twice, late, or between two pages is one record of the inbox; each change is one more."""
+    crm = Crm()
+    every = list(crm.leads.values())
+    changed = {**every[2], "updated": "2026-01-09T00:00:00Z", "attributes": {"email": "new@x.com"}}
+    served = [
+        every[6],
+        every[0],
+        changed,
+        every[0],
+        every[5],
+        every[2],
+        every[1],
+        every[3],
+        every[4],
+        every[2],
+    ]
+    local = serve(lambda asked: Reply({"data": served, "total": len(served)}))
+    secrets = {"acme": local.address.replace("http://", "x://:t0ken@")}.__getitem__
+    with ledger_engine.connect() as connection:
+        run = batch(connection, "r1", "2026-01-01", "2026-02-01")
+        pulled = pull(connection, described(), run, secrets)
+        ids = connection.execute(sa.text("select external_id from inbox order by 1")).scalars().all()
+    assert (pulled.received, pulled.duplicate, pulled.new) == (10, 2, 8)
+    assert ids == ["1", "2", "3", "3", "4", "5", "6", "7"]
+
+
+@pytest.mark.parametrize(
+    "broken", [Reply(b'{"data": [{"id": 5'), Reply(b"<html>"), Reply({"error": "x"}), Reply(status=500)]
+)
+def test_a_pull_that_breaks_off_keeps_nothing_and_the_next_one_reads_it_all(
+    serve: Serve, ledger_engine: sa.Engine, broken: Reply
+) -> None:
+    crm, healthy = Crm(), False
+    local = serve(lambda asked: crm(asked) if healthy or asked.query["offset"] != "4" else broken)
+    secrets = {"acme": local.address.replace("http://", "x://:t0ken@")}.__getitem__
+    with ledger_engine.begin() as connection:
+        first = batch(connection, "r1", "2026-01-01", "2026-01-06")
+        second = batch(connection, "r2", "2026-01-06", "2026-02-01")
+    with pytest.raises(SourceFailed), ledger_engine.begin() as connection:
+        pull(connection, described(), first, secrets)
+    healthy = True
+    with ledger_engine.begin() as connection:
+        assert connection.execute(sa.text("select count(*) from inbox")).scalar_one() == 0
+        assert pull(connection, described(), second, secrets).new == 7
+
+
+def test_a_token_that_ends_between_two_pages(serve: Serve, clock: Clock) -> None:
+    crm, tokens = Crm(), iter(["one", "two", "three"])
+    now = {"token": ""}
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/oauth/token":
+            now["token"] = next(tokens)
+            return Reply({"access_token": now["token"]})
+        if asked.headers["Authorization"] != f"Bearer {now['token']}":
+            return Reply({}, status=401)
+        if asked.query["offset"] == "4" and now["token"] == "one":
+            now["token"] = "ended"
+            return Reply({}, status=401)
+        return crm(asked)
+
+    local = serve(answer)
+    source = described(auth="{by: oauth2, token_address: /oauth/token}")
+    chunks = connector(local, clock, source, "id:s3cret").read(leads(source), JANUARY)
+    assert sum(len(chunk.records) for chunk in chunks) == 7
+    assert local.paths().count("POST /oauth/token") == 2
+
+
 def test_records_land_in_the_inbox_once(serve: Serve, ledger_engine: sa.Engine) -> None:
     local = serve(Crm())
     address = local.address.replace("http://", "x://:t0ken@")
@@ -351,6 +436,12 @@ TEMPLATES = st.recursive(
         st.lists(inner, max_size=3), st.dictionaries(st.text("xyz", max_size=2), inner, max_size=3)
     ),
 )
+
+
+def test_texts_say_nothing_and_truth_as_json_does() -> None:
+    values = {"band": None, "because": "fits", "hot": True}
+    assert filled("{band}: {because} {hot}", values) == ": fits true"
+    assert filled({"a": "{band}", "b": "{hot}"}, values) == {"a": None, "b": True}
 
 
 @given(TEMPLATES, st.dictionaries(NAMES, VALUES))

@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -198,9 +198,11 @@ class Http:
         `path` is relative to the base, or a whole address of the same host (a next page).
         """
         request = requests.Request(
-            method, self._address(path), headers=dict(headers or {}), data=data, json=json
+            method, self.address(path), headers=dict(headers or {}), data=data, json=json
         )
-        request.params = {name: value for name, value in (params or {}).items() if value is not None}
+        request.params = {
+            name: _written(value) for name, value in (params or {}).items() if value is not None
+        }
         safe = idempotent or method in ("GET", "HEAD")
         return self._retrying(lambda: self._accepted(request, safe, accept))
 
@@ -303,19 +305,25 @@ class Http:
 
     # --- addresses ----------------------------------------------------------------------------
 
-    def _address(self, path: str) -> str:
+    def address(self, path: str) -> str:
+        """The whole address of a path; of a whole address the one under our protocol, if it is of our host."""
         if "://" not in path:
             return f"{self.base}/{path.lstrip('/')}"
         ours, theirs = urlsplit(self.base), urlsplit(path)
-        if (theirs.scheme, theirs.netloc) != (ours.scheme, ours.netloc):
+        if theirs.netloc != ours.netloc:
             raise SourceFailed(f"source {self.source}: it points to another host than its own; not followed")
-        return path
+        return urlunsplit(theirs._replace(scheme=ours.scheme))
 
     def _shown(self, address: str) -> str:
         """The path, without what a person or a secret may hide in."""
         return "/".join(
             "…" if _personal(part) else part for part in (urlsplit(address).path or "/").split("/")
         )
+
+
+def _written(value: Any) -> Any:
+    """Truth as JSON writes it; the rest is left to requests."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _personal(part: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 from zoneinfo import ZoneInfo
 
 from clearlane.connectors import credentials, pages
@@ -146,7 +146,9 @@ class Rest:
     def _followed(
         self, read: RestRead, ask: pages.Ask, limit: tuple[str, int] | None, link: str | None
     ) -> Answer:
-        return self._http.ask(read.method, link) if link else ask(dict([limit]) if limit else {})
+        if link is None:
+            return ask(dict([limit]) if limit else {})
+        return self._http.ask(read.method, urljoin(self._http.address(read.path), link))
 
     def _written(self) -> RestWrite:
         if self._source.push is None:
@@ -208,7 +210,13 @@ def _filled(template: Any, values: Mapping[str, Any]) -> Any:
         return _ABSENT
     if names and template == f"{{{names[0]}}}":
         return values[names[0]]
-    return PLACEHOLDER.sub(lambda found: str(values[found[1]]), template) if names else template
+    return PLACEHOLDER.sub(lambda found: _text(values[found[1]]), template) if names else template
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _path(template: str, values: Mapping[str, Any]) -> str:
