@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -66,6 +67,24 @@ class Desk:
                 connection.execute(sa.text(statement), values)
         return lead
 
+    def scored(self, batch: Batch, source: str, external_id: str, **shown: Any) -> UUID:
+        """A run scored the lead anew: it stands at what is given, in the batch's work."""
+        lead = ids.lead_id(source, external_id)
+        values = {
+            "score": 80,
+            "band": "hot",
+            "grade": "A1",
+            "stage": "mql",
+            "place": "owned",
+            "at": NOON,
+        } | shown
+        values |= {"lead": lead, "batch": batch.batch_id, "source": source, "external": external_id}
+        values |= {"now": NOON, "key": f"{external_id}:{batch.run_id}"}
+        with self.engine.begin() as connection:
+            for statement in (*_STATEMENTS[:4], *_SCORED):
+                connection.execute(sa.text(statement), values)
+        return lead
+
     def outbox(self) -> list[sa.RowMapping]:
         with self.engine.connect() as connection:
             return list(connection.execute(sa.text("select * from outbox order by outbox_id")).mappings())
@@ -88,6 +107,18 @@ _STATEMENTS = (
     " values (nextval('decision_seq'), :lead, :batch, :mode, :now,"
     " (select max(profile_id) from lead_profile), (select max(score_id) from score), 'r', '{}', 'test', 'hot',"
     " :place, :team, 'hot', :rep, 'Hot: an SDR calls now', 'hot', :due, '{}')",
+)
+_SCORED = (
+    "insert into score (lead_id, as_of, policy_hash, profile_id, model, score, total, fit, engagement, negative,"
+    " band, grade, stage, contributions) values (:lead, :at, :key, (select max(profile_id) from lead_profile),"
+    " 'default', :score, :score, 50, 30, 0, :band, :grade, :stage, '{}')",
+    "insert into standing (lead_id, as_of, score_id, score, total, fit, engagement, negative, band, band_since, grade,"
+    " stage) values (:lead, :at, (select max(score_id) from score), :score, :score, 50, 30, 0, :band, :at, :grade,"
+    " :stage) on conflict (lead_id) do update set (as_of, score_id, score, band, grade, stage)"
+    " = (excluded.as_of, excluded.score_id, excluded.score, excluded.band, excluded.grade, excluded.stage)",
+    "insert into place (lead_id, place, reason, because, since) values (:lead, :place, 'test', 'test', :now)"
+    " on conflict (lead_id) do update set place = excluded.place",
+    "insert into work (batch_id, lead_id, reason) values (:batch, :lead, 'activity') on conflict do nothing",
 )
 
 
