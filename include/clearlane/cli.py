@@ -26,6 +26,12 @@ quarantine_app = typer.Typer(help="Records kept whole because they could not be 
 exceptions_app = typer.Typer(help="Leads that nobody could take, and whose they are.", no_args_is_help=True)
 connector_app = typer.Typer(help="The systems that leads come from and go back to.", no_args_is_help=True)
 pool_app = typer.Typer(help="Shared queues from which reps pull leads.", no_args_is_help=True)
+push_app = typer.Typer(
+    help="What is owed to the source systems, and what became of it.", no_args_is_help=True
+)
+dead_app = typer.Typer(help="Writes that a source refused or that failed too often.", no_args_is_help=True)
+push_app.add_typer(dead_app, name="dead")
+app.add_typer(push_app, name="push")
 app.add_typer(policy_app, name="policy")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(exceptions_app, name="exceptions")
@@ -309,6 +315,7 @@ def doctor(
     from clearlane import policy
     from clearlane import replay as replaying
     from clearlane.ledger import doctor as examination
+    from clearlane.push import status
     from clearlane.route import caps, covers, declines, queues
     from clearlane.score import signals
 
@@ -322,16 +329,18 @@ def doctor(
         unpublished = policy.unpublished(connection, folder, now) if folder.is_dir() else ()
         overdue = queues.overdue(connection, published, now)
         unlisted = declines.unlisted(connection, published, now)
+        pushing = tuple(status.notes(status.statuses(connection, published, now)))
     if as_json:
         told = {"checks": examination.as_json(findings), "unpublished": list(unpublished)}
-        typer.echo(json.dumps({**told, "overdue": list(overdue), "declines": list(unlisted)}, indent=1))
+        told |= {"overdue": list(overdue), "declines": list(unlisted), "push": list(pushing)}
+        typer.echo(json.dumps(told, indent=1))
     else:
         _print_findings(findings)
         for name in unpublished:
             out.print(
                 f"[yellow]edited, not in force[/yellow] {name}.yaml: `clearlane policy publish` puts it in force"
             )
-        for line in (*overdue, *unlisted):
+        for line in (*overdue, *unlisted, *pushing):
             out.print(f"note: {line}", highlight=False, markup=False)
     if any(finding.count for finding in findings):
         raise typer.Exit(1)
@@ -608,6 +617,70 @@ def quarantine_dismiss(records: list[int], by: By, because: Because) -> None:
         out.print(f"{quarantine.dismiss(connection, records, by=by, because=because)} records dismissed")
 
 
+# --- push -------------------------------------------------------------------------------------
+
+
+@push_app.command("status")
+def push_status(as_json: Json = False) -> None:
+    """What is owed to each source, and why nothing is sent where that is so."""
+    from clearlane.push import status
+
+    now = _now()
+    with _ledger() as connection:
+        found = status.statuses(connection, _in_force(connection, now), now)
+    if as_json:
+        typer.echo(json.dumps([status.as_json(one) for one in found], ensure_ascii=False, indent=1))
+        return
+    table = Table("source", "owed", "due now", "in flight", "dead", "oldest", "last sent", "held", box=None)
+    for one in found:
+        counts = (str(one.owed), str(one.due), str(one.in_flight), str(one.dead))
+        held = f"until {_minute(one.held_until)}: {one.because}" if one.held_until else ""
+        table.add_row(*map(Text, (one.source, *counts, _minute(one.oldest), _minute(one.sent_at), held)))
+    out.print(table)
+    for line in status.notes(found):
+        out.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+@dead_app.command("list")
+def dead_list(as_json: Json = False) -> None:
+    """The dead writes, with what the source said."""
+    from clearlane.push import dead
+
+    with _ledger() as connection:
+        found = dead.listed(connection)
+    if as_json:
+        typer.echo(json.dumps([dead.as_json(one) for one in found], ensure_ascii=False, indent=1))
+        return
+    table = Table("write", "record", "owed", "tries", "sets", "the source said", box=None)
+    for one in found:
+        cells = (str(one.number), one.record, _minute(one.owed_at), str(one.attempts), ", ".join(one.sets))
+        table.add_row(*map(Text, (*cells, one.error or "")))
+    out.print(table)
+
+
+@dead_app.command("retry")
+def dead_retry(
+    by: By,
+    because: Because,
+    writes: Annotated[list[int] | None, typer.Argument(help="numbers of dead writes; none: all")] = None,
+) -> None:
+    """Owe dead writes again, with the newest score of their records."""
+    from clearlane.push import dead
+
+    with _revivable(), _ledger() as connection:
+        done = dead.retry(connection, writes or [], by=by, because=because)
+    out.print(f"{done.owed} writes are owed again, {done.superseded} were superseded by newer ones")
+
+
+@dead_app.command("drop")
+def dead_drop(writes: list[int], by: By, because: Because) -> None:
+    """Let dead writes go; they are kept, with the reason."""
+    from clearlane.push import dead
+
+    with _revivable(), _ledger() as connection:
+        out.print(f"{dead.drop(connection, writes, by=by, because=because)} writes dropped")
+
+
 # --- exceptions, pools and declines -----------------------------------------------------------
 
 
@@ -850,6 +923,17 @@ def _possible() -> Iterator[None]:
     try:
         yield
     except (LookupError, NotPossible) as problem:
+        _stop(str(problem), code=1)
+
+
+@contextmanager
+def _revivable() -> Iterator[None]:
+    """Writes that are not dead end with their own sentence and exit code 1."""
+    from clearlane.push.dead import NotPossible
+
+    try:
+        yield
+    except NotPossible as problem:
         _stop(str(problem), code=1)
 
 

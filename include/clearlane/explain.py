@@ -300,12 +300,18 @@ def _pushed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
     return tuple(
         Line(
             row["state"],
-            f"{row['source']}:{row['external_id']} owner {row['fields'].get('owner') or '–'}"
+            f"{row['source']}:{row['external_id']} {_said(row['fields'])}"
             + (f" at {row['sent_at']:%Y-%m-%d %H:%M}" if row["sent_at"] else "")
-            + (f": {row['error']}" if row["error"] else ""),
+            + (f": {row['error']}" if row["error"] else "")
+            + (f" ({row['note']})" if row["note"] else ""),
         )
         for row in rows
     )
+
+
+def _said(fields: Mapping[str, Any]) -> str:
+    """What a write tells of a lead, in short: its owner, or else its score."""
+    return f"owner {fields['owner'] or '–'}" if "owner" in fields else f"score {fields.get('score')}"
 
 
 def _rows(connection: Connection, statement: str, lead_id: Any) -> Sequence[RowMapping]:

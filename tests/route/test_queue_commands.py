@@ -72,8 +72,18 @@ def test_covers_are_listed_and_doctored(clearlane: Any, world: World, waiting) -
     [one] = json.loads(clearlane("covers", "--json").output)
     assert (one["rep"], one["cover"], one["leads"]) == ("ada", "bob", 1)
     assert "bob" in clearlane("covers").output
-    found = {one["check"]: one["count"] for one in json.loads(clearlane("doctor", "--json").output)["checks"]}
-    assert found["covers_are_there"] == 0
+    told = json.loads(clearlane("doctor", "--json").output)
+    assert {one["check"]: one["count"] for one in told["checks"]}["covers_are_there"] == 0
+    assert told["push"] == []
+
+
+def test_the_doctor_names_a_source_that_nothing_is_sent_to(clearlane: Any, world: World, waiting) -> None:
+    failed = "insert into push_state (source, failures, open_until, error) values ('crm', 5, :until, 'crm: 503')"
+    with world.engine.begin() as connection:
+        connection.execute(sa.text(failed), {"until": datetime.now(UTC) + timedelta(hours=1)})
+    [told] = json.loads(clearlane("doctor", "--json").output)["push"]
+    assert told.startswith("nothing is sent to crm until")
+    assert told.endswith("it failed too often (crm: 503); 0 writes are owed")
 
 
 def test_a_claim_is_owed_to_the_source_and_can_be_given_back(clearlane: Any, world: World, waiting) -> None:

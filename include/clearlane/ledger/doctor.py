@@ -133,10 +133,14 @@ CHECKS = (
     ),
     Check(
         "outbox_is_owed_once",
-        "one write per record and decision; a sent write has its moment",
+        "one write per record and decision, one of a record in flight; a sent write has its moment",
         """
-        select min(outbox_id)::text from outbox where decision_seq is not null and state <> 'superseded'
+        select min(outbox_id)::text from outbox
+        where decision_seq is not null and state in ('owed', 'sent', 'dead')
         group by source, object, external_id, decision_seq having count(*) > 1
+        union all
+        select min(outbox_id)::text from outbox where state = 'owed' and claimed_until is not null
+        group by source, object, external_id having count(*) > 1
         union all
         select outbox_id::text from outbox where (state = 'sent') <> (sent_at is not null)
         """,

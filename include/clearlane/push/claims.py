@@ -106,7 +106,7 @@ _EXPIRE: Final = sa.text(
 def expire(connection: Connection, source: str, at: datetime) -> None:
     """Free the writes of processes that died; of those only the newest of a record is owed on."""
     if freed := _executed(connection, _EXPIRE, source=source, at=at):
-        _give_up(connection, freed)
+        give_up(connection, freed)
 
 
 # --- noting -------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def note(
     if failures:
         connection.execute(_FAILED, failures)
     changed = [*again, *(failure["id"] for failure in failures)]
-    _give_up(connection, changed)
+    give_up(connection, changed)
     dead = sum(failure["state"] == "dead" for failure in failures)
     return len(sent), len(failures) - dead, dead
 
@@ -196,10 +196,10 @@ def release(connection: Connection, claim: Claim) -> None:
     connection.execute(_RELEASE, {"ids": _ids(claim), "number": claim.number})
 
 
-def _give_up(connection: Connection, ids: Sequence[int]) -> None:
-    """Of these writes, owed again: what is not wanted any more."""
-    for statement in (_SUPERSEDE, _OVERRULED) if ids else ():
-        connection.execute(statement, {"ids": list(ids)})
+def give_up(connection: Connection, ids: Sequence[int]) -> int:
+    """Supersede those of these owed writes that are not wanted any more; how many."""
+    statements = (_SUPERSEDE, _OVERRULED) if ids else ()
+    return sum(connection.execute(statement, {"ids": list(ids)}).rowcount for statement in statements)
 
 
 def _executed(connection: Connection, statement: sa.TextClause, **bound: Any) -> Sequence[int]:
