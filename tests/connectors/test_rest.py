@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -479,3 +480,12 @@ def test_a_slip_of_the_pen_is_named_with_its_line(old: str, new: str, said: str)
     line = changed[: changed.index(new or "by: offset")].count("\n") + 1
     found = [str(error) for error in caught.value.errors]
     assert any(said in error and abs(int(error.split(":")[1]) - line) <= 14 for error in found), found
+
+
+def test_the_example_of_the_docs_is_one() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "connectors.md").read_text(encoding="utf-8")
+    (example,) = (text for text in page.split("```") if "connector: rest" in text and text.startswith("yaml"))
+    text = "schema: 1\nowner: a\napprover: b\n" + example.removeprefix("yaml")
+    described = policy.parse({"sources": text}).sources.sources["acme"]
+    assert described.rest is not None
+    assert described.rest.reads["leads"].pages.by == "token"
