@@ -7,8 +7,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from clearlane.connectors.activecampaign import ActiveCampaign
 from clearlane.connectors.bottlecrm import BottleCrm
 from clearlane.connectors.files import Files
+from clearlane.connectors.freshsales import Freshsales
 from clearlane.connectors.hubspot import HubSpot
 from clearlane.connectors.inbox import Pulled, interval_of, pull_from
 from clearlane.connectors.protocol import (
@@ -34,8 +36,10 @@ from clearlane.ledger import Batch
 from clearlane.policy.model import Source
 
 CONNECTORS: Final[Mapping[str, Callable[[Source, Secrets], Connector]]] = {
+    "activecampaign": ActiveCampaign,
     "bottlecrm": BottleCrm,
     "files": Files,
+    "freshsales": Freshsales,
     "hubspot": HubSpot,
     "rest": Rest,
     "sql": Sql,

@@ -66,8 +66,8 @@ class Rest:
         stopped: Failed | None = None
         for write in writes:
             failed = stopped or self._failure(write)
-            receipts.append(_receipt(write, failed))
-            stopped = failed if failed and _concerns_all(failed) else None
+            receipts.append(receipt(write, failed))
+            stopped = failed if failed and concerns_all(failed) else None
         return receipts
 
     def current(self, writes: Sequence[Write]) -> Mapping[str, Mapping[str, Any]]:
@@ -249,14 +249,15 @@ def _is_repeatable(write: RestWrite) -> bool:
     return write.method != "POST" or any("{idempotency_key}" in text for text in carried)
 
 
-def _receipt(write: Write, failed: Failed | None) -> Receipt:
+def receipt(write: Write, failed: Failed | None) -> Receipt:
+    """What became of a write: 4xx refuse it for good but for 401, 402, 403 and 429, which wait as all else does."""
     if failed is None:
         return Receipt(write.idempotency_key, "sent")
     later = not isinstance(failed, Refused) or failed.status >= 500 or failed.status in (401, 402, 403, 429)
     return Receipt(write.idempotency_key, "retry" if later else "refused", str(failed), failed.retry_after)
 
 
-def _concerns_all(failed: Failed) -> bool:
+def concerns_all(failed: Failed) -> bool:
     """Whether the next record would fare no better."""
     return not isinstance(failed, Refused) or failed.status in (401, 402, 429, 502, 503, 504)
 
