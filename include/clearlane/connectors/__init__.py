@@ -31,6 +31,7 @@ from clearlane.connectors.protocol import (
     Write,
 )
 from clearlane.connectors.rest import Rest
+from clearlane.connectors.salesforce import Salesforce
 from clearlane.connectors.sql import Sql
 from clearlane.ledger import Batch
 from clearlane.policy.model import Source
@@ -42,6 +43,7 @@ CONNECTORS: Final[Mapping[str, Callable[[Source, Secrets], Connector]]] = {
     "freshsales": Freshsales,
     "hubspot": HubSpot,
     "rest": Rest,
+    "salesforce": Salesforce,
     "sql": Sql,
 }
 

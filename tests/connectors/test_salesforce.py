@@ -1,0 +1,591 @@
+"""Salesforce's connector against a fake that remembers, held against the vendor's descriptions where they are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearlane.connectors import CONNECTORS, Checkable, Interval, ReadsBack, Receipt, SourceFailed, Write
+from clearlane.connectors.http import Patience
+from clearlane.connectors.mapping import Mapper
+from clearlane.connectors.protocol import UNREADABLE
+from clearlane.connectors.salesforce import Salesforce, writing
+from clearlane.policy.model import ObjectMapping, Source
+
+from .conftest import Serve
+from .local_server import Clock, Local, Reply
+from .salesforce_described import Held, descriptions
+from .salesforce_server import (
+    ADA,
+    BOB,
+    LATER,
+    OLD,
+    PARTNERS,
+    RULE_OWNER,
+    SINCE,
+    Org,
+    denied,
+    described,
+    id_of,
+    lead_id,
+    user,
+)
+
+EVER = Interval()
+TOKEN = "00D!first"
+OWNED = {"owner": "ada@vendor.example", "score": 82, "band": "hot", "because": "Sie wünscht ein Gespräch"}
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "specs" / "salesforce"
+LEADS = {"id": "Id", "updated_at": "SystemModstamp", "email": "Email", "owner": "OwnerId"}
+
+
+@pytest.fixture(scope="session")
+def said() -> list[Any]:
+    """The vendor's descriptions, none where they are not at hand: the behaviour is tested all the same."""
+    return descriptions(SHARED) if SHARED.is_dir() else []
+
+
+@pytest.fixture
+def org() -> Org:
+    return Org()
+
+
+@pytest.fixture
+def local(serve: Serve, org: Org, said: list[Any]) -> Iterator[Local]:
+    held = Held(org, said)
+    yield serve(held)
+    assert not held.differing
+
+
+@pytest.fixture
+def connector(local: Local, clock: Clock) -> Salesforce:
+    return connected(local, clock)
+
+
+def connected(
+    local: Local, clock: Clock, login: str = f":{TOKEN}", extras: str = "", **said: Any
+) -> Salesforce:
+    source = Source("crm", "salesforce", "connection:crm", **{"objects": {}, "push": "Clearlane", **said})
+    address = local.address.replace("//", f"//{login}@") + extras
+    patience = Patience(connect=1, read=0.3, tries=3)
+    return Salesforce(source, lambda name: address, patience=patience, wait=clock.wait)
+
+
+def mapping(read: str = "Lead", **said: Any) -> ObjectMapping:
+    given = {"object": "leads", "fields": LEADS, "cursor": "updated_at", "extras": False, **said}
+    return ObjectMapping(read=read, **given)
+
+
+def read(connector: Salesforce, of: ObjectMapping, interval: Interval = EVER) -> list[dict[str, Any]]:
+    return [raw.payload for chunk in connector.read(of, interval) for raw in chunk.records]
+
+
+def writes(fields: dict[str, Any], *numbers: int) -> list[Write]:
+    return [Write(f"k:{number}", "leads", lead_id(number), fields) for number in numbers]
+
+
+def results(receipts: Any) -> list[str]:
+    return [receipt.result for receipt in receipts]
+
+
+def test_it_is_registered_and_reads_back_and_can_be_tried(connector: Salesforce, org: Org) -> None:
+    assert CONNECTORS["salesforce"] is Salesforce
+    assert isinstance(connector, ReadsBack)
+    assert isinstance(connector, Checkable)
+    assert connector.check()[0].good
+
+
+# --- reading ----------------------------------------------------------------------------------------
+
+
+def test_the_descriptions_tell_when_the_fake_differs(said: list[Any], serve: Serve, clock: Clock) -> None:
+    if not said:
+        pytest.skip(f"no descriptions of the vendor at {SHARED}")
+    held = Held(lambda asked: Reply({"totalSize": "1", "done": True, "records": [{"Id": "short"}]}), said)
+    read(connected(serve(held), clock), mapping())
+    assert len(held.differing) == held.held == 1
+
+
+def test_all_pages_come_with_what_was_deleted_and_names_of_every_script(
+    org: Org, connector: Salesforce, local: Local
+) -> None:
+    org.page = 3
+    for number in range(8):
+        org.lead(number, IsDeleted=number == 5)
+    found = read(connector, mapping(fields={**LEADS, "last_name": "LastName", "deleted": "IsDeleted"}))
+    assert [one["Id"] for one in found] == [lead_id(number) for number in range(8)]
+    assert [one["IsDeleted"] for one in found].count(True) == 1
+    assert found[0]["LastName"] == "Zoë 株式会社"
+    assert len(local.asked) == 3
+
+
+def test_only_what_changed_since_is_asked_for(org: Org, connector: Salesforce, local: Local) -> None:
+    org.lead(1)
+    org.lead(2, SystemModstamp=LATER)
+    half_past = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    found = read(connector, mapping(), Interval(half_past, half_past + timedelta(hours=1, microseconds=1)))
+    assert [one["Id"] for one in found] == [lead_id(2)]
+    until = "SystemModstamp >= 2026-03-02T09:30:00Z AND SystemModstamp < 2026-03-02T10:30:01Z"
+    assert local.asked[0].query["q"].endswith(f"FROM Lead WHERE ({until})")
+    assert local.asked[0].path.endswith("/queryAll/")
+
+
+def test_a_queue_is_no_owner(org: Org, connector: Salesforce) -> None:
+    org.lead(1, owner=PARTNERS)
+    [lead] = read(connector, mapping(fields={**LEADS, "queue": "QueueId"}))
+    assert (lead["OwnerId"], lead["QueueId"]) == (None, PARTNERS)
+
+
+def test_with_extras_all_that_this_user_sees_comes_but_not_what_we_wrote_or_what_is_dropped(
+    org: Org, connector: Salesforce
+) -> None:
+    org.lead(1, Clearlane_band__c="hot")
+    [lead] = read(connector, mapping(extras=True, drop=("Email",), fields={"id": "Id", "owner": "OwnerId"}))
+    assert set(lead) == {
+        "Id", "OwnerId", "LastName", "CreatedDate", "SystemModstamp", "IsConverted", "IsDeleted",
+    }  # fmt: skip
+
+
+def test_an_object_may_have_a_condition_and_fields_of_what_it_refers_to(
+    org: Org, connector: Salesforce
+) -> None:
+    member = {"CreatedDate": SINCE, "LeadId": lead_id(1), "Campaign": {"Name": "Messe"}}
+    org.put("CampaignMember", {"Id": id_of("00v1"), "HasResponded": True, **member})
+    org.put("CampaignMember", {"Id": id_of("00v2"), "HasResponded": False, **member})
+    fields = {"id": "Id", "lead_id": "LeadId", "campaign": "Campaign.Name", "type": "= campaign_response"}
+    of = mapping("CampaignMember where HasResponded = true", fields=fields, cursor=None)
+    [touch] = read(connector, of)
+    assert Mapper(of)(touch) == {
+        "id": id_of("00v1"), "lead_id": lead_id(1), "campaign": "Messe", "type": "campaign_response",
+    }  # fmt: skip
+
+
+def test_users_are_read_as_reps(connector: Salesforce) -> None:
+    of = mapping("User", fields={"id": "Id", "email": "Email", "active": "IsActive"}, cursor=None)
+    assert [one["active"] for one in map(Mapper(of), read(connector, of))] == ["true", "true", "false"]
+
+
+def test_touches_are_calls_and_mails_that_went_out_and_meetings_when_they_were_booked(
+    org: Org, connector: Salesforce
+) -> None:
+    task = {
+        "WhoId": lead_id(1),
+        "Who": {"Type": "Lead"},
+        "OwnerId": ADA,
+        "IsClosed": True,
+        "IsDeleted": False,
+    }
+    task |= {"CreatedDate": SINCE, "SystemModstamp": SINCE, "CompletedDateTime": LATER, "CallType": None}
+    org.put("Task", {**task, "Id": id_of("tcall"), "TaskSubtype": "Call"})
+    org.put("Task", {**task, "Id": id_of("tmail"), "TaskSubtype": "Email", "CompletedDateTime": None})
+    org.put("Task", {**task, "Id": id_of("tanswer"), "TaskSubtype": "Email"})
+    org.put("EmailMessage", {"Id": id_of("m"), "ActivityId": id_of("tanswer"), "Incoming": True})
+    org.put("Task", {**task, "Id": id_of("tcalledus"), "TaskSubtype": "Call", "CallType": "Inbound"})
+    org.put("Task", {**task, "Id": id_of("tlist"), "TaskSubtype": "ListEmail"})
+    org.put("Task", {**task, "Id": id_of("tplanned"), "TaskSubtype": "Call", "IsClosed": False})
+    org.put("Task", {**task, "Id": id_of("tdeleted"), "TaskSubtype": "Call", "IsDeleted": True})
+    org.put("Task", {**task, "Id": id_of("tcontact"), "TaskSubtype": "Call", "Who": {"Type": "Contact"}})
+    booked = {"StartDateTime": "2026-03-09T09:00:00.000+0000", "IsChild": False}
+    org.put("Event", {**task, **booked, "Id": id_of("e")})
+    found = read(connector, mapping("Touches", object="outcomes"))
+    assert [(one["Id"], one["kind"], one["occurred_at"]) for one in found] == [
+        (id_of("tcall"), "first_touch", LATER), (id_of("tmail"), "first_touch", SINCE), (id_of("e"), "meeting", SINCE),
+    ]  # fmt: skip
+    assert {one["LeadId"] for one in found} == {lead_id(1)}
+
+
+def test_without_email_messages_every_mail_is_a_touch(org: Org, connector: Salesforce) -> None:
+    org.missing = ("EmailMessage",)
+    task = {
+        "WhoId": lead_id(1),
+        "Who": {"Type": "Lead"},
+        "OwnerId": ADA,
+        "IsClosed": True,
+        "IsDeleted": False,
+    }
+    at = {"CreatedDate": SINCE, "SystemModstamp": SINCE, "CompletedDateTime": LATER, "CallType": None}
+    org.put("Task", {**task, **at, "Id": id_of("t"), "TaskSubtype": "Email"})
+    assert [one["type"] for one in read(connector, mapping("Touches", object="outcomes"))] == ["email"]
+
+
+def test_converted_leads_are_outcomes_never_before_they_were_created(org: Org, connector: Salesforce) -> None:
+    org.fields["Lead"] |= described("ConvertedDate", "ConvertedOpportunityId", "ConvertedContactId")
+    org.fields["Lead"] |= described("ConvertedAccountId")
+    org.lead(1)
+    org.lead(2, IsConverted=True, ConvertedDate="2026-03-02", ConvertedOpportunityId=None)
+    org.lead(3, IsConverted=True, ConvertedDate="2026-03-04", ConvertedOpportunityId="006")
+    found = read(connector, mapping("Conversions", object="outcomes"))
+    assert [(one["LeadId"], one["kind"], one["occurred_at"]) for one in found] == [
+        (lead_id(2), "sql", SINCE), (lead_id(3), "opportunity", "2026-03-04T00:00:00.000+0000"),
+    ]  # fmt: skip
+
+
+def test_a_session_that_ends_between_two_pages_is_renewed(org: Org, local: Local, clock: Clock) -> None:
+    org.page = 2
+    for number in range(4):
+        org.lead(number)
+    app = "?consumer_key=key&consumer_secret=s3cr3t"
+    pages = connected(local, clock, "", app).read(mapping(), EVER)
+    first = next(pages)
+    org.expire()
+    assert len(first.records) + sum(len(page.records) for page in pages) == 4
+    assert org.logins == ["client_credentials"] * 2
+
+
+def test_a_column_that_is_hidden_is_named(org: Org, connector: Salesforce) -> None:
+    with pytest.raises(
+        SourceFailed, match=r"400: INVALID_FIELD \(Grade__c\): not there, or hidden"
+    ) as failed:
+        read(connector, mapping(fields={"id": "Id", "grade": "Grade__c"}))
+    assert "Email" not in str(failed.value)
+
+
+def test_what_is_no_object_is_refused_with_what_is_allowed(connector: Salesforce) -> None:
+    with pytest.raises(SourceFailed, match="allowed: OBJECT, OBJECT where CONDITION, Touches, Conversions"):
+        read(connector, mapping("select Id from Lead"))
+
+
+def test_without_requests_left_the_source_is_left_alone(org: Org, connector: Salesforce) -> None:
+    org.left = 0
+    with pytest.raises(
+        SourceFailed, match="REQUEST_LIMIT_EXCEEDED: the organisation's API requests"
+    ) as failed:
+        read(connector, mapping())
+    assert failed.value.retry_after == 900
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply(b"<html>maintenance</html>", headers={"Content-Type": "text/html"}), "a web page"),
+        (Reply(b'{"records": [{"Id'), "malformed or unfinished JSON"),
+        (Reply({"totalSize": 1}), "without `records`"),
+        (Reply({"done": False, "records": []}), "no end and no next page"),
+        (Reply(b"<html>down</html>", status=500), "it failed"),
+    ],
+)
+def test_what_is_no_answer_fails_by_name(
+    serve: Serve, org: Org, clock: Clock, reply: Reply, said: str
+) -> None:
+    org.failing = [reply]
+    with pytest.raises(SourceFailed, match=said):
+        read(connected(serve(org), clock), mapping())
+
+
+def test_throttling_is_waited_out_and_a_hang_is_not(serve: Serve, org: Org, clock: Clock) -> None:
+    org.lead(1)
+    org.failing = [Reply(status=429, headers={"Retry-After": "7"}), Reply(status=503)]
+    assert len(read(connected(serve(org), clock), mapping())) == 1
+    assert clock.waits[0] == 7
+    hanging = serve(lambda asked: hanging.hang())
+    with pytest.raises(SourceFailed, match="did not answer in time"):
+        read(connected(hanging, clock), mapping())
+
+
+# --- writing ----------------------------------------------------------------------------------------
+
+
+def test_what_is_written_stands_in_collections_of_200_and_no_assignment_rule_runs(
+    org: Org, connector: Salesforce, local: Local
+) -> None:
+    for number in range(450):
+        org.lead(number, owner=BOB)
+    receipts = connector.write(writes(OWNED, *range(450)))
+    assert results(receipts) == ["sent"] * 450
+    assert {one["OwnerId"] for one in org.tables["Lead"].values()} == {ADA}
+    assert RULE_OWNER not in str(org.tables["Lead"])
+    sent = [asked for asked in local.asked if asked.method == "PATCH"]
+    assert [len(asked.json["records"]) for asked in sent] == [200, 200, 50]
+    assert {asked.json["allOrNone"] for asked in sent} == {False}
+    now = connector.current(writes(OWNED, 1, 2, 999))
+    assert set(now) == {lead_id(1), lead_id(2)}
+    assert OWNED.items() <= now[lead_id(1)].items()
+
+
+def test_an_owner_may_be_an_id_a_user_name_or_an_address_and_must_be_one_active_user(
+    org: Org, connector: Salesforce
+) -> None:
+    org.put("User", user("005000000000TWOAAA", "two", email="Bob@Vendor.example"))
+    named = [ADA, ADA[:15], "ADA@vendor.crm", "ada@vendor.example", "bob@vendor.example", OLD, "x@y.example"]
+    for number in range(len(named)):
+        org.lead(number, owner=BOB)
+    receipts = connector.write([w for n, name in enumerate(named) for w in writes({"owner": name}, n)])
+    assert results(receipts) == ["sent"] * 4 + ["refused"] * 3
+    assert "no active user, or several" in str(receipts[4].error)
+
+
+def test_without_an_owner_a_lead_goes_to_the_queue(org: Org, connector: Salesforce) -> None:
+    for number in range(3):
+        org.lead(number)
+    sent = [
+        *writes({"owner": None, "queue": "Partner Desk"}, 0),
+        *writes({"owner": None, "queue": "nurture"}, 1), *writes({"owner": None, "queue": None}, 2),
+    ]  # fmt: skip
+    receipts = connector.write(sent)
+    assert [(one.result, one.error) for one in receipts] == [
+        ("sent", None), ("refused", "no queue nurture"),
+        ("refused", "a record cannot be without an owner; push_fields may say `queue: OwnerId`"),
+    ]  # fmt: skip
+    held = connector.current(sent[:1])[lead_id(0)]
+    assert (held["owner"], held["queue"]) == (None, "Partner Desk")
+
+
+def test_each_record_fails_by_itself_and_the_reason_names_the_field_and_no_value(
+    org: Org, connector: Salesforce
+) -> None:
+    org.lead(0)
+    org.lead(1, IsConverted=True)
+    org.lead(2, IsDeleted=True)
+    org.lead(3)
+    sent = [*writes(OWNED, 0, 1, 2), *writes({"because": "x" * 300}, 3), Write("odd", "leads", "nix", OWNED)]
+    receipts = connector.write(sent)
+    assert [(one.result, one.error) for one in receipts] == [
+        ("sent", None),
+        ("refused", "CANNOT_UPDATE_CONVERTED_LEAD: the lead was converted"),
+        ("refused", "ENTITY_IS_DELETED: the record was deleted"),
+        ("refused", "STRING_TOO_LONG (Clearlane_because__c): longer than the field"),
+        ("refused", "not an id of Salesforce"),
+    ]
+
+
+def test_fields_that_this_user_may_not_edit_are_named_before_anything_is_written(
+    org: Org, connector: Salesforce, local: Local
+) -> None:
+    org.lead(0)
+    org.fields["Lead"]["Clearlane_score__c"]["updateable"] = False
+    del org.fields["Lead"]["Clearlane_band__c"]
+    said = "Lead: no field Clearlane_band__c, or hidden from this user; read-only for this user: Clearlane_score__c"
+    with pytest.raises(SourceFailed, match=said):
+        connector.write(writes(OWNED, 0))
+    assert not [asked for asked in local.asked if asked.method == "PATCH"]
+    assert connector.current(writes(OWNED, 0))[lead_id(0)]["band"] == UNREADABLE
+
+
+def test_a_field_that_is_locked_afterwards_is_named(org: Org, connector: Salesforce) -> None:
+    org.lead(0)
+    connector.write(writes(OWNED, 0))
+    org.fields["Lead"]["Clearlane_score__c"] = {
+        "name": "Clearlane_score__c",
+        "type": "double",
+        "updateable": False,
+    }
+    [receipt] = connector.write(writes({"score": 3}, 0))
+    assert receipt == Receipt(
+        "k:0", "refused",
+        "INVALID_FIELD_FOR_INSERT_UPDATE (Clearlane_score__c): this user may not edit the field (field-level security)",
+    )  # fmt: skip
+
+
+def test_a_locked_record_is_tried_again_and_then_waits(org: Org, connector: Salesforce, clock: Clock) -> None:
+    for number in range(3):
+        org.lead(number)
+    org.locks = type(org.locks)({lead_id(1): 1, lead_id(2): 9})
+    receipts = connector.write(writes(OWNED, 0, 1, 2))
+    assert results(receipts) == ["sent", "sent", "retry"]
+    assert receipts[2].error == "UNABLE_TO_LOCK_ROW: another process holds the record"
+    assert clock.waits == list(writing.LOCK_WAITS)
+
+
+def test_of_two_writes_of_one_record_the_later_stands(org: Org, connector: Salesforce) -> None:
+    org.lead(0)
+    earlier, later = writes({"band": "hot"}, 0)[0], Write("later", "leads", lead_id(0), {"band": "cold"})
+    assert results(connector.write([earlier, later])) == ["sent", "sent"]
+    assert org.tables["Lead"][lead_id(0)]["Clearlane_band__c"] == "cold"
+
+
+def test_the_rest_waits_when_requests_run_out(org: Org, connector: Salesforce) -> None:
+    for number in range(401):
+        org.lead(number)
+    connector.write(writes(OWNED, 0))
+    org.left = 1
+    receipts = connector.write(writes(OWNED, *range(401)))
+    assert results(receipts) == ["sent"] * 200 + ["retry"] * 201
+    assert receipts[400].retry_after == 900
+
+
+def test_a_session_without_a_login_that_ends_mid_run_makes_the_rest_wait(
+    org: Org, connector: Salesforce
+) -> None:
+    org.lead(0)
+    connector.write(writes(OWNED, 0))
+    org.expire()
+    [receipt] = connector.write(writes(OWNED, 0))
+    assert receipt.result == "retry"
+    assert "INVALID_SESSION_ID: the session has ended" in str(receipt.error)
+
+
+def test_push_fields_say_what_is_written_and_where(org: Org, local: Local, clock: Clock) -> None:
+    org.fields["Lead"] |= described("Rating", "Sdr__c")
+    org.lead(0, owner=BOB)
+    connector = connected(local, clock, push_fields={"owner": "Sdr__c", "band": "Rating"})
+    assert results(connector.write(writes(OWNED | {"queue": None}, 0))) == ["sent"]
+    lead = org.tables["Lead"][lead_id(0)]
+    assert (lead["Sdr__c"], lead["Rating"], lead["OwnerId"]) == (ADA, "hot", BOB)
+    assert connector.current(writes(OWNED, 0)) == {lead_id(0): {"owner": OWNED["owner"], "band": "hot"}}
+
+
+def test_who_chose_another_owner_is_told_from_the_history(org: Org, connector: Salesforce) -> None:
+    org.lead(0, owner=BOB)
+    for at, by in ((LATER, BOB), (SINCE, ADA)):
+        changed = {"LeadId": lead_id(0), "Field": "Owner", "CreatedById": by, "CreatedDate": at}
+        org.put("LeadHistory", {"Id": id_of(f"017{by[-6:]}"), **changed})
+    held = connector.current(writes(OWNED, 0))[lead_id(0)]
+    assert (held["owner"], held["owner_changed_by"]) == (BOB, BOB)
+    assert held["owner_changed_at"] == datetime(2026, 3, 2, 10, tzinfo=UTC)
+    org.missing = ("LeadHistory",)
+    assert "owner_changed_at" not in connector.current(writes(OWNED, 0))[lead_id(0)]
+
+
+# --- many at once -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A bound of the bulk interface that a test reaches sooner."""
+    monkeypatch.setattr(writing, "BULK_ABOVE", 4)
+    return 5
+
+
+def test_above_2000_a_bulk_job_writes_and_each_record_has_its_own_result(
+    org: Org, connector: Salesforce, local: Local, clock: Clock
+) -> None:
+    for number in range(2001):
+        org.lead(number, owner=BOB, IsConverted=number == 7)
+    org.locks = type(org.locks)({lead_id(8): 1})
+    receipts = connector.write(writes(OWNED, *range(2001)))
+    assert results(receipts).count("sent") == 2000
+    assert receipts[7].error == "CANNOT_UPDATE_CONVERTED_LEAD: the lead was converted"
+    assert org.tables["Lead"][lead_id(2000)]["Clearlane_because__c"] == OWNED["because"]
+    assert [asked.path for asked in local.asked].count("/services/data/v63.0/composite/sobjects") == 1
+    assert "assignmentRuleId" not in next(iter(org.jobs.values()))
+
+
+def test_a_job_empties_what_is_none_and_leaves_alone_what_is_not_said(
+    org: Org, connector: Salesforce, many: int
+) -> None:
+    for number in range(many):
+        org.lead(number, Clearlane_band__c="cool")
+    sent = [*writes({"band": None}, 0), *writes({"score": 3}, *range(1, many))]
+    assert results(connector.write(sent)) == ["sent"] * many
+    bands = [one["Clearlane_band__c"] for one in org.tables["Lead"].values()]
+    assert bands == [None] + ["cool"] * (many - 1)
+
+
+def test_a_job_that_does_not_end_is_aborted_and_all_wait(
+    org: Org, connector: Salesforce, clock: Clock, many: int
+) -> None:
+    for number in range(many):
+        org.lead(number)
+    org.polls = 10**6
+    receipts = connector.write(writes(OWNED, *range(many)))
+    assert results(receipts) == ["retry"] * many
+    assert [job["state"] for job in org.jobs.values()] == ["Aborted"]
+    assert writing.PATIENCE <= sum(clock.waits) < writing.PATIENCE + 60
+
+
+def test_a_job_whose_upload_fails_is_aborted(serve: Serve, org: Org, clock: Clock, many: int) -> None:
+    for number in range(many):
+        org.lead(number)
+    local = serve(lambda asked: Reply(status=500) if asked.method == "PUT" else org(asked))
+    assert results(connected(local, clock).write(writes(OWNED, *range(many)))) == ["retry"] * many
+    assert [job["state"] for job in org.jobs.values()] == ["Aborted"]
+
+
+# --- logging in -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("login", "extras", "kind"),
+    [
+        ("ann%40vendor.example:pass", "?security_token=tok", "soap"),
+        ("ann%40vendor.example:pass", "", "soap"),
+        ("ann%40vendor.example:pass", "?consumer_key=key&consumer_secret=s", "password"),
+        ("", "?consumer_key=key&consumer_secret=s", "client_credentials"),
+    ],
+)
+def test_it_logs_in_as_the_connection_says(
+    org: Org, local: Local, clock: Clock, login: str, extras: str, kind: str
+) -> None:
+    org.lead(0)
+    assert len(read(connected(local, clock, login, extras), mapping())) == 1
+    assert org.logins == [kind]
+
+
+def test_it_signs_a_token_request_with_the_key_of_an_app(org: Org, local: Local, clock: Clock) -> None:
+    from urllib.parse import quote
+
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    extras = f"?consumer_key=key&private_key={quote(pem.decode())}"
+    read(connected(local, clock, "ann%40vendor.example:", extras), mapping())
+    assert org.logins == ["urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"]
+    with pytest.raises(SourceFailed, match=r"the login to Salesforce failed \(\w+\)$"):
+        read(connected(local, clock, "ann%40vendor.example:", "?consumer_key=key&private_key=no"), mapping())
+
+
+@pytest.mark.parametrize(
+    ("login", "extras", "said"),
+    [
+        ("ann%40vendor.example:wrong", "", "INVALID_LOGIN: user, password or security token is wrong"),
+        ("ann%40vendor.example:wrong", "?consumer_key=k&consumer_secret=s", "400: invalid_grant: user, key"),
+    ],
+)
+def test_a_login_that_is_refused_is_told_by_its_code(
+    org: Org, local: Local, clock: Clock, login: str, extras: str, said: str
+) -> None:
+    connector = connected(local, clock, login, extras)
+    with pytest.raises(SourceFailed, match=said):
+        read(connector, mapping())
+    assert len(org.logins) == 1  # tried again it might lock the user out
+    assert connector.check()[0].good is False
+
+
+def test_without_anything_to_log_in_with_it_says_what_is_allowed(local: Local, clock: Clock) -> None:
+    with pytest.raises(SourceFailed, match="nothing to log in with; allowed: user and password"):
+        connected(local, clock, "ann:")
+
+
+# --- trying it --------------------------------------------------------------------------------------
+
+
+def test_a_trial_says_login_limits_rights_and_fields(org: Org, local: Local, clock: Clock) -> None:
+    objects = {"leads": mapping(), "touches": mapping("Touches", object="outcomes")}
+    pushed = {"owner": "OwnerId", "queue": "OwnerId", "score": "Clearlane_score__c"}
+    found = connected(local, clock, objects=objects, push_fields=pushed).check()
+    assert [(one.what, one.good) for one in found] == [
+        ("login", True), ("limits", True), ("scopes", True), ("scopes", False), ("scopes", False),
+        ("write", True),
+    ]  # fmt: skip
+    assert found[1].said == "14,999 of 15,000 API requests left"
+    assert found[-1].said == "Lead: OwnerId, Clearlane_score__c; 1 queues"
+    assert connected(local, clock).check()[-1].good is False
+
+
+def test_neither_a_secret_nor_a_person_is_told(
+    org: Org, local: Local, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    org.lead(0)
+    org.lead(1, IsConverted=True)
+    org.lead(2)
+    with caplog.at_level(logging.DEBUG):
+        connector = connected(local, clock, "ann%40customer.example:pa55word", "?security_token=t0ken5")
+        told = str(connector.write([*writes(OWNED, 0, 1), *writes({"because": "Zoë " * 99}, 2)]))
+        read(connector, mapping())
+        told += str(connector.check()) + repr(connector) + repr(vars(connector)["_wire"])
+        org.failing = [denied(500, "UNKNOWN_EXCEPTION", "ann@customer.example")]
+        with pytest.raises(SourceFailed) as failed:
+            read(connector, mapping())
+        told += repr(failed.value) + caplog.text
+    secret = ("pa55word", "t0ken5", "00D!n", "customer.example", "Zoë", "ada@", "Gespräch")
+    assert not [word for word in secret if word in told]
+    assert failed.value.__cause__ is None
+    assert failed.value.__context__ is None
