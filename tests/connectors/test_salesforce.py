@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from clearlane import policy
 from clearlane.connectors import CONNECTORS, Checkable, Interval, ReadsBack, Receipt, SourceFailed, Write
 from clearlane.connectors.http import Patience
+from clearlane.connectors.inbox import pull_from
 from clearlane.connectors.mapping import Mapper
 from clearlane.connectors.protocol import UNREADABLE
-from clearlane.connectors.salesforce import Salesforce, writing
+from clearlane.connectors.salesforce import CONVERTED, Salesforce, writing
 from clearlane.policy.model import ObjectMapping, Source
 
-from .conftest import Serve
+from .conftest import Serve, batch
 from .local_server import Clock, Local, Reply
 from .salesforce_described import Held, descriptions
 from .salesforce_server import (
@@ -286,6 +289,36 @@ def test_throttling_is_waited_out_and_a_hang_is_not(serve: Serve, org: Org, cloc
         read(connected(hanging, clock), mapping())
 
 
+def test_what_was_seen_before_is_a_duplicate_and_what_was_committed_late_is_found(
+    org: Org, connector: Salesforce, connection: sa.Connection
+) -> None:
+    source = Source("crm", "salesforce", "connection:crm", {"leads": mapping()})
+    days = ("2026-03-02T00:00", "2026-03-02T10:00"), ("2026-03-02T10:00", "2026-03-02T11:00")
+    org.lead(2, SystemModstamp="2026-03-02T09:40:00.000+0000")
+    org.lead(1, SystemModstamp="2026-03-02T09:50:00.000+0000")
+    first = pull_from(connector, connection, source, batch(connection, "r1", *days[0]))
+    org.lead(3, SystemModstamp="2026-03-02T09:45:00.000+0000")
+    org.lead(1, SystemModstamp="2026-03-02T10:05:00.000+0000", Email="new@customer.example")
+    second = pull_from(connector, connection, source, batch(connection, "r2", *days[1]))
+    assert (first.received, first.new) == (2, 2)
+    assert (second.received, second.duplicate, second.new) == (3, 1, 2)
+
+
+def test_the_example_of_the_docs_is_good_policy_and_all_of_it_can_be_read(
+    org: Org, local: Local, clock: Clock
+) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "connectors.md").read_text(encoding="utf-8")
+    example = page.partition("## `salesforce`")[2].partition("```yaml\n")[2].partition("```")[0]
+    text = f"schema: 1\nowner: data\napprover: revops\n{example}"
+    source = policy.parse({"sources": text}).sources.sources["crm"]
+    columns = (column for of in source.objects.values() for column in of.fields.values())
+    org.fields["Lead"] |= described(*columns, *source.push_fields.values(), "QueueId", *CONVERTED)
+    connector = connected(local, clock, objects=source.objects, push_fields=source.push_fields)
+    found = {name: read(connector, of) for name, of in source.objects.items()}
+    assert [name for name, records in found.items() if records] == ["reps"]
+    assert connector.check()[-1].good
+
+
 # --- writing ----------------------------------------------------------------------------------------
 
 
@@ -440,6 +473,19 @@ def test_who_chose_another_owner_is_told_from_the_history(org: Org, connector: S
     assert "owner_changed_at" not in connector.current(writes(OWNED, 0))[lead_id(0)]
 
 
+def test_an_owner_who_changed_since_it_was_looked_at_is_left_alone(org: Org, connector: Salesforce) -> None:
+    for number, owner in ((0, BOB), (1, BOB), (2, PARTNERS)):
+        org.lead(number, owner=owner)
+    before = connector.current(writes(OWNED, 0, 1, 2))
+    org.tables["Lead"][lead_id(1)]["OwnerId"] = "005000000000ZEDAAA"
+    sent = [
+        Write(w.idempotency_key, w.object, w.external_id, w.fields, before[w.external_id])
+        for w in writes(OWNED, 0, 1, 2)
+    ]
+    assert results(connector.write(sent)) == ["sent", "changed", "sent"]
+    assert "Clearlane_score__c" not in org.tables["Lead"][lead_id(1)]
+
+
 # --- many at once -----------------------------------------------------------------------------------
 
 
@@ -549,6 +595,12 @@ def test_a_login_that_is_refused_is_told_by_its_code(
     assert connector.check()[0].good is False
 
 
+def test_the_page_to_log_in_at_is_no_organisation(clock: Clock) -> None:
+    source = Source("crm", "salesforce", "connection:crm", {})
+    with pytest.raises(SourceFailed, match="holds no records; allowed: its My Domain"):
+        Salesforce(source, lambda name: "salesforce://ann:pass@login.salesforce.com", wait=clock.wait)
+
+
 def test_without_anything_to_log_in_with_it_says_what_is_allowed(local: Local, clock: Clock) -> None:
     with pytest.raises(SourceFailed, match="nothing to log in with; allowed: user and password"):
         connected(local, clock, "ann:")
@@ -565,7 +617,7 @@ def test_a_trial_says_login_limits_rights_and_fields(org: Org, local: Local, clo
         ("login", True), ("limits", True), ("scopes", True), ("scopes", False), ("scopes", False),
         ("write", True),
     ]  # fmt: skip
-    assert found[1].said == "14,999 of 15,000 API requests left"
+    assert found[1].said == "14,998 of 15,000 API requests of 24 hours left"
     assert found[-1].said == "Lead: OwnerId, Clearlane_score__c; 1 queues"
     assert connected(local, clock).check()[-1].good is False
 

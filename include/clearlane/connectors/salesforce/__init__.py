@@ -272,15 +272,39 @@ class Salesforce:
         if wrong:
             raise SourceFailed(f"source {self._source.name}: {sobject}: {wrong}")
         rows: list[Row] = []
-        refused: dict[str, Receipt] = {}
+        settled = self._changed(sobject, writes)
         for write in writes:
             values = self._values(write)
             if isinstance(values, str):
-                refused[write.idempotency_key] = Receipt(write.idempotency_key, "refused", values)
-            else:
+                settled[write.idempotency_key] = Receipt(write.idempotency_key, "refused", values)
+            elif write.idempotency_key not in settled:
                 rows.append(Row(write, values))
         data = f"/services/data/v{self._version}"
-        return refused | Updates(self._wire, data, sobject, self._wait).done(rows)
+        return settled | Updates(self._wire, data, sobject, self._wait).done(rows)
+
+    def _changed(self, sobject: str, writes: Sequence[Write]) -> dict[str, Receipt]:
+        """The writes of an owner whose record has another one by now than they have `seen`.
+
+        Collections know no condition, so this is looked up just before: what a person changes in the same moment
+        is still lost.
+        """
+        field = self._pushed.get("owner")
+        asked = [write for write in writes if field and write.seen is not None and "owner" in write.fields]
+        now = self._records(sobject, ["Id", str(field)], asked)
+        return {
+            write.idempotency_key: Receipt(
+                write.idempotency_key, "changed", "its owner was changed meanwhile"
+            )
+            for write in asked
+            if (record := now.get(short(write.external_id)))
+            and self._held_owner(write, record) != (write.seen or {}).get("owner")
+        }
+
+    def _records(self, sobject: str, columns: Sequence[str], writes: Sequence[Write]) -> Mapping[str, Record]:
+        """Short id -> the record of a write, as it is now."""
+        ids = dict.fromkeys(write.external_id for write in writes if is_id(write.external_id))
+        found = self._by_ids(", ".join(dict.fromkeys(columns)), sobject, "Id", ids)
+        return {short(record["Id"]): record for record in found}
 
     def _uneditable(self, sobject: str, names: Iterable[str]) -> str:
         """What this user cannot write, by its reason; field-level security hides fields or makes them read-only."""
@@ -341,9 +365,7 @@ class Salesforce:
             if any(name in write.fields for write in writes)
         }
         seen = set(self._described(sobject)) if writes else set()
-        columns = ", ".join(dict.fromkeys(("Id", *(field for field in wanted.values() if field in seen))))
-        ids = dict.fromkeys(write.external_id for write in writes if is_id(write.external_id))
-        found = {short(one["Id"]): one for one in self._by_ids(columns, sobject, "Id", ids)}
+        found = self._records(sobject, ["Id", *(field for field in wanted.values() if field in seen)], writes)
         held = {
             write.external_id: self._held(write, found[short(write.external_id)], wanted, seen)
             for write in writes
@@ -355,12 +377,15 @@ class Salesforce:
 
     def _held(self, write: Write, record: Record, wanted: Mapping[str, str], seen: set[str]) -> Record:
         held = {name: record.get(field) if field in seen else UNREADABLE for name, field in wanted.items()}
-        for name, find in (("owner", self._user), ("queue", self._queue)):
-            if name in held and (name == "owner" or wanted[name] == OWNER):
-                id = record.get(QUEUE if name == "queue" else wanted[name])
-                said = write.fields.get(name)
-                held[name] = said if id and said and find(said) == id else id
+        if "owner" in held:
+            held["owner"] = self._held_owner(write, record)
+        if wanted.get("queue") == OWNER:
+            held["queue"] = _in_its_words(self._queue, write.fields.get("queue"), record.get(QUEUE))
         return held
+
+    def _held_owner(self, write: Write, record: Record) -> str | None:
+        """The id of the user, or the write's word for that user; None where a queue or nobody has the record."""
+        return _in_its_words(self._user, write.fields.get("owner"), record.get(self._pushed["owner"]))
 
     def _owner_changes(self, sobject: str, ids: Sequence[str]) -> Mapping[str, Record]:
         """Short id -> when the owner changed last and by whom; nothing where the field has no history."""
@@ -385,13 +410,26 @@ class Salesforce:
     def check(self) -> Checks:
         """Login and limits, the objects that are read, the fields that are written, the queues there are."""
         try:
-            limits = self._api.limits()
+            self._api.query("SELECT Id FROM User LIMIT 1")
         except SourceFailed as failed:
             return (Checked("login", False, str(failed)),)
-        left = limits.get("DailyApiRequests") if isinstance(limits, dict) else None
-        said = f"{left['Remaining']:,} of {left['Max']:,} API requests left" if left else "not told"
-        login = Checked("login", True, f"API {self._version}")
-        return (login, Checked("limits", bool(left["Remaining"]) if left else None, said), *self._rights())
+        login = Checked("login", True, f"API {self._version}, assignment rules switched off")
+        return (login, self._limits(), *self._rights())
+
+    def _limits(self) -> Checked:
+        """The organisation's API requests; not every user may see them."""
+        try:
+            said = self._api.limits()
+        except SourceFailed as failed:
+            return Checked("limits", None, str(failed))
+        left = said.get("DailyApiRequests") if isinstance(said, dict) else None
+        if not isinstance(left, dict):
+            return Checked("limits", None, "not told")
+        return Checked(
+            "limits",
+            left["Remaining"] > 0,
+            f"{left['Remaining']:,} of {left['Max']:,} API requests of 24 hours left",
+        )
 
     def _rights(self) -> Iterator[Checked]:
         for sobject in dict.fromkeys(self._sobjects()):
@@ -426,6 +464,10 @@ def _looked_up(known: Mapping[str, Any], named: Any) -> str | None:
     """By id as it is written, by a name whatever its case."""
     name = str(named or "").strip()
     return known.get(name) or known.get(name.lower())
+
+
+def _in_its_words(find: Callable[[Any], str | None], said: Any, id: str | None) -> str | None:
+    return said if id and said and find(said) == id else id
 
 
 def _owned_otherwise(write: Write, held: Mapping[str, Any]) -> bool:

@@ -140,6 +140,9 @@ def wired(source: str, place: Place, version: str, patience: Patience, wait: Cal
 
 
 def _session(source: str, place: Place, version: str, gate: Wire) -> Session:
+    if _host(place) in ("login", "test"):
+        allowed = "its My Domain: https://NAME.my.salesforce.com"
+        raise SourceFailed(f"source {source}: the connection's host holds no records; allowed: {allowed}")
     given = _given(place)
     token = place.extras.get("session_id") or (place.password if not place.login else None)
     by_app = "consumer_key" in given and {"consumer_secret", "privatekey", "privatekey_file"} & set(given)
