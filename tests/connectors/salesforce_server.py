@@ -46,6 +46,7 @@ def user(id: str, name: str, active: bool = True, email: str | None = None) -> R
         "Username": f"{name}@vendor.crm",
         "Email": mail,
         "Name": name.title(),
+        "UserType": "Standard",
         "IsActive": active,
     }
 
