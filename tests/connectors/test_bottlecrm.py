@@ -155,6 +155,26 @@ def test_touches_are_what_went_out_to_leads_worked_on_in_the_interval(crm: Crm, 
     ]  # fmt: skip
 
 
+def test_leads_that_the_list_leaves_out_are_asked_for_one_by_one(
+    crm: Crm, connector: BottleCrm, local: Local
+) -> None:
+    crm.add("open", "p-ada")
+    crm.add("sold", "p-bob", status="converted")
+    leads = ObjectMapping(object="leads", read="leads", fields={})
+    assert list(connector.read_absent(leads, ["sold"])) == []  # nothing was read yet
+    assert [lead["converted"] for lead in read(connector, "leads")] == [False]
+    before = len(local.asked)
+    found = [
+        raw.payload
+        for chunk in connector.read_absent(leads, ["gone", "open", "sold"])
+        for raw in chunk.records
+    ]
+    assert [(lead["id"], lead["converted"], lead["owner"]) for lead in found] == [
+        ("sold", True, "bob@vendor.example")
+    ]
+    assert local.paths()[before:] == ["GET /api/leads/gone/", "GET /api/leads/sold/"]
+
+
 def test_a_list_that_is_not_known_is_refused_with_those_that_are(connector: BottleCrm) -> None:
     with pytest.raises(SourceFailed, match="no list deals; known are leads, contacts, accounts"):
         read(connector, "deals")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -15,10 +16,11 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clearlane.connectors import Interval, Pulled, interval_of, pull
-from clearlane.connectors.inbox import LONGEST_ID, canonical
+from clearlane import ledger
+from clearlane.connectors import Chunk, Interval, Pulled, Raw, Receipt, Write, interval_of, pull
+from clearlane.connectors.inbox import LONGEST_ID, canonical, pull_from
 from clearlane.ledger import Batch
-from clearlane.policy.model import Lookup, Source
+from clearlane.policy.model import Lookup, ObjectMapping, Source
 
 from .conftest import batch, mapping, moment, no_secret, source
 
@@ -409,3 +411,47 @@ def test_what_is_called_canonical_the_ledger_can_hold(value: Any) -> None:
         return
     assert "\x00" not in json.dumps(json.loads(text), ensure_ascii=False)
     assert canonical(json.loads(text)) == text
+
+
+# --- what lists leave out -------------------------------------------------------------------------
+
+
+class Forgetful:
+    """Lists one lead, and knows another by its id."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def read(self, object: ObjectMapping, interval: Interval) -> Iterator[Chunk]:
+        yield Chunk([Raw({"id": "open", "created_at": "2026-01-05"})])
+
+    def read_absent(self, object: ObjectMapping, known: Sequence[str]) -> Iterator[Chunk]:
+        self.asked.append(list(known))
+        yield Chunk([Raw({"id": one, "created_at": "2026-01-05", "converted": True}) for one in known])
+
+    def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
+        raise AssertionError("nothing is written")
+
+
+def test_leads_that_are_not_closed_are_asked_after(connection: sa.Connection, crm: Source) -> None:
+    for name, place in (("sold", "owned"), ("done", "closed"), ("new", None)):
+        lead = {"id": ledger.ids.lead_id("crm", name), "name": name, "place": place}
+        connection.execute(
+            sa.text(
+                "insert into lead (lead_id, source, external_id, created_at, survivor_id)"
+                " values (:id, 'crm', :name, now(), :id)"
+            ),
+            lead,
+        )
+        if place:
+            connection.execute(
+                sa.text(
+                    "insert into place (lead_id, place, reason, because, since) values (:id, :place, 'x', 'x', now())"
+                ),
+                lead,
+            )
+    forgetful = Forgetful()
+    run_of = batch(connection, "r", "2026-01-01", "2026-02-01", "live")
+    assert pull_from(forgetful, connection, crm, run_of) == Pulled(3, 0, 3, 0)
+    assert forgetful.asked == [["new", "sold"]]
+    assert pull_from(forgetful, connection, crm, run_of) == Pulled(3, 0, 3, 0)

@@ -94,12 +94,15 @@ def test_leads_flow_through_a_real_crm_and_what_people_do_there_stands(river: Ri
     assert again["sent"] == 0
     assert asked(river, OVERRIDDEN) == [(taken, other, "owner changed in bottlecrm", "owner_changed", other)]
     assert owners(machine.lead(taken)) == [crm.people.emails[other]]
+    boss.ask("PATCH", f"leads/{new[2]}/", json={"status": "converted"})
     assert flow(river)["sent"] == 0
+    assert asked(river, PLACE, lead=new[2]) == [("closed", "converted")]
     assert crm.changes("machine") == everyone
     healthy(river)
 
 
 TOUCHED = "select lead_external_id, kind, split_part(rep_id, '_', 1) from outcome"
+PLACE = "select p.place, p.reason from place p join lead l using (lead_id) where l.external_id = :lead"
 MET = "select distinct k.met_at from sla_clock k join lead l using (lead_id) where l.external_id = :lead"
 OVERRIDDEN = """
 select l.external_id, e.rep_id, e.because, p.reason, p.rep_id

@@ -15,6 +15,7 @@ from clearlane.connectors.hubspot import HubSpot
 from clearlane.connectors.inbox import Pulled, interval_of, pull_from
 from clearlane.connectors.protocol import (
     UNREADABLE,
+    AsksAfter,
     Broken,
     Checkable,
     Checked,
@@ -50,6 +51,7 @@ CONNECTORS: Final[Mapping[str, Callable[[Source, Secrets], Connector]]] = {
 __all__ = [
     "CONNECTORS",
     "UNREADABLE",
+    "AsksAfter",
     "Broken",
     "Checkable",
     "Checked",

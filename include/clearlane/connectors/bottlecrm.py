@@ -75,6 +75,7 @@ class BottleCrm:
             source.name, f"{place.base}/api", Bearer(place.password), patience=patience, wait=wait
         )
         self._answered: dict[str, Record] | None = None
+        self._seen: set[str] | None = None
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -101,7 +102,9 @@ class BottleCrm:
         of = _LISTS[name]
         answered: dict[str, Record] = {}
         changed = self._changed(of.entity) if of.entity else {}
+        seen = set[str]()
         for fresh in self._raw(name):
+            seen |= {record["id"] for record in fresh}
             if name == "leads":
                 answered |= {record["id"]: _dates(record) for record in fresh if record["last_outbound_at"]}
             yield [
@@ -109,7 +112,13 @@ class BottleCrm:
                 for record in fresh
             ]
         if name == "leads":
-            self._answered = answered
+            self._answered, self._seen = answered, seen
+
+    def read_absent(self, object: ObjectMapping, known: Sequence[str]) -> Iterator[Chunk]:
+        """The converted ones of these leads, one request each: no list has them. Those deleted are in no answer."""
+        if object.read == "leads" and self._seen is not None:
+            found = (self._lead(lead) for lead in known if lead not in self._seen)
+            yield from chunks([self._plain(_lead(lead)) | self._owner(lead)] for lead in found if lead)
 
     def _raw(self, name: str) -> Iterator[Page]:
         """The pages of a list as they are; a record that moved between two pages comes once."""
@@ -363,6 +372,10 @@ def _flat(record: Record) -> Record:
     return plain | named | {f"cf_{key}": value for key, value in sorted(_custom(record).items())}
 
 
+def _lead(record: Record) -> Record:
+    return _flat(record) | {"converted": record.get("status") == "converted"}
+
+
 def _contact(record: Record) -> Record:
     linked = sorted(one["id"] for one in record.get("linked_accounts") or [])
     return _flat(record) | {"account_id": record.get("account") or next(iter(linked), None)}
@@ -392,7 +405,7 @@ _LISTS: Final[Mapping[str, _List]] = {
     "leads": _List(
         "leads/",
         (("open_leads.open_leads", "open_leads.leads_count"), ("close_leads.close_leads", "close_leads.leads_count")),
-        _flat,
+        _lead,
     ),
     "contacts": _List("contacts/", (("results", "count"),), _contact),
     "accounts": _List(

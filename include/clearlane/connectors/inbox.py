@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clearlane.connectors.mapping import Mapper, unambiguous
-from clearlane.connectors.protocol import Broken, Chunk, Connector, Interval, Raw
+from clearlane.connectors.protocol import AsksAfter, Broken, Chunk, Connector, Interval, Raw
 from clearlane.ledger import Batch, copy_rows, staging
 from clearlane.ledger.models import delivery, inbox
 from clearlane.policy.model import ObjectMapping, Source
@@ -90,6 +90,11 @@ def pull_from(connector: Connector, connection: Connection, source: Source, batc
         copy_rows(
             connection, "pulled", Staged._fields, _rows(connector, source.name, name, mapping, progress)
         )
+    if isinstance(connector, AsksAfter):
+        known = connection.execute(_OPEN_LEADS, {"source": source.name}).scalars().all()
+        for mapping in (one for one in source.objects.values() if one.object == "leads"):
+            rows = _absent_rows(connector, source.name, mapping, known)
+            copy_rows(connection, "pulled", Staged._fields, rows)
     return _delivered(connection, source, progress)
 
 
@@ -141,6 +146,14 @@ def _rows(
                     yield _row(source, mapper, raw, file, seen)
             for broken in chunk.broken:
                 yield _broken_row(source, mapping.object, broken, file, seen)
+
+
+def _absent_rows(
+    connector: AsksAfter, source: str, mapping: ObjectMapping, known: Sequence[str]
+) -> Iterator[Staged]:
+    mapper = Mapper(mapping)
+    for chunk in connector.read_absent(mapping, known):
+        yield from (_row(source, mapper, raw, None, Counter()) for raw in chunk.records)
 
 
 def _by_file(chunks: Iterator[Chunk]) -> Iterator[tuple[str | None, Iterator[Chunk]]]:
@@ -270,6 +283,11 @@ def _payloads(connector: Connector, mapping: ObjectMapping) -> Iterator[dict[str
 # --- into the ledger ------------------------------------------------------------------------------
 
 # Kept by the name of the mapping, and of each file: what is added later is read from the beginning.
+_OPEN_LEADS = sa.text("""
+select l.external_id from lead l join lead s on s.lead_id = l.survivor_id
+left join place p on p.lead_id = s.lead_id
+where l.source = :source and p.place is distinct from 'closed' order by 1
+""")
 _WATERMARKS = sa.text("select object, watermark from source_state where source = :source")
 
 # The lock makes two pulls of one source append one after the other: no deadlock over equal keys.

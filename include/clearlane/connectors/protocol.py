@@ -145,6 +145,15 @@ Checks = Sequence[Checked]
 
 
 @runtime_checkable
+class AsksAfter(Protocol):
+    """What a connector may do beside: find records that its lists leave out, such as converted leads."""
+
+    def read_absent(self, object: ObjectMapping, known: Sequence[str]) -> Iterator[Chunk]:
+        """Those of the records of these ids that the last `read` of the object did not give, as they are now."""
+        ...
+
+
+@runtime_checkable
 class Preparable(Protocol):
     """What a connector may do beside: make the fields in the system to which it writes."""
 
