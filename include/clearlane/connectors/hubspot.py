@@ -38,6 +38,8 @@ PACE: Final = (Pace(4, 1),)
 """below the 5 searches a second of an account, and far below the 100 requests in 10 s of its smallest plan"""
 PEOPLE: Final = frozenset({"CRM_UI", "CRM_UI_BULK_ACTION", "MOBILE_IOS", "MOBILE_ANDROID"})
 """`sourceType` of what a person changed by hand, in the history of a property"""
+STANDARD: Final = ("contacts", "companies", "deals", "leads")
+"""types whose scopes are called after them"""
 GROUP: Final = "clearlane"
 FIELDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "owner": ("hubspot_owner_id", "enumeration", "select"),
@@ -186,11 +188,15 @@ class HubSpot:
 
     # --- set-up -----------------------------------------------------------------------------------
 
+    def _defined(self, type: str) -> set[Any]:
+        """The properties of a type; asked each time, for an administrator may change them."""
+        return {one.get("name") for one in objects(listed(self._client.properties(type), "results"))}
+
     def _missing(self, fields: Iterable[str]) -> list[str]:
-        """Properties that these fields are written to and that there are not; asked each time."""
-        answer = self._client.properties(self._type)
-        defined = {one.get("name") for one in objects(listed(answer, "results"))}
-        return sorted({self._named[ours] for ours in fields if ours in self._named} - defined)
+        """Properties that these fields are written to and that there are not."""
+        return sorted(
+            {self._named[ours] for ours in fields if ours in self._named} - self._defined(self._type)
+        )
 
     def prepare(self) -> Sequence[str]:
         """Make the properties that are missing, in a group of their own, and name them."""
@@ -207,11 +213,11 @@ class HubSpot:
         return missing
 
     def check(self) -> Checks:
-        """Login, scopes, limits, what would be written to, and one page of each object."""
+        """Login, scopes and limits; the properties that would be written, and those that objects name."""
         tried: list[tuple[str, Callable[[], Checked]]] = [
             ("login", self._login), ("scopes", self._scopes), ("limits", self._limits),
             *([("write", self._writable)] if self._source.push else []),
-            *((name, partial(self._first, name, mapping)) for name, mapping in self._source.objects.items()),
+            *((name, partial(self._readable, name, mapping)) for name, mapping in self._source.objects.items()),
         ]  # fmt: skip
         return [_tried(what, attempt) for what, attempt in tried]
 
@@ -221,16 +227,17 @@ class HubSpot:
 
     def _scopes(self) -> Checked:
         if not isinstance(self._auth, Bearer):
-            return Checked(
-                "scopes", None, "HubSpot tells them of private apps only; the objects below show them"
-            )
+            return Checked("scopes", None, "HubSpot tells them of private apps only; what is read shows them")
         info = asked(
             self._http, "POST", "oauth/v2/private-apps/get/access-token-info",
             json={"tokenKey": self._auth.token}, idempotent=True,
-        ).json()  # fmt: skip
-        return Checked(
-            "scopes", None, ", ".join(sorted(map(str, at(info, "scopes") or []))) or "none are told"
+        )  # fmt: skip
+        scopes = {str(scope) for scope in listed(info, "scopes")}
+        needed = (
+            {f"crm.objects.{self._type}.write"} if self._source.push and self._type in STANDARD else set()
         )
+        lacking = f"; lacking {', '.join(needed - scopes)}" if needed - scopes else ""
+        return Checked("scopes", not lacking, ", ".join(sorted(scopes)) + lacking)
 
     def _limits(self) -> Checked:
         usage = asked(self._http, "GET", "account-info/v3/api-usage/daily/private-apps")
@@ -242,12 +249,17 @@ class HubSpot:
 
     def _writable(self) -> Checked:
         missing = self._missing(self._named)
-        said = f"there is no {', '.join(missing)}: prepare them" if missing else "all properties are there"
-        return Checked("write", not missing, f"{self._type}: {said}")
+        said = (
+            f"missing: {', '.join(missing)}; `connector prepare` makes them" if missing else "all are there"
+        )
+        return Checked("write", not missing, f"properties of {self._type}: {said}")
 
-    def _first(self, name: str, mapping: ObjectMapping) -> Checked:
-        page = next(self._reader.pages(mapping, Interval()), [])
-        return Checked(name, True, f"{mapping.read}: {len(page)} on the first page")
+    def _readable(self, name: str, mapping: ObjectMapping) -> Checked:
+        """HubSpot answers a property that there is not as if it were empty."""
+        type, named = self._reader.asked(mapping)
+        unknown = sorted(set(named) - self._defined(type)) if type else []
+        said = f"{type} have no property {', '.join(unknown)}" if unknown else "all that is named is there"
+        return Checked(name, not unknown, said)
 
 
 def _auth(source: Source, place: Place) -> Auth:

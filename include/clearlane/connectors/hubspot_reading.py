@@ -31,6 +31,7 @@ LISTED: Final = 100
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OWNER: Final = "hubspot_owner_id"
 _ID: Final = "hs_object_id"
+_ENTERED: Final = "hs_v2_date_entered_"
 _TYPE: Final = re.compile(r"[a-z][a-z0-9_]*|\d+-\d+")
 _DELETED: Final = "deleted "
 _LINKS: Final[Mapping[str, str]] = {"contact_id": "contacts", "company_id": "companies", "deal_id": "deals"}
@@ -72,19 +73,34 @@ class Reader:
 
     def pages(self, mapping: ObjectMapping, interval: Interval) -> Iterator[Page]:
         """Pages of flat records, perhaps empty ones; raises SourceFailed, also where nothing has that name."""
-        name, columns = mapping.read, _columns(mapping)
+        name = mapping.read
         if name == "owners":
             return iter([self.owners])
         if name == "touches":
             return self._touches(interval)
         if name in _OUTCOMES:
             return self._outcomes(_OUTCOMES[name], _stages(self._source, mapping), interval)
-        wanted = _Wanted(name.removeprefix(_DELETED), columns)
-        if not _TYPE.fullmatch(wanted.type):
-            known = "a type of record (contacts), deleted contacts, owners, touches, " + ", ".join(_OUTCOMES)
-            raise SourceFailed(f"source {self._source}: nothing to read is called {name}; allowed: {known}")
+        wanted = self._wanted(mapping)
         found = self._deleted(wanted) if name.startswith(_DELETED) else self._changed(wanted, interval)
         return self._flattened(wanted, found)
+
+    def asked(self, mapping: ObjectMapping) -> tuple[str | None, Sequence[str]]:
+        """Type (None: not one of records) and the properties that are asked for; raises as `pages`."""
+        if mapping.read in ("owners", "touches"):
+            return None, ()
+        if mapping.read in _OUTCOMES:
+            stages = _stages(self._source, mapping)
+            return _OUTCOMES[mapping.read], [f"{_ENTERED}{stage}" for stage in stages]
+        wanted = self._wanted(mapping)
+        return wanted.type, wanted.properties
+
+    def _wanted(self, mapping: ObjectMapping) -> _Wanted:
+        wanted = _Wanted(mapping.read.removeprefix(_DELETED), _columns(mapping))
+        if _TYPE.fullmatch(wanted.type):
+            return wanted
+        known = "a type of record (contacts), deleted contacts, owners, touches, " + ", ".join(_OUTCOMES)
+        said = f"nothing to read is called {mapping.read}; allowed: {known}"
+        raise SourceFailed(f"source {self._source}: {said}")
 
     def _changed(self, wanted: _Wanted, interval: Interval) -> Iterator[Page]:
         """Results of searches in the order of ids, each after the last one's: no record moves between two pages."""
@@ -123,7 +139,7 @@ class Reader:
     def _linked(self, wanted: _Wanted, records: list[Record]) -> list[Record]:
         """With the records they belong to. An activity comes once for each contact, anything else once."""
         for column in wanted.links:
-            of = self._associated(wanted.type, _LINKS[column], [record["id"] for record in records])
+            of = self._associated(wanted.type, _LINKS[column], records)
             if column == "contact_id" and wanted.type in _ACTIVITIES:
                 records = [
                     record | {"id": f"{record['id']}:{contact}", column: contact}
@@ -136,10 +152,11 @@ class Reader:
                 ]
         return records
 
-    def _associated(self, type: str, to: str, ids: Sequence[str]) -> Mapping[str, list[str]]:
+    def _associated(self, type: str, to: str, records: Iterable[Record]) -> Mapping[str, list[str]]:
         """Record -> those of another type that it belongs to: the primary one first, then by id."""
         found: dict[str, list[Record]] = {}
-        asking: list[Record] = [{"id": id} for id in dict.fromkeys(ids)]
+        ids = dict.fromkeys(record["id"] for record in records if record["id"])
+        asking: list[Record] = [{"id": id} for id in ids]
         while asking:
             answer = self._client.associations(type, to, asking)
             results = listed(answer, "results")
@@ -166,7 +183,7 @@ class Reader:
 
     def _outcomes(self, type: str, stages: Sequence[str], interval: Interval) -> Iterator[Page]:
         """When each record changed in the interval entered each of the stages, once for each contact of a deal."""
-        entered = {f"hs_v2_date_entered_{stage}": stage for stage in stages}
+        entered = {f"{_ENTERED}{stage}": stage for stage in stages}
         also = ("amount", "closed_lost_reason") if type == "deals" else ()
         columns = frozenset({"owner_email", *entered, *also})
         wanted = _Wanted(type, columns)
@@ -184,7 +201,7 @@ class Reader:
     def _contacts(self, type: str, records: Sequence[Record]) -> Callable[[str], Sequence[str]]:
         if type == "contacts":
             return lambda id: [id]
-        of = self._associated(type, "contacts", [record["id"] for record in records])
+        of = self._associated(type, "contacts", records)
         return lambda id: of.get(id, [])
 
     # --- owners -----------------------------------------------------------------------------------
@@ -282,7 +299,7 @@ def _flat(record: Record, wanted: _Wanted) -> Record:
     gone = bool(record.get("archived"))
     told = {"activity": _activity(wanted.type, properties)} if wanted.type in _ACTIVITIES else {}
     return {name: properties.get(name) for name in names} | told | {
-        "id": str(record.get("id")),
+        "id": record.get("id"),
         "createdAt": record.get("createdAt"),
         "updatedAt": (record.get("archivedAt") if gone else None) or record.get("updatedAt"),
         "archived": gone,
