@@ -13,7 +13,7 @@ from clearlane.connectors import CONNECTORS, Connector, Interval, SourceFailed, 
 from clearlane.connectors.http import Patience
 from clearlane.policy.model import ObjectMapping, Source
 
-from . import activecampaign_server, freshsales_server
+from . import activecampaign_server, freshsales_server, insightly_server
 from .conftest import Serve
 from .local_server import Clock, Local, Reply
 
@@ -47,6 +47,7 @@ VENDORS = [
         "users",
         path="/crm/sales",
     ),
+    Vendor("insightly", insightly_server.Instance, insightly_server.KEY, "leads", "users", login="{key}"),
 ]
 HTML = Reply(b"<html>maintenance</html>", headers={"Content-Type": "text/html"})
 

@@ -13,6 +13,7 @@ from clearlane.connectors.files import Files
 from clearlane.connectors.freshsales import Freshsales
 from clearlane.connectors.hubspot import HubSpot
 from clearlane.connectors.inbox import Pulled, interval_of, pull_from
+from clearlane.connectors.insightly import Insightly
 from clearlane.connectors.protocol import (
     UNREADABLE,
     AsksAfter,
@@ -43,6 +44,7 @@ CONNECTORS: Final[Mapping[str, Callable[[Source, Secrets], Connector]]] = {
     "files": Files,
     "freshsales": Freshsales,
     "hubspot": HubSpot,
+    "insightly": Insightly,
     "rest": Rest,
     "salesforce": Salesforce,
     "sql": Sql,

@@ -6,7 +6,7 @@ its owner is moreover given the contact's open deals.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, Final
@@ -39,6 +39,11 @@ class ActiveCampaign(Preset):
 
     paces: ClassVar[Sequence[Pace]] = (Pace(5, 1),)
     people: ClassVar[People] = People("users", "id", "email")
+    words: ClassVar[Mapping[str, Collection[str]]] = {
+        "tasks": ("title", "note"),
+        "deals": ("description",),
+        "email_activities": ("subject", "message", "fromAddress", "toAddress", "fromName"),
+    }
     described: ClassVar[Description] = Description(
         auth=RestAuth("header", "Api-Token"),
         check=f"{_API}/users/me",

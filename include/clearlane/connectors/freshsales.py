@@ -6,7 +6,7 @@ Its own lead score cannot be written; ours stands in custom fields beside the ow
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Final
 
@@ -35,6 +35,11 @@ class Freshsales(Preset):
 
     paces: ClassVar[Sequence[Pace]] = (Pace(1000, 3600),)
     people: ClassVar[People] = People("users", "id", "email", "is_active")
+    words: ClassVar[Mapping[str, Collection[str]]] = {
+        "tasks": ("title", "description"),
+        "appointments": ("title", "description", "location"),
+        "sales_activities": ("title", "notes"),
+    }
     described: ClassVar[Description] = Description(
         auth=RestAuth("header", "Authorization", prefix="Token token="),
         check="/api/contacts/filters",

@@ -5,7 +5,7 @@ A vendor's module describes its lists, says how one record is flattened and how 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -54,6 +54,8 @@ class Preset(Rest):
     record: ClassVar[str] = "contact"
     """what a lead is there"""
     paces: ClassVar[Sequence[Pace]] = ()
+    words: ClassVar[Mapping[str, Collection[str]]] = {}
+    """list -> its columns of free text, which are personal and stay where they are"""
 
     def __init__(self, source: Source, secrets: Secrets, **client: Any) -> None:
         """`client` goes to Http. The vendor's own pace holds where sources.yaml names no rate."""
@@ -65,8 +67,13 @@ class Preset(Rest):
     def read(self, object: ObjectMapping, interval: Interval) -> Iterator[Chunk]:
         """The records of a list, flattened: all of the interval, and perhaps more."""
         for chunk in self._chunks(object, interval):
-            flat = [Raw(self._flat(object.read, raw.payload), raw.line) for raw in chunk.records]
+            flat = [Raw(self._seen(object.read, raw.payload), raw.line) for raw in chunk.records]
             yield replace(chunk, records=flat)
+
+    def _seen(self, read: str, record: Record) -> Record:
+        """A record without what people wrote in it, which no rule reads."""
+        flat, words = self._flat(read, record), self.words.get(read, ())
+        return {name: value for name, value in flat.items() if name not in words}
 
     def _chunks(self, object: ObjectMapping, interval: Interval) -> Iterator[Chunk]:
         """The records of a list as they are; SourceFailed where there is no such list."""
