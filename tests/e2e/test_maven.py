@@ -23,6 +23,7 @@ from tests.e2e.rivers import River
 
 from clearlane import policy
 from clearlane.ledger import connect, doctor, server
+from clearlane.route import exceptions
 
 POLICIES = Path(__file__).parents[2] / "include" / "policy"
 OURS = Path(__file__).parent / "maven"
@@ -39,6 +40,12 @@ _DECIDED = """
 select l.external_id as deal, d.decision_seq, d.as_of, d.rule, d.place, d.team, d.rep_id, d.rotation, d.band,
        d.eligible, d.refused
 from decision d join lead l using (lead_id) order by d.decision_seq
+"""
+
+_ACCOUNTS = """
+select distinct l.external_id, a.external_id from lead l left join lateral (
+    select account_id from lead_profile where lead_id = l.lead_id order by valid_from desc, profile_id desc limit 1
+) p on true left join account_revision a on a.account_id = p.account_id
 """
 
 
@@ -273,3 +280,29 @@ def credits(picks: Sequence[tuple[str, frozenset[str]]]) -> Iterator[Mapping[str
         credit[rep] += turn(rep)
         present = free
         yield {name: credit[name] for name in free}
+
+
+def test_a_deal_belongs_to_the_account_that_it_names(lived: Lived) -> None:
+    """Of the accounts by name, those that deals call otherwise included; a deal without one has none."""
+    names = {line["account"] for line in lived.export.lines("accounts")}
+    found = dict(lived.rows(_ACCOUNTS))  # type: ignore[arg-type]
+    asked = lived.export.engaged(lived.mondays[0], lived.mondays[-1])
+    named = {deal: lived.export.deals[deal]["account"] or None for deal in asked}
+    assert {name for name in named.values() if name} <= names
+    assert {deal: found[deal] for deal in asked} == named
+
+
+def test_exceptions_wait_for_the_manager_of_their_team(lived: Lived) -> None:
+    offices = lived.export.offices
+    managers = {
+        f"{office.lower()}_{number}": slug(name)
+        for office, named in offices.items()
+        for number, name in enumerate(named, 1)
+    }
+    managers |= {office.lower(): slug(named[0]) for office, named in offices.items()}
+    with lived.river.engine.connect() as connection:
+        in_force = policy.stored(connection, policy.in_force(connection, lived.mondays[-1]))
+        waiting = exceptions.listed(connection, in_force, lived.mondays[-1])
+    assert waiting
+    assert {one.team for one in waiting} <= managers.keys()
+    assert [one for one in waiting if one.owner != managers[one.team]] == []

@@ -57,6 +57,24 @@ def test_two_processes_at_once(world, monkeypatch):
     assert healthy(world)
 
 
+def test_five_people_of_one_company_get_one_owner_from_two_runs(world, monkeypatch):
+    """Each run has some of them, hottest first and one a chunk, so that both are at them at the same time."""
+    monkeypatch.setattr("clearlane.route.routing.CHUNK", 1)
+    url = world.engine.url.render_as_string(hide_password=False)
+    people, strangers = world.leads(5, company="acme|US"), world.leads(6)
+    batches = [world.batch(), world.batch()]
+    for number, lead in enumerate(people + strangers):
+        world.score(batches[number % 2], lead)
+    children = [forked(lambda engine, batch=batch: in_chunks(engine, batch), url) for batch in batches]
+    assert [ended(child) for child in children] == [0, 0]
+    owners = world.rows(
+        "select rep_id, count(*) n from place where lead_id = any(:ids) and place = 'owned' group by 1",
+        ids=people,
+    )
+    assert [row["n"] for row in owners] == [5]
+    assert world.count("turn where kind = 'turn'") == 7
+
+
 def test_turns_of_runs_at_once_are_as_even_as_of_one(world, monkeypatch):
     monkeypatch.setattr("clearlane.route.routing.CHUNK", 2)
     url = world.engine.url.render_as_string(hide_password=False)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, RowMapping
 
+from clearlane.connectors import UNREADABLE
 from clearlane.ledger.models import PLACES
 from clearlane.policy.model import Policy, Source
 from clearlane.push.claims import Claim
@@ -111,7 +112,9 @@ def chosen_by_people(
 
 
 def _owner(current: Mapping[str, Mapping[str, Any]], row: RowMapping) -> object:
-    return current.get(row["external_id"], {}).get("owner")
+    """The owner that the record has; None also where that cannot be read, and so nobody can be seen to have chosen."""
+    owner = current.get(row["external_id"], {}).get("owner")
+    return None if owner == UNREADABLE else owner
 
 
 # --- what is kept of it -------------------------------------------------------------------------------

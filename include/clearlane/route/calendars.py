@@ -34,6 +34,9 @@ class Calendar:
     on_call: tuple[_Opening, ...] = ()
     """moments between which it is open whatever the hours, as UTC"""
 
+    def __hash__(self) -> int:
+        return hash((self.zone, self.holidays, self.time_off, self.on_call))
+
     def local(self, at: datetime) -> datetime:
         return at.astimezone(ZoneInfo(self.zone))
 
@@ -59,11 +62,13 @@ def absence(calendar: Calendar, at: datetime) -> TimeOff | None:
     return next((off for off in calendar.time_off if off.first <= today <= off.last), None)
 
 
+@lru_cache(maxsize=4096)  # few reps have a calendar that nobody shares
 def next_opening(calendar: Calendar, at: datetime) -> datetime | None:
     """`at` itself while open, else the next opening; None where none comes within 400 days."""
     return next((max(opens, at.astimezone(UTC)) for opens, _ in openings(calendar, at)), None)
 
 
+@lru_cache(maxsize=4096)
 def due(start: datetime, span: Span, calendar: Calendar) -> datetime | None:
     """When `span` of business time after `start` has passed; None where the calendar never opens.
 

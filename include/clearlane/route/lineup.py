@@ -125,8 +125,8 @@ class Seats:
 
 
 def _by_lot(tied: list[Entry], lead_id: object) -> list[str]:
-    reps = [rep for _, rep in tied]
-    return reps if len(reps) < 2 else sorted(reps, key=lambda rep: lot(lead_id, rep))
+    reps, lead = [rep for _, rep in tied], str(lead_id)
+    return reps if len(reps) < 2 else sorted(reps, key=lambda rep: lot(lead, rep))
 
 
 def lot(lead_id: object, rep: str) -> str:
