@@ -8,7 +8,7 @@ twice, one bad value refuses a whole batch, and records that are not there make 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -70,6 +70,8 @@ class HubSpotServer:
     defined: dict[str, set[str]] = field(default_factory=lambda: {"contacts": {"hubspot_owner_id", "email"}})
     groups: set[str] = field(default_factory=set)
     merged: set[str] = field(default_factory=set)
+    after_read: Callable[[], None] = lambda: None
+    """what people do right after records were read"""
     failing: list[Reply] = field(default_factory=list)
     """answers of the next requests, before they are done"""
     broken: set[str] = field(default_factory=set)
@@ -196,6 +198,7 @@ class HubSpotServer:
             | {"propertiesWithHistory": dict.fromkeys(histories, one["history"])}
             for one in found
         ]
+        self.after_read()
         return _multi(results, missing)
 
     def _update(self, type: str, inputs: list[dict[str, Any]]) -> Reply:

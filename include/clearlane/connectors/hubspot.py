@@ -117,15 +117,29 @@ class HubSpot:
         return receipts
 
     def _sent(self, writes: Sequence[Write]) -> list[Receipt]:
-        ready, refused = dict[str, tuple[Write, Record]](), dict[str, Receipt]()
+        ready, receipts = dict[str, tuple[Write, Record]](), dict[str, Receipt]()
+        overtaken = self._overtaken(writes)
         for write in writes:
             properties = self._properties(write)
-            if isinstance(properties, str):
-                refused[write.external_id] = Receipt(write.idempotency_key, "refused", properties)
+            if write.external_id in overtaken:
+                receipts[write.external_id] = Receipt(write.idempotency_key, "changed")
+            elif isinstance(properties, str):
+                receipts[write.external_id] = Receipt(write.idempotency_key, "refused", properties)
             else:
                 ready[write.external_id] = (write, properties)
-        receipts = refused | self._updated(list(ready.values()))
+        receipts |= self._updated(list(ready.values()))
         return [receipts[write.external_id] for write in writes]
+
+    def _overtaken(self, writes: Sequence[Write]) -> set[str]:
+        """Records that have another owner than was seen; HubSpot knows no condition, so this is the last look."""
+        seen = {
+            write.external_id: write.seen["owner"]
+            for write in writes
+            if "owner" in write.fields and write.seen is not None and "owner" in write.seen
+        }
+        now = self._now(list(seen), [self._named["owner"]]) if seen else []
+        owners = {str(one["id"]): self._held(one)["owner"] for one in now}
+        return {id for id, owner in owners.items() if id in seen and owner != seen[id]}
 
     def _properties(self, write: Write) -> Record | str:
         """What is set, or why it cannot be."""
@@ -158,15 +172,22 @@ class HubSpot:
         """external_id -> what the record holds of all that is written, and who gave it its owner, and when."""
         held: dict[str, Mapping[str, Any]] = {}
         ids = list(dict.fromkeys(write.external_id for write in writes if write.external_id.isdigit()))
+        owner = [self._named["owner"]] if "owner" in self._named else []
         for start in range(0, len(ids), HISTORIES):
-            request = {
-                "inputs": [{"id": id} for id in ids[start : start + HISTORIES]],
-                "properties": sorted(self._named.values()),
-                "propertiesWithHistory": [self._named["owner"]] if "owner" in self._named else [],
-            }
-            answer = self._client.read(self._type, request)
-            held |= {str(one["id"]): self._held(one) for one in listed(answer, "results")}
+            found = self._now(ids[start : start + HISTORIES], sorted(self._named.values()), owner)
+            held |= {str(one["id"]): self._held(one) for one in found}
         return held
+
+    def _now(
+        self, ids: Sequence[str], properties: Sequence[str], histories: Sequence[str] = ()
+    ) -> list[Record]:
+        """The records that are there, at most BATCH, or HISTORIES with a history."""
+        request = {
+            "inputs": [{"id": id} for id in ids],
+            "properties": list(properties),
+            "propertiesWithHistory": list(histories),
+        }
+        return objects(listed(self._client.read(self._type, request), "results"))
 
     def _held(self, record: Record) -> Record:
         properties = record.get("properties") or {}
