@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clearlane import policy
 from clearlane.connectors import CONNECTORS, Checkable, Interval, ReadsBack, Receipt, SourceFailed, Write
@@ -17,8 +21,8 @@ from clearlane.connectors.http import Patience
 from clearlane.connectors.inbox import pull_from
 from clearlane.connectors.mapping import Mapper
 from clearlane.connectors.protocol import UNREADABLE
-from clearlane.connectors.salesforce import CONVERTED, Salesforce, writing
-from clearlane.policy.model import ObjectMapping, Source
+from clearlane.connectors.salesforce import Salesforce, outcomes, writing
+from clearlane.policy.model import Lookup, ObjectMapping, Source
 
 from .conftest import Serve, batch
 from .local_server import Clock, Local, Reply
@@ -227,6 +231,81 @@ def test_converted_leads_are_outcomes_never_before_they_were_created(org: Org, c
     ]  # fmt: skip
 
 
+def closed(name: str, won: bool, day: str, **said: Any) -> dict[str, Any]:
+    deal = {
+        "Id": id_of(name),
+        "OwnerId": ADA,
+        "IsClosed": True,
+        "IsWon": won,
+        "CloseDate": day,
+        "Amount": 900.5,
+    }
+    dated = {"CreatedDate": SINCE, "SystemModstamp": SINCE, "IsDeleted": False, "StageName": "Closed"}
+    return deal | dated | said
+
+
+def test_closed_deals_are_outcomes_of_the_leads_they_were_made_from(org: Org, connector: Salesforce) -> None:
+    org.fields["Lead"] |= described("ConvertedOpportunityId")
+    for number, name in enumerate(("won", "lost", "open", "gone")):
+        org.lead(number, IsConverted=True, ConvertedOpportunityId=id_of(name))
+    org.put("Opportunity", closed("won", True, "2026-03-20"))
+    org.put("Opportunity", closed("lost", False, "2026-03-01"))
+    org.put("Opportunity", closed("open", False, "2026-03-20", IsClosed=False))
+    org.put("Opportunity", closed("gone", True, "2026-03-20", IsDeleted=True))
+    org.put("Opportunity", closed("ofnolead", True, "2026-03-20"))
+    found = read(connector, mapping("ClosedDeals", object="outcomes"))
+    assert [(one["LeadId"], one["kind"], one["occurred_at"], one["Amount"]) for one in found] == [
+        (lead_id(0), "won", "2026-03-20T00:00:00.000+0000", 900.5), (lead_id(1), "lost", SINCE, 900.5),
+    ]  # fmt: skip
+
+
+def test_a_change_of_status_is_an_outcome_where_the_mapping_says_what_it_means(
+    org: Org, connector: Salesforce
+) -> None:
+    change = {"LeadId": lead_id(0), "Field": "Status", "CreatedById": ADA, "CreatedDate": LATER}
+    for name, value in (("a", "Working"), ("b", "Unqualified"), ("c", "Nurturing")):
+        org.put("LeadHistory", {"Id": id_of(name), "NewValue": value, **change})
+    org.put("LeadHistory", {"Id": id_of("d"), **change, "Field": "Owner", "NewValue": "Working"})
+    fields = {
+        "id": "Id",
+        "lead_id": "LeadId",
+        "kind": "kind",
+        "occurred_at": "occurred_at",
+        "rep": "CreatedById",
+    }
+    means = {"kind": {"Working": "accepted", "Unqualified": "rejected"}}
+    of = mapping("Statuses", object="outcomes", fields=fields, values=means)
+    found = [Mapper(of)(one) for one in read(connector, of)]
+    assert [(one["kind"], one["occurred_at"]) for one in found] == [
+        ("accepted", "2026-03-02T10:00:00+00:00"), ("rejected", "2026-03-02T10:00:00+00:00"),
+    ]  # fmt: skip
+
+
+def test_a_deal_finds_its_lead_by_a_look_up_of_two_columns(
+    org: Org, connector: Salesforce, local: Local, connection: sa.Connection
+) -> None:
+    org.fields["Lead"] |= described("ConvertedOpportunityId")
+    org.lead(7, IsConverted=True, ConvertedOpportunityId=id_of("deal"))
+    org.put("Opportunity", closed("deal", True, "2026-03-20"))
+    looked_up = Lookup("Lead where IsConverted = true", "ConvertedOpportunityId", "Id", "Id")
+    fields = {"id": "Id", "stage": "StageName"}
+    of = mapping(
+        "Opportunity", object="opportunities", fields=fields, cursor=None, lookups={"lead_id": looked_up}
+    )
+    source = Source("crm", "salesforce", "connection:crm", {"opportunities": of})
+    pull_from(connector, connection, source, batch(connection, "r", "2026-03-02T00:00", "2026-04-02T00:00"))
+    [record] = connection.execute(sa.text("select record from inbox")).scalars()
+    assert record["lead_id"] == lead_id(7)
+    asked = "SELECT Id, ConvertedOpportunityId FROM Lead WHERE (IsConverted = true)"
+    assert asked in [one.query.get("q") for one in local.asked]
+
+
+def test_a_query_too_long_for_its_address_says_what_to_do(serve: Serve, org: Org, clock: Clock) -> None:
+    org.failing = [Reply(b"", status=414)]
+    with pytest.raises(SourceFailed, match=r"414.*read fewer columns \(`extras: false`\)"):
+        read(connected(serve(org), clock), mapping())
+
+
 def test_a_session_that_ends_between_two_pages_is_renewed(org: Org, local: Local, clock: Clock) -> None:
     org.page = 2
     for number in range(4):
@@ -312,7 +391,7 @@ def test_the_example_of_the_docs_is_good_policy_and_all_of_it_can_be_read(
     text = f"schema: 1\nowner: data\napprover: revops\n{example}"
     source = policy.parse({"sources": text}).sources.sources["crm"]
     columns = (column for of in source.objects.values() for column in of.fields.values())
-    org.fields["Lead"] |= described(*columns, *source.push_fields.values(), "QueueId", *CONVERTED)
+    org.fields["Lead"] |= described(*columns, *source.push_fields.values(), "QueueId", *outcomes.CONVERSION)
     connector = connected(local, clock, objects=source.objects, push_fields=source.push_fields)
     found = {name: read(connector, of) for name, of in source.objects.items()}
     assert [name for name, records in found.items() if records] == ["reps"]
@@ -541,6 +620,40 @@ def test_a_job_whose_upload_fails_is_aborted(serve: Serve, org: Org, clock: Cloc
     assert [job["state"] for job in org.jobs.values()] == ["Aborted"]
 
 
+ROWS = st.lists(st.tuples(st.integers(0, 5), st.text(alphabet="abc", max_size=2)), max_size=30)
+
+
+@given(ROWS)
+def test_no_round_names_a_record_twice_and_the_writes_of_one_stay_in_order(
+    said: list[tuple[int, str]],
+) -> None:
+    rows = [
+        writing.Row(Write(f"k{position}", "leads", lead_id(number), {}), {"Band__c": band})
+        for position, (number, band) in enumerate(said)
+    ]
+    rounds = list(writing.rounds(rows))
+    assert [row for once in rounds for row in once] == rows
+    for once in rounds:
+        assert len({row.write.external_id for row in once}) == len(once)
+
+
+VALUES = st.dictionaries(
+    st.sampled_from(["A__c", "B__c", "C__c"]),
+    st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
+    | st.just('"a",\n b')
+    | st.integers(),
+)
+
+
+@given(st.lists(VALUES, min_size=1, max_size=8))
+def test_the_lines_of_a_job_hold_every_value_and_only_those(said: list[dict[str, Any]]) -> None:
+    rows = [writing.Row(Write("k", "leads", lead_id(n), {}), values) for n, values in enumerate(said)]
+    lines = list(csv.DictReader(io.StringIO(writing.as_csv(rows).decode(), newline="")))
+    assert [line.pop("Id") for line in lines] == [row.write.external_id for row in rows]
+    kept = [{name: cell for name, cell in line.items() if cell} for line in lines]
+    assert kept == [{name: str(value) for name, value in row.values.items()} for row in rows]
+
+
 # --- logging in -------------------------------------------------------------------------------------
 
 
@@ -610,7 +723,8 @@ def test_without_anything_to_log_in_with_it_says_what_is_allowed(local: Local, c
 
 
 def test_a_trial_says_login_limits_rights_and_fields(org: Org, local: Local, clock: Clock) -> None:
-    objects = {"leads": mapping(), "touches": mapping("Touches", object="outcomes")}
+    touches, odd = mapping("Touches", object="outcomes"), mapping("select Id from Lead", object="contacts")
+    objects = {"leads": mapping(), "touches": touches, "again": mapping("Lead"), "odd": odd}
     pushed = {"owner": "OwnerId", "queue": "OwnerId", "score": "Clearlane_score__c"}
     found = connected(local, clock, objects=objects, push_fields=pushed).check()
     assert [(one.what, one.good) for one in found] == [

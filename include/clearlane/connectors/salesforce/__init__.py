@@ -1,21 +1,21 @@
 """Salesforce through simple-salesforce: any object by SOQL, changed since, with what was deleted; updates of leads.
 
 `read` names an object (`Lead`, `CampaignMember`), an object with a condition (`Task where IsClosed = true`), or what is
-made of several: `Touches` (answers by sales to leads) and `Conversions` (leads that became contacts).
+made of several (`outcomes.MADE`: `Touches`, `Conversions`, `ClosedDeals`, `Statuses`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from clearlane.connectors.address import placed
 from clearlane.connectors.http import Patience
-from clearlane.connectors.pages import Page, chunks
+from clearlane.connectors.pages import chunks
 from clearlane.connectors.protocol import (
     UNREADABLE,
     Checked,
@@ -27,14 +27,16 @@ from clearlane.connectors.protocol import (
     SourceFailed,
     Write,
 )
-from clearlane.connectors.salesforce.session import HELD_BACK, Denied, wired
+from clearlane.connectors.salesforce.asking import Asking
+from clearlane.connectors.salesforce.outcomes import MADE
+from clearlane.connectors.salesforce.people import People, in_the_words_of
+from clearlane.connectors.salesforce.session import wired
 from clearlane.connectors.salesforce.soql import (
     QUEUE,
     Record,
     asked_for,
     columns_of,
     cursor_of,
-    flat,
     is_id,
     select,
     short,
@@ -43,32 +45,13 @@ from clearlane.connectors.salesforce.soql import (
 from clearlane.connectors.salesforce.writing import Row, Updates
 from clearlane.policy.model import PUSHED, ObjectMapping, Source
 
-if TYPE_CHECKING:
-    from simple_salesforce.api import Salesforce as Api
+__all__ = ["OWNER", "VERSION", "Salesforce"]
 
 VERSION: Final = "63.0"
 """of the API, where the connection's extra `version` says none"""
 OWNER: Final = "OwnerId"
-IN_A_QUERY: Final = 200
-"""ids of one condition: the address of a query may have 16,384 bytes"""
-_HIDDEN: Final = ("INVALID_TYPE", "INVALID_FIELD", "INSUFFICIENT_ACCESS")
 _PATIENCE: Final = Patience()
 _WITHOUT_VALUE: Final = ("address", "location", "base64")  # compounds of other fields, and files
-
-TASKS: Final = (
-    "Id", "WhoId", "OwnerId", "TaskSubtype", "CallType", "CompletedDateTime", "CreatedDate", "SystemModstamp",
-    "IsDeleted",
-)  # fmt: skip
-ANSWERS: Final = "Who.Type = 'Lead' AND IsClosed = true AND TaskSubtype IN ('Call', 'Email')"
-"""tasks that may be touches: mails to lists and cadences are of subtypes of their own"""
-EVENTS: Final = (
-    "Id", "WhoId", "OwnerId", "StartDateTime", "CreatedDate", "SystemModstamp", "IsDeleted",
-)  # fmt: skip
-MEETINGS: Final = "Who.Type = 'Lead' AND IsChild = false"
-CONVERTED: Final = (
-    "Id", "OwnerId", "ConvertedDate", "ConvertedOpportunityId", "ConvertedContactId", "ConvertedAccountId",
-    "CreatedDate", "SystemModstamp", "IsDeleted",
-)  # fmt: skip
 
 
 class Salesforce:
@@ -83,16 +66,11 @@ class Salesforce:
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         place = placed(source, secrets)
-        self._source, self._wait, self._base = source, wait, place.base
-        self._version = place.extras.get("version", VERSION).lstrip("v")
-        self._wire = wired(source.name, place, self._version, patience, wait)
-        self._fields: dict[str, Mapping[str, Record]] = {}
-
-    @cached_property
-    def _api(self) -> Api:
-        from simple_salesforce.api import Salesforce as Api
-
-        return Api(session_id=HELD_BACK, instance_url=self._base, session=self._wire, version=self._version)
+        version = place.extras.get("version", VERSION).lstrip("v")
+        self._source, self._wait, self._version = source, wait, version
+        self._wire = wired(source.name, place, version, patience, wait)
+        self._asking = Asking(source.name, self._wire, place.base, version)
+        self._people = People(self._asking)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -102,140 +80,33 @@ class Salesforce:
         The interval's start lies before the last run's end by the mapping's `lookback`: what was committed late is
         found, and what was seen before counts as a duplicate.
         """
-        made: Mapping[str, Callable[[Interval], Iterator[Page]]] = {
-            "Touches": self._touches,
-            "Conversions": self._conversions,
-        }
-        if object.read.strip() in made:
-            yield from chunks(made[object.read.strip()](interval))
+        if object.read.strip() in MADE:
+            made, _ = MADE[object.read.strip()]
+            yield from chunks(made(self._asking, object, interval))
             return
+        sobject, condition = self._asked_for(object)
+        changed = within(cursor_of(object), interval)
+        wanted = select(self._columns(sobject, object), sobject, condition, changed)
+        yield from chunks(self._asking.pages(wanted, deleted=True))
+
+    def _asked_for(self, mapping: ObjectMapping) -> tuple[str, str | None]:
         try:
-            sobject, condition = asked_for(object.read)
-        except ValueError as error:
-            raise SourceFailed(f"source {self._source.name}: {error}, {', '.join(made)}") from None
-        wanted = select(
-            self._columns(sobject, object), sobject, condition, within(cursor_of(object), interval)
-        )
-        yield from chunks(self._queried(wanted, deleted=True))
+            return asked_for(mapping.read)
+        except SourceFailed as failed:
+            raise SourceFailed(f"source {self._source.name}: {failed}, {', '.join(MADE)}") from None
 
     def _columns(self, sobject: str, mapping: ObjectMapping) -> list[str]:
         """Those that the mapping names; with `extras` all others that this user sees, but not what we write."""
         named = ["Id", *columns_of(mapping)]
-        if mapping.fields and not mapping.extras:
+        if len(named) > 1 and not (mapping.fields and mapping.extras):
             return named
-        ours = (
-            {field for field in self._pushed.values() if field != OWNER} if sobject == self._leads else set()
-        )
-        left_out = {name.lower() for name in (*mapping.drop, *ours)}
+        ours = {field for field in self._pushed.values() if field != OWNER}
+        left_out = {name.lower() for name in (*mapping.drop, *(ours if sobject == self._leads else ()))}
         return named + [
             name
-            for name, field in self._described(sobject).items()
+            for name, field in self._asking.fields(sobject).items()
             if name.lower() not in left_out and field.get("type") not in _WITHOUT_VALUE
         ]
-
-    def _queried(self, soql: str, *, deleted: bool = False) -> Iterator[Page]:
-        """The pages of a query (2,000 records at most), flat."""
-        said = self._api.query(soql, include_deleted=deleted)
-        seen: set[str] = set()
-        while True:
-            records = said.get("records") if isinstance(said, dict) else None
-            if not isinstance(records, list):
-                raise SourceFailed(f"source {self._source.name}: a query was answered without `records`")
-            yield [flat(record) if isinstance(record, dict) else record for record in records]
-            if said.get("done") is True:
-                return
-            following = str(said.get("nextRecordsUrl") or "")
-            if not following or following in seen:
-                raise SourceFailed(f"source {self._source.name}: a query has no end and no next page")
-            seen.add(following)
-            said = self._api.query_more(following, identifier_is_url=True)
-
-    def _described(self, sobject: str) -> Mapping[str, Record]:
-        """The object's fields that this user sees, by name; field-level security hides the others."""
-        if sobject not in self._fields:
-            said = self._api.restful(f"sobjects/{sobject}/describe")
-            fields = said.get("fields") if isinstance(said, dict) else None
-            if not isinstance(fields, list):
-                raise SourceFailed(f"source {self._source.name}: {sobject} is described without `fields`")
-            self._fields[sobject] = {field["name"]: field for field in fields}
-        return self._fields[sobject]
-
-    # --- made of several --------------------------------------------------------------------------
-
-    def _touches(self, interval: Interval) -> Iterator[Page]:
-        """Calls and mails to leads that are done, at their end, and meetings with them, when they were booked.
-
-        What came in is none: calls by their type, mails by their EmailMessage.
-        """
-        changed = within("SystemModstamp", interval)
-        for page in self._queried(select(TASKS, "Task", ANSWERS, changed), deleted=True):
-            incoming = self._incoming([task["Id"] for task in page if task["TaskSubtype"] == "Email"])
-            yield [_touch(task) for task in page if _went_out(task) and task["Id"] not in incoming]
-        for page in self._queried(select(EVENTS, "Event", MEETINGS, changed), deleted=True):
-            yield [_meeting(event) for event in page if not event["IsDeleted"]]
-
-    def _incoming(self, tasks: Sequence[str]) -> set[str]:
-        """Those of the tasks that stand for mails received; none where mails are not kept as EmailMessage."""
-        try:
-            return {
-                mail["ActivityId"]
-                for mail in self._by_ids("ActivityId", "EmailMessage", "ActivityId", tasks, "Incoming = true")
-            }
-        except Denied as denied:
-            if set(denied.codes) & set(_HIDDEN):
-                return set()
-            raise
-
-    def _conversions(self, interval: Interval) -> Iterator[Page]:
-        changed = within("SystemModstamp", interval)
-        for page in self._queried(select(CONVERTED, "Lead", "IsConverted = true", changed), deleted=True):
-            yield [_conversion(lead) for lead in page if not lead["IsDeleted"]]
-
-    def _by_ids(
-        self, columns: str, sobject: str, column: str, ids: Iterable[str], *conditions: str
-    ) -> Iterator[Record]:
-        from simple_salesforce.format import format_soql
-
-        rest = iter(ids)
-        while some := list(islice(rest, IN_A_QUERY)):
-            of_these = f"{column} IN {format_soql('{}', some)}"
-            for page in self._queried(select([columns], sobject, of_these, *conditions)):
-                yield from page
-
-    # --- people and queues ------------------------------------------------------------------------
-
-    @cached_property
-    def _users(self) -> Mapping[str, str | None]:
-        """Id, user name and e-mail address in lower case -> id of the active user; None where several have it."""
-        people = [
-            user
-            for page in self._queried(select(("Id", "Username", "Email"), "User", "IsActive = true"))
-            for user in page
-        ]
-        found: dict[str, str | None] = {}
-        for name in ("Email", "Username"):
-            for user in people:
-                key = str(user[name] or "").lower()
-                found[key] = None if name == "Email" and key in found else user["Id"]
-        return found | {id: user["Id"] for user in people for id in (user["Id"], short(user["Id"]))}
-
-    @cached_property
-    def _queues(self) -> Mapping[str, str]:
-        """Id, and name and developer name in lower case -> id of the queue."""
-        columns = ("Id", "Name", "DeveloperName")
-        found = [
-            queue for page in self._queried(select(columns, "Group", "Type = 'Queue'")) for queue in page
-        ]
-        named = {
-            str(queue[name]).lower(): queue["Id"] for name in ("Name", "DeveloperName") for queue in found
-        }
-        return named | {id: queue["Id"] for queue in found for id in (queue["Id"], short(queue["Id"]))}
-
-    def _user(self, named: Any) -> str | None:
-        return _looked_up(self._users, named)
-
-    def _queue(self, named: Any) -> str | None:
-        return _looked_up(self._queues, named)
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -253,8 +124,8 @@ class Salesforce:
 
     def _object(self, ours: str) -> str:
         """The object of Salesforce that is written: that of the first mapping of ours which reads one."""
-        read = (mapping.read for mapping in self._source.objects.values() if mapping.object == ours)
-        return next((asked_for(name)[0] for name in read), "Lead")
+        read = (mapping for mapping in self._source.objects.values() if mapping.object == ours)
+        return next((self._asked_for(mapping)[0] for mapping in read), "Lead")
 
     def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Collections of 200 records, above 2,000 a bulk job; assignment rules do not run.
@@ -303,13 +174,13 @@ class Salesforce:
     def _records(self, sobject: str, columns: Sequence[str], writes: Sequence[Write]) -> Mapping[str, Record]:
         """Short id -> the record of a write, as it is now."""
         ids = dict.fromkeys(write.external_id for write in writes if is_id(write.external_id))
-        found = self._by_ids(", ".join(dict.fromkeys(columns)), sobject, "Id", ids)
+        found = self._asking.by_ids(columns, sobject, "Id", ids)
         return {short(record["Id"]): record for record in found}
 
     def _uneditable(self, sobject: str, names: Iterable[str]) -> str:
         """What this user cannot write, by its reason; field-level security hides fields or makes them read-only."""
         wanted = {self._pushed[name] for name in names if name in self._pushed}
-        known = self._described(sobject)
+        known = self._asking.fields(sobject)
         missing = sorted(wanted - set(known))
         locked = sorted(field for field in wanted & set(known) if not known[field].get("updateable"))
         said = (
@@ -337,14 +208,14 @@ class Salesforce:
         if "queue" in fields and to_queue and to_queue != OWNER:
             values[to_queue] = fields["queue"]
         if fields.get("owner") and to_user:
-            user = self._user(fields["owner"])
+            user = self._people.user(fields["owner"])
             return (
                 values | {to_user: user}
                 if user
                 else "the owner is no active user, or several have that e-mail"
             )
         if fields.get("queue") and to_queue == OWNER:
-            queue = self._queue(fields["queue"])
+            queue = self._people.queue(fields["queue"])
             return values | {OWNER: queue} if queue else f"no queue {fields['queue']}"
         if "owner" in fields and to_user == OWNER:
             return "a record cannot be without an owner; push_fields may say `queue: OwnerId`"
@@ -364,7 +235,7 @@ class Salesforce:
             for name, field in self._pushed.items()
             if any(name in write.fields for write in writes)
         }
-        seen = set(self._described(sobject)) if writes else set()
+        seen = set(self._asking.fields(sobject)) if writes else set()
         found = self._records(sobject, ["Id", *(field for field in wanted.values() if field in seen)], writes)
         held = {
             write.external_id: self._held(write, found[short(write.external_id)], wanted, seen)
@@ -380,29 +251,26 @@ class Salesforce:
         if "owner" in held:
             held["owner"] = self._held_owner(write, record)
         if wanted.get("queue") == OWNER:
-            held["queue"] = _in_its_words(self._queue, write.fields.get("queue"), record.get(QUEUE))
+            said = write.fields.get("queue")
+            held["queue"] = in_the_words_of(said, record.get(QUEUE), self._people.queue(said))
         return held
 
     def _held_owner(self, write: Write, record: Record) -> str | None:
         """The id of the user, or the write's word for that user; None where a queue or nobody has the record."""
-        return _in_its_words(self._user, write.fields.get("owner"), record.get(self._pushed["owner"]))
+        said = write.fields.get("owner")
+        return in_the_words_of(said, record.get(self._pushed["owner"]), self._people.user(said))
 
     def _owner_changes(self, sobject: str, ids: Sequence[str]) -> Mapping[str, Record]:
         """Short id -> when the owner changed last and by whom; nothing where the field has no history."""
-        columns = f"{sobject}Id, CreatedById, CreatedDate"
-        try:
-            changes = list(self._by_ids(columns, f"{sobject}History", f"{sobject}Id", ids, "Field = 'Owner'"))
-        except Denied as denied:
-            if set(denied.codes) & set(_HIDDEN):
-                return {}
-            raise
-        changes.sort(key=lambda change: str(change["CreatedDate"]))
+        record = f"{sobject}Id"
+        columns, owners = (record, "CreatedById", "CreatedDate"), "Field = 'Owner'"
+        changes = self._asking.by_ids_where_kept(columns, f"{sobject}History", record, ids, owners)
         return {
-            short(change[f"{sobject}Id"]): {
+            short(change[record]): {
                 "owner_changed_at": datetime.fromisoformat(change["CreatedDate"]),
                 "owner_changed_by": change["CreatedById"],
             }
-            for change in changes
+            for change in sorted(changes, key=lambda change: str(change["CreatedDate"]))
         }
 
     # --- trying it --------------------------------------------------------------------------------
@@ -410,94 +278,55 @@ class Salesforce:
     def check(self) -> Checks:
         """Login and limits, the objects that are read, the fields that are written, the queues there are."""
         try:
-            self._api.query("SELECT Id FROM User LIMIT 1")
+            self._asking.all("SELECT Id FROM User LIMIT 1")
         except SourceFailed as failed:
             return (Checked("login", False, str(failed)),)
         login = Checked("login", True, f"API {self._version}, assignment rules switched off")
         return (login, self._limits(), *self._rights())
 
     def _limits(self) -> Checked:
-        """The organisation's API requests; not every user may see them."""
+        """Not every user may see them."""
         try:
-            said = self._api.limits()
+            told = self._asking.requests_left()
         except SourceFailed as failed:
             return Checked("limits", None, str(failed))
-        left = said.get("DailyApiRequests") if isinstance(said, dict) else None
-        if not isinstance(left, dict):
+        if told is None:
             return Checked("limits", None, "not told")
-        return Checked(
-            "limits",
-            left["Remaining"] > 0,
-            f"{left['Remaining']:,} of {left['Max']:,} API requests of 24 hours left",
-        )
+        left, most = told
+        return Checked("limits", left > 0, f"{left:,} of {most:,} API requests of 24 hours left")
 
     def _rights(self) -> Iterator[Checked]:
-        for sobject in dict.fromkeys(self._sobjects()):
+        """What this user sees of the objects that are read, and may write."""
+        for sobject in dict.fromkeys(
+            name for of in self._source.objects.values() for name in self._made_of(of)
+        ):
             try:
-                fields = self._described(sobject)
+                fields = self._asking.fields(sobject)
                 yield Checked("scopes", True, f"{sobject}: this user sees {len(fields)} fields")
             except SourceFailed as failed:
                 yield Checked("scopes", False, str(failed))
         if self._source.push:
             yield self._trial_of_writing()
 
-    def _sobjects(self) -> Iterator[str]:
-        for mapping in self._source.objects.values():
-            if mapping.read.strip() == "Touches":
-                yield from ("Task", "Event")
-            elif mapping.read.strip() == "Conversions":
-                yield "Lead"
-            else:
-                yield asked_for(mapping.read)[0]
+    def _made_of(self, mapping: ObjectMapping) -> Sequence[str]:
+        """The objects that are asked; none where `read` is no object, which reading it says."""
+        if mapping.read.strip() in MADE:
+            return MADE[mapping.read.strip()][1]
+        with suppress(SourceFailed):
+            return [asked_for(mapping.read)[0]]
+        return []
 
     def _trial_of_writing(self) -> Checked:
         try:
             wrong = self._uneditable(self._leads, self._pushed)
-            queues = len(set(self._queues.values()))
+            queues = self._people.queues
         except SourceFailed as failed:
             return Checked("write", False, str(failed))
         fields = ", ".join(dict.fromkeys(self._pushed.values()))
         return Checked("write", not wrong, wrong or f"{self._leads}: {fields}; {queues} queues")
 
 
-def _looked_up(known: Mapping[str, Any], named: Any) -> str | None:
-    """By id as it is written, by a name whatever its case."""
-    name = str(named or "").strip()
-    return known.get(name) or known.get(name.lower())
-
-
-def _in_its_words(find: Callable[[Any], str | None], said: Any, id: str | None) -> str | None:
-    return said if id and said and find(said) == id else id
-
-
 def _owned_otherwise(write: Write, held: Mapping[str, Any]) -> bool:
     return (
         bool(write.fields.get("owner")) and held.get("owner", write.fields["owner"]) != write.fields["owner"]
     )
-
-
-def _went_out(task: Record) -> bool:
-    return task["CallType"] != "Inbound" and not task["IsDeleted"]
-
-
-def _touch(task: Record) -> Record:
-    done = task["CompletedDateTime"] or task["CreatedDate"]
-    return _outcome(task, "first_touch", done) | {"type": str(task["TaskSubtype"]).lower()}
-
-
-def _meeting(event: Record) -> Record:
-    """A meeting counts from when it was booked; one that is logged afterwards from its start."""
-    booked = event["CreatedDate"]
-    return _outcome(event, "meeting", min(booked, event["StartDateTime"] or booked)) | {"type": "meeting"}
-
-
-def _outcome(record: Record, kind: str, at: str) -> Record:
-    kept = {name: record[name] for name in ("Id", "OwnerId", "CreatedDate", "SystemModstamp")}
-    return kept | {"LeadId": record["WhoId"], "kind": kind, "occurred_at": at}
-
-
-def _conversion(lead: Record) -> Record:
-    """Salesforce keeps the day of a conversion: the outcome is at its start, and never before the lead."""
-    kind = "opportunity" if lead["ConvertedOpportunityId"] else "sql"
-    at = max(lead["CreatedDate"], f"{lead['ConvertedDate']}T00:00:00.000+0000")
-    return {**lead, "Id": f"{lead['Id']}:{kind}", "LeadId": lead["Id"], "kind": kind, "occurred_at": at}

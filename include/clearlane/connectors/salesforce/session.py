@@ -27,6 +27,7 @@ EXHAUSTED: Final = 900.0
 """seconds for which an organisation without requests is left alone: its 24 hours roll, some come back"""
 HELD_BACK: Final = "held-back"  # what simple-salesforce holds in place of the session id
 _AGAIN: Final = ("GET", "PATCH")  # what is uploaded twice is there twice
+_TOO_LONG: Final = (414, 431)  # a query stands in the address, which may have 16,384 bytes
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z_.]{1,79}")
 _NAMED: Final = re.compile(r"(?:No such column|[sS]Object type) '([\w.]{1,80})'")
 _FAULT: Final = re.compile(rb"<(?:sf:exceptionCode|faultcode)>(?:sf:)?([A-Z_]{2,80})</")
@@ -218,7 +219,8 @@ def explained(code: str, fields: Iterable[str] = ()) -> str:
 def _denied(refused: Refused) -> Denied:
     found = list(_errors(refused.answer))
     if not found:
-        return Denied(str(refused), (), refused.retry_after)
+        longer = "; read fewer columns (`extras: false`)" if refused.status in _TOO_LONG else ""
+        return Denied(f"{refused}{longer}", (), refused.retry_after)
     said = "; ".join(dict.fromkeys(explained(code, fields) for code, fields in found))
     codes = tuple(code for code, _ in found)
     retry_after = EXHAUSTED if "REQUEST_LIMIT_EXCEEDED" in codes else refused.retry_after

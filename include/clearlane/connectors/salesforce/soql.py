@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from clearlane.connectors.protocol import Interval
+from clearlane.connectors.protocol import Interval, SourceFailed
 from clearlane.policy.model import ObjectMapping
 
 Record = dict[str, Any]
@@ -20,17 +20,18 @@ _ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 
 
 def asked_for(read: str) -> tuple[str, str | None]:
-    """(object, condition) of `Lead` or `Task where TaskSubtype = 'Call'`; ValueError says what is allowed."""
+    """(object, condition) of `Lead` or `Task where TaskSubtype = 'Call'`; SourceFailed says what is allowed."""
     match = _READ.fullmatch(read)
     if match is None:
-        raise ValueError(
-            f"read: {read!r} is no object of Salesforce; allowed: OBJECT, OBJECT where CONDITION"
-        )
+        raise SourceFailed(f"read: {read!r} is no object; allowed: OBJECT, OBJECT where CONDITION")
     return match[1], match[2]
 
 
 def columns_of(mapping: ObjectMapping) -> list[str]:
-    """The columns that the mapping names, its look-ups' included."""
+    """The columns that the mapping names; of what is only looked up those that are matched and taken."""
+    if not mapping.fields:
+        looked_up = [lookup for lookup in mapping.lookups.values() if lookup.read == mapping.read]
+        return [column for lookup in looked_up for column in (lookup.match, lookup.take)]
     plain = [column.strip() for column in mapping.fields.values() if not column.startswith("=")]
     return [*plain, *(lookup.by for lookup in mapping.lookups.values())]
 

@@ -71,7 +71,7 @@ class Updates:
     def done(self, rows: Sequence[Row]) -> dict[str, Receipt]:
         """Idempotency key -> what became of it. Of writes of one record the later one is sent later."""
         receipts: dict[str, Receipt] = {}
-        for once in _rounds(rows):
+        for once in rounds(rows):
             receipts |= self._round(once)
         return receipts
 
@@ -134,7 +134,7 @@ class Updates:
 
     def _filled(self, job: str, rows: Sequence[Row]) -> None:
         headers = {"Content-Type": "text/csv"}
-        self._wire.ask("PUT", f"{self._job(job)}/batches", data=_csv(rows), headers=headers)
+        self._wire.ask("PUT", f"{self._job(job)}/batches", data=as_csv(rows), headers=headers)
         self._wire.ask("PATCH", self._job(job), json={"state": "UploadComplete"})
 
     def _ended(self, job: str) -> str:
@@ -163,7 +163,7 @@ class Updates:
         return f"{self._data}/jobs/ingest/{job}"
 
 
-def _rounds(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def rounds(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """The rows in order, no record twice in one round: a request that names one twice is refused."""
     once: dict[str, Row] = {}
     for row in rows:
@@ -181,7 +181,7 @@ def _parts(rows: Sequence[Row], size: int) -> Iterator[list[Row]]:
         yield part
 
 
-def _csv(rows: Sequence[Row]) -> bytes:
+def as_csv(rows: Sequence[Row]) -> bytes:
     """All rows under the fields of any: where a row does not set one, its value is empty."""
     text = io.StringIO()
     names = list(dict.fromkeys(name for row in rows for name in row.values))
