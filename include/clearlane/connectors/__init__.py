@@ -35,6 +35,7 @@ from clearlane.connectors.protocol import (
 from clearlane.connectors.rest import Rest
 from clearlane.connectors.salesforce import Salesforce
 from clearlane.connectors.sql import Sql
+from clearlane.connectors.vanillasoft import VanillaSoft
 from clearlane.ledger import Batch
 from clearlane.policy.model import Source
 
@@ -48,6 +49,7 @@ CONNECTORS: Final[Mapping[str, Callable[[Source, Secrets], Connector]]] = {
     "rest": Rest,
     "salesforce": Salesforce,
     "sql": Sql,
+    "vanillasoft": VanillaSoft,
 }
 
 __all__ = [
