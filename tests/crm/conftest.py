@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,9 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def crm_database() -> Iterator[postgres.Server]:
     if why := server.missing():
         pytest.skip(why)
-    started = server.database()
-    yield started
-    started.stop()
+    server.HOME.mkdir(exist_ok=True)
+    with (server.HOME / "session.lock").open(
+        "w"
+    ) as lock:  # who comes second waits: the server is stopped in the end
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        started = server.database()
+        yield started
+        started.stop()
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from tests.crm.server import Crm, Record
 from tests.e2e.rivers import River
 
 from clearlane import policy, steps
-from clearlane.connectors import connected
+from clearlane.connectors import Connector, connected, trial
 from clearlane.ledger import doctor
+from clearlane.policy.model import Source
 
 GIVEN = """
 select l.external_id, a.rep_id, s.score, s.band
@@ -38,11 +39,19 @@ def synced(river: River) -> dict[str, int]:
     return dict(steps.outcomes(river.engine, run))
 
 
+def wrong(connector: Connector, source: Source) -> list[str]:
+    """What `clearlane connector test` finds wrong."""
+    return [one.what for one in trial.tried(connector, source, datetime.now(UTC)) if one.good is False]
+
+
 def prepare(river: River, crm: Crm) -> None:
     with river.engine.connect() as connection:
         sources = policy.stored(connection, policy.in_force(connection, datetime.now(UTC))).sources
-    made = connected(sources.sources["bottlecrm"], lambda name: address(crm.address, crm.people))
+    source = sources.sources["bottlecrm"]
+    made = connected(source, lambda name: address(crm.address, crm.people))
+    assert wrong(made, source) == ["custom fields"]
     assert len(made.prepare()) > 8  # type: ignore[attr-defined]
+    assert wrong(made, source) == []
 
 
 def owners(lead: Record) -> list[str]:
