@@ -169,6 +169,24 @@ def test_assignments_update_what_is_there_and_add_what_is_not(pushed: sa.Engine)
     assert found == [("1", "r1", "leads"), ("2", "r2", "leads")]
 
 
+def test_what_the_rows_hold_is_read_back_in_the_columns_that_are_written(pushed: sa.Engine) -> None:
+    connector = Sql(crm(pushed, push="owners"), no_secret)
+    writes = [Write("k1", "leads", "1", {"owner": "r1", "rank": 1}), Write("k2", "leads", "2", {"owner": "r2"})]
+    assert connector.current(writes) == {"1": {"owner": "old"}}
+    assert Sql(crm(pushed), no_secret).current(writes) == {}
+    with pytest.raises(SourceFailed):
+        Sql(crm(pushed, push="nowhere"), no_secret).current(writes)
+
+
+def test_an_owner_that_is_not_any_more_what_was_seen_is_not_written_over(pushed: sa.Engine) -> None:
+    connector = Sql(crm(pushed, push="owners"), no_secret)
+    for seen, result in (("older", "changed"), ("old", "sent")):
+        [receipt] = connector.write([Write("k1", "leads", "1", {"owner": "r1"}, {"owner": seen})])
+        assert receipt.result == result
+    with pushed.connect() as connection:
+        assert connection.execute(sa.text("select owner from owners")).scalar_one() == "r1"
+
+
 def test_a_write_the_table_has_no_column_for_is_refused_alone(pushed: sa.Engine) -> None:
     writes = [Write("k1", "leads", "1", {"rank": 1}), Write("k2", "leads", "2", {"owner": "r2"})]
     receipts = Sql(crm(pushed, push="owners"), no_secret).write(writes)

@@ -240,5 +240,5 @@ def test_any_course_of_things(
     course: Callable[[], Course] = type("course", (Course,), {"desk": desk, "monkeypatch": monkeypatch})
     run_state_machine_as_test(
         course,
-        settings=settings(max_examples=30, stateful_step_count=25, deadline=None, phases=[Phase.generate]),
+        settings=settings(max_examples=20, stateful_step_count=20, deadline=None, phases=[Phase.generate]),
     )

@@ -105,6 +105,17 @@ def test_a_decision_takes_the_owed_score_along(desk):
     assert waiting(desk)[0]["score"] == 80, "that of the decision, which is newer"
 
 
+def test_a_decision_that_is_owed_late_says_what_the_lead_scores_by_now(desk):
+    decided(desk, "one")
+    scored(desk, "two", score=60)
+    sent(desk)
+    batch = desk.batch("late")
+    desk.decide(batch, "crm", "7", "bob")
+    assert scored(desk, "three", score=60).owed == 0, "the source says so already"
+    owe(desk, batch)
+    assert waiting(desk)[0]["score"] == 60
+
+
 def test_a_decision_that_is_owed_late_does_not_bring_an_old_score_back(desk):
     batch = desk.batch("late")
     desk.decide(batch, "crm", "7", "ada")

@@ -84,6 +84,19 @@ class Sql:
         finally:
             self._engine.dispose()
 
+    def current(self, writes: Sequence[Write]) -> Mapping[str, Mapping[str, Any]]:
+        """What the rows of the `push` table hold now, in the columns that the writes would set."""
+        if self._source.push is None:
+            return {}
+        try:
+            with self._engine.connect() as connection:
+                table = _table(connection, self._source.push)
+                return _held(connection, table, writes) if "external_id" in table.columns else {}
+        except SQLAlchemyError as error:
+            raise self._failed(self._source.push, error) from None
+        finally:
+            self._engine.dispose()
+
     def _failed(self, what: str, error: SQLAlchemyError) -> SourceFailed:
         """What the driver said, without the statement, its parameters and the credentials."""
         said = str(getattr(error, "orig", None) or error).split("\n")[0]
@@ -164,7 +177,23 @@ def _written(connection: Connection, table: sa.Table, write: Write) -> Receipt:
         missing = ", ".join(unknown or ["external_id"])
         return Receipt(write.idempotency_key, "refused", f"{table.name} has no column {missing}")
     kept = {name: value for name, value in values.items() if name in table.columns}
-    one = table.c.external_id == write.external_id
+    one = sa.and_(table.c.external_id == write.external_id, *_unchanged(table, write))
     if connection.execute(sa.update(table).where(one).values(kept)).rowcount == 0:
+        if write.seen is not None:
+            return Receipt(write.idempotency_key, "changed", "its owner was changed meanwhile")
         connection.execute(sa.insert(table).values(kept | {"external_id": write.external_id}))
     return Receipt(write.idempotency_key, "sent")
+
+
+def _unchanged(table: sa.Table, write: Write) -> Iterator[sa.ColumnElement[bool]]:
+    """That the owner is still the one the write has seen, where it has."""
+    if write.seen is not None and "owner" in write.seen and "owner" in write.fields:
+        yield table.c.owner.is_not_distinct_from(write.seen["owner"])
+
+
+def _held(connection: Connection, table: sa.Table, writes: Sequence[Write]) -> dict[str, dict[str, Any]]:
+    names = sorted({name for write in writes for name in write.fields} & set(table.columns.keys()))
+    asked = [write.external_id for write in writes]
+    wanted = sa.select(table.c.external_id, *(table.c[name] for name in names))
+    rows = connection.execute(wanted.where(table.c.external_id.in_(asked))).mappings()
+    return {str(row["external_id"]): {name: plain(row[name]) for name in names} for row in rows}

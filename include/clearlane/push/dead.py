@@ -1,6 +1,6 @@
 """Writes that a source refused or that failed too often: a person tries them again or lets them go.
 
-Tried again, a write carries the newest score that was told of its record since; where a newer write of the record
+Tried again, a write says what its lead scores by now; where a newer write of the record
 holds all that it does, it is superseded instead.
 """
 
@@ -55,17 +55,10 @@ _RETRY: Final = sa.text(
     update outbox o
     set state = 'owed', attempts = 0, next_attempt_at = null, claimed_until = null, by = :by,
         note = concat_ws('; ', o.note, 'tried again: ' || :because),
-        fields = o.fields || case when told.score_id >= o.score_id then told.scores else '{}' end,
-        score_id = greatest(o.score_id, told.score_id)
-    from outbox x
-    left join lateral (
-        select n.score_id, jsonb_build_object('score', n.fields -> 'score', 'band', n.fields -> 'band',
-                                              'grade', n.fields -> 'grade', 'stage', n.fields -> 'stage') as scores
-        from outbox n
-        where (n.source, n.object, n.external_id) = (x.source, x.object, x.external_id)
-          and n.state in ('owed', 'sent') and n.score_id is not null and n.outbox_id > x.outbox_id
-        order by n.outbox_id desc limit 1
-    ) told on true
+        fields = o.fields || case when st.score_id >= o.score_id then jsonb_build_object(
+            'score', st.score, 'band', st.band, 'grade', st.grade, 'stage', st.stage) else '{}' end,
+        score_id = greatest(o.score_id, st.score_id)
+    from outbox x left join standing st using (lead_id)
     where o.outbox_id = x.outbox_id and x.outbox_id = any(:ids)
     """
 )

@@ -27,20 +27,20 @@ class Owed:
     superseded: int
 
 
-# What a newer score said of the record since, the decision's write says too.
+# A decision that is owed late says what the lead scores by now.
 _OWE: Final = sa.text(
     """
     insert into outbox
         (idempotency_key, source, object, external_id, lead_id, decision_seq, batch_id, score_id, fields)
     select m.source || ':leads:' || m.external_id || ':' || d.decision_seq,
            m.source, 'leads', m.external_id, d.lead_id, d.decision_seq, d.batch_id,
-           greatest(d.score_id, told.score_id),
+           greatest(d.score_id, st.score_id),
            jsonb_build_object(
                'owner', o.owner, 'queue', coalesce(q.queue, case when d.rep_id is null then d.place end),
-               'place', d.place, 'team', d.team, 'score', s.score, 'band', s.band, 'grade', s.grade,
-               'stage', s.stage, 'because', d.because, 'tier', d.tier, 'cover', co.owner,
+               'place', d.place, 'team', d.team, 'score', coalesce(st.score, s.score),
+               'band', coalesce(st.band, s.band), 'grade', coalesce(st.grade, s.grade),
+               'stage', coalesce(st.stage, s.stage), 'because', d.because, 'tier', d.tier, 'cover', co.owner,
                'sla_due', to_char(d.sla_due at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-           || case when told.score_id >= d.score_id then told.scores else '{}' end
     from decision d
     join lead m on m.survivor_id = d.lead_id
     join score s using (score_id)
@@ -50,14 +50,7 @@ _OWE: Final = sa.text(
     left join jsonb_to_recordset(:owners) co(source text, rep_id text, owner text)
         on (co.source, co.rep_id) = (m.source, c.cover_rep_id)
     left join jsonb_to_recordset(:queues) q(team text, queue text) on q.team = d.team and d.rep_id is null
-    left join lateral (
-        select x.score_id, jsonb_build_object('score', x.fields -> 'score', 'band', x.fields -> 'band',
-                                              'grade', x.fields -> 'grade', 'stage', x.fields -> 'stage') as scores
-        from outbox x
-        where (x.source, x.object, x.external_id) = (m.source, 'leads', m.external_id)
-          and x.state in ('owed', 'sent') and x.score_id is not null
-        order by x.outbox_id desc limit 1
-    ) told on true
+    left join standing st on st.lead_id = d.lead_id and st.score_id >= d.score_id
     where d.batch_id = :batch_id and d.mode <> 'shadow' and m.source = any(:pushable)
       and (d.place <> 'owned' or d.rep_id is not null)
     order by d.decision_seq, m.source, m.external_id
