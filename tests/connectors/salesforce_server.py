@@ -150,7 +150,8 @@ class Org:
     def _query(self, soql: str, deleted: bool) -> Reply:
         tree = sqlglot.parse_one(re.sub(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", r"'\1'", soql))
         sobject = tree.find(exp.Table).name  # type: ignore[union-attr]
-        columns = [one.sql() for one in tree.expressions]
+        cased = {name.lower(): name for name in self.fields.get(sobject, ())}
+        columns = [cased.get(one.sql().lower(), one.sql()) for one in tree.expressions]
         if sobject in self.missing:
             return denied(400, "INVALID_TYPE", f"{soql}\nsObject type '{sobject}' is not supported.")
         known = self.fields.get(sobject)
@@ -221,7 +222,10 @@ class Org:
             )
         if len(str(values.get("Clearlane_because__c", ""))) > 255:
             return failed("STRING_TOO_LONG", f"data value too large: {values}", "Clearlane_because__c")
-        record |= values | {"SystemModstamp": LATER}
+        kinds = {name: one["type"] for name, one in self.fields[sobject].items()}
+        record |= {name: kept(kinds[name], value) for name, value in values.items()} | {
+            "SystemModstamp": LATER
+        }
         if ruled:
             record["OwnerId"] = RULE_OWNER
         return None
@@ -281,6 +285,17 @@ def _shown(job: Record) -> Record:
         for name, value in job.items()
         if name in ("id", "state", "object", "operation", "contentType")
     }
+
+
+def kept(kind: str, value: Any) -> Any:
+    """A value as Salesforce answers it afterwards."""
+    if value is None or value == "":
+        return None
+    if kind == "double":
+        return float(value)
+    if kind == "datetime":
+        return datetime.fromisoformat(value).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+    return str(value).strip()
 
 
 def failed(code: str, message: str, *fields: str) -> Record:

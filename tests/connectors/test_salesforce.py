@@ -23,6 +23,7 @@ from clearlane.connectors.mapping import Mapper
 from clearlane.connectors.protocol import UNREADABLE
 from clearlane.connectors.salesforce import Salesforce, outcomes, writing
 from clearlane.policy.model import Lookup, ObjectMapping, Source
+from clearlane.push.owners import Owners, missing
 
 from .conftest import Serve, batch
 from .local_server import Clock, Local, Reply
@@ -326,6 +327,26 @@ def test_a_column_that_is_hidden_is_named(org: Org, connector: Salesforce) -> No
     assert "Email" not in str(failed.value)
 
 
+def test_too_many_long_requests_at_once_are_not_the_end_of_the_day(
+    serve: Serve, org: Org, clock: Clock
+) -> None:
+    said = "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
+    org.failing = [denied(403, "REQUEST_LIMIT_EXCEEDED", said)]
+    with pytest.raises(SourceFailed, match="too many long requests at once") as failed:
+        read(connected(serve(org), clock), mapping())
+    assert failed.value.retry_after == 60
+
+
+def test_columns_have_the_case_they_are_asked_for_in(org: Org, connector: Salesforce) -> None:
+    org.lead(1)
+    fields = {"id": "id", "email": "EMAIL", "updated_at": "systemmodstamp"}
+    for extras in (False, True):
+        of = mapping(fields=fields, extras=extras)
+        [lead] = [Mapper(of)(one) for one in read(connector, of)]
+        assert (lead["id"], lead["email"]) == (lead_id(1), "l1@customer.example")
+        assert ("LastName" in lead) == extras
+
+
 def test_what_is_no_object_is_refused_with_what_is_allowed(connector: Salesforce) -> None:
     with pytest.raises(SourceFailed, match="allowed: OBJECT, OBJECT where CONDITION, Touches, Conversions"):
         read(connector, mapping("select Id from Lead"))
@@ -528,6 +549,22 @@ def test_a_session_without_a_login_that_ends_mid_run_makes_the_rest_wait(
     [receipt] = connector.write(writes(OWNED, 0))
     assert receipt.result == "retry"
     assert "INVALID_SESSION_ID: the session has ended" in str(receipt.error)
+
+
+def test_what_was_written_is_known_again_however_salesforce_writes_it(
+    org: Org, connector: Salesforce
+) -> None:
+    org.fields["Lead"] |= described(Clearlane_sla_due__c="datetime", Clearlane_tier__c="string")
+    org.lead(0, owner=BOB)
+    said = OWNED | {"queue": None, "sla_due": "2026-03-02T11:00:00Z", "because": " two words ", "tier": None}
+    assert results(connector.write(writes(said, 0))) == ["sent"]
+    held = connector.current(writes(said, 0))[lead_id(0)]
+    assert held["sla_due"] == "2026-03-02T11:00:00.000+0000"
+    assert missing(Owners({}), said, held) == []
+    assert missing(Owners({}), said | {"score": 83, "owner": "bob@vendor.example"}, held) == [
+        "owner",
+        "score",
+    ]
 
 
 def test_push_fields_say_what_is_written_and_where(org: Org, local: Local, clock: Clock) -> None:

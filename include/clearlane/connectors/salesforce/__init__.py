@@ -34,6 +34,7 @@ from clearlane.connectors.salesforce.session import wired
 from clearlane.connectors.salesforce.soql import (
     QUEUE,
     Record,
+    as_asked,
     asked_for,
     columns_of,
     cursor_of,
@@ -86,8 +87,9 @@ class Salesforce:
             return
         sobject, condition = self._asked_for(object)
         changed = within(cursor_of(object), interval)
-        wanted = select(self._columns(sobject, object), sobject, condition, changed)
-        yield from chunks(self._asking.pages(wanted, deleted=True))
+        columns = self._columns(sobject, object)
+        pages = self._asking.pages(select(columns, sobject, condition, changed), deleted=True)
+        yield from chunks(as_asked(columns, page) for page in pages)
 
     def _asked_for(self, mapping: ObjectMapping) -> tuple[str, str | None]:
         try:

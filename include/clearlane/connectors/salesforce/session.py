@@ -25,6 +25,8 @@ NOT_ASSIGNED: Final = {"Sforce-Auto-Assign": "FALSE"}
 Guide, Assignment Rule Header)"""
 EXHAUSTED: Final = 900.0
 """seconds for which an organisation without requests is left alone: its 24 hours roll, some come back"""
+CROWDED: Final = 60.0
+"""seconds for which one is left alone that has too many long requests under way at once"""
 HELD_BACK: Final = "held-back"  # what simple-salesforce holds in place of the session id
 _AGAIN: Final = ("GET", "PATCH")  # what is uploaded twice is there twice
 _TOO_LONG: Final = (414, 431)  # a query stands in the address, which may have 16,384 bytes
@@ -221,6 +223,9 @@ def _denied(refused: Refused) -> Denied:
     if not found:
         longer = "; read fewer columns (`extras: false`)" if refused.status in _TOO_LONG else ""
         return Denied(f"{refused}{longer}", (), refused.retry_after)
+    if b"ConcurrentRequests" in refused.answer.body or b"ConcurrentPerOrg" in refused.answer.body:
+        crowded = f"{refused.answer.asked} answered {refused.status}: too many long requests at once"
+        return Denied(crowded, (found[0][0],), CROWDED)
     said = "; ".join(dict.fromkeys(explained(code, fields) for code, fields in found))
     codes = tuple(code for code, _ in found)
     retry_after = EXHAUSTED if "REQUEST_LIMIT_EXCEEDED" in codes else refused.retry_after

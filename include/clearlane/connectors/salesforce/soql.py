@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from clearlane.connectors.pages import Page
 from clearlane.connectors.protocol import Interval, SourceFailed
 from clearlane.policy.model import ObjectMapping
 
@@ -62,6 +63,17 @@ def within(column: str | None, interval: Interval) -> str | None:
 
 def _literal(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def as_asked(columns: Sequence[str], page: Page) -> Page:
+    """The records by the names that were asked for: Salesforce knows no case, and answers in its own."""
+    asked = {column.lower(): column for column in reversed(columns)}  # the mapping's names come first
+    return [
+        {asked.get(name.lower(), name): value for name, value in record.items()}
+        if isinstance(record, dict)
+        else record
+        for record in page
+    ]
 
 
 def is_id(text: str) -> bool:
