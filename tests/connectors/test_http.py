@@ -257,7 +257,9 @@ def test_a_token_that_never_holds_is_renewed_once(serve: Serve, client: Any) -> 
 )
 def test_no_token_is_a_clear_failure(serve: Serve, client: Any, reply: Reply) -> None:
     local = serve(lambda asked: reply)
-    with pytest.raises(SourceFailed, match=r"no token was given|without an `access_token`"):
+    with pytest.raises(
+        SourceFailed, match=r"^source crm: POST /token .*(no token was given|without an `access_token`)"
+    ):
         client(local, OAuth(f"{local.address}/token", "id", SECRET)).get("/leads")
 
 

@@ -462,6 +462,7 @@ def test_a_template_says_nothing_of_its_own(template: Any, values: dict[str, Any
         ("by: offset", "by: ofset", "did you mean offset?"),
         (", limit: 2", "", "limit is required by offset"),
         ("{by: bearer}", "{by: bearer, name: X}", "allowed by bearer: nothing more"),
+        ("{by: bearer}", "{by: oauth2, token_address: 'http://x.com/t'}", "it gets secrets"),
         ("read: leads", "read: lead", "did you mean leads?"),
         ("push: lead", "push: leeds", "one of lead"),
         ("{start}", "{begin}", "allowed here: {start}, {end}"),

@@ -15,10 +15,8 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from clearlane.connectors.protocol import SourceFailed
-
-Fetch = Callable[[str, Mapping[str, str], AuthBase], Any]
-"""(address, form, credentials) -> the JSON answer of a token request"""
+Fetch = Callable[[str, Mapping[str, str], AuthBase], Mapping[str, Any]]
+"""(address, form, credentials) -> the answer of a token request, which holds an `access_token`"""
 
 EARLY: Final = (
     60.0  # seconds before its end at which a token is renewed: a request under way must not outlive it
@@ -144,10 +142,7 @@ class OAuth(Auth):
     def _fetched(self, fetch: Fetch, now: float) -> None:
         user = Basic(self._client["client_id"], self._client["client_secret"]) if self._basic else Open()
         answer = fetch(self._address, self._form if self._basic else self._form | self._client, user)
-        token = answer.get("access_token") if isinstance(answer, dict) else None
-        if not isinstance(token, str) or not token:
-            raise SourceFailed("the token request was answered without an `access_token`")
-        self._token = token
+        self._token = answer["access_token"]
         self._ends = now + _lasts(answer.get("expires_in")) - EARLY
         if "refresh_token" in self._form and answer.get("refresh_token"):
             self._form["refresh_token"] = str(answer["refresh_token"])

@@ -236,8 +236,8 @@ class Http:
             answer = self._answer(request, self._auth, safe)
         return answer
 
-    def _fetch(self, address: str, form: Mapping[str, str], auth: AuthBase) -> Any:
-        """The JSON of a token request; it goes where the connection says, past `base`."""
+    def _fetch(self, address: str, form: Mapping[str, str], auth: AuthBase) -> Mapping[str, Any]:
+        """The answer to a token request, which goes where the credentials say, past `base`."""
         request = requests.Request("POST", address, data=dict(form))
         answer = self._answer(request, auth, safe=True)
         if answer.status != 200:
@@ -245,7 +245,10 @@ class Http:
                 f"{answer.asked} answered {answer.status}: no token was given", answer,
                 again=answer.status in _TRANSIENT, retry_after=_seconds(answer.headers),
             )  # fmt: skip
-        return answer.json()
+        said = answer.json()
+        if not isinstance(said, dict) or not isinstance(said.get("access_token"), str):
+            raise SourceFailed(f"{answer.asked} answered {answer.status} without an `access_token`")
+        return said
 
     def _answer(self, request: requests.Request, auth: AuthBase, safe: bool) -> Answer:
         self._pacer.turn()

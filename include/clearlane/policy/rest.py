@@ -108,6 +108,11 @@ def check(
 ) -> None:
     """Report what is missing or unknown; `reads`: where objects and look-ups name one of `shape.reads`."""
     _check_style(document, (*here, "auth"), shape.auth, _AUTH)
+    if shape.auth.by == "oauth2" and not shape.auth.token_address.startswith(("https://", "/")):
+        path = (*here, "auth", "token_address")
+        document.report(
+            path, shape.auth.token_address, "https://HOST/PATH, or a /PATH of the source: it gets secrets"
+        )
     _check_style(document, (*here, "pages"), shape.pages, _PAGES)
     for name, read in shape.reads.items():
         if read.pages:
