@@ -200,6 +200,7 @@ def test_what_is_written_stands_and_is_read_back_in_the_same_words(crm: Crm, con
     receipts = connector.write([*writes(OWNED, "l1"), *writes(known_as, "l2")])
     assert [receipt.result for receipt in receipts] == ["sent", "sent"]
     assert crm.leads["l1"]["custom_fields"]["region"] == "south"
+    assert crm.leads["l2"]["custom_fields"]["clearlane_owner"] == "ada@vendor.example"
     now = connector.current([*writes(OWNED, "l1", "gone"), *writes(known_as, "l2")])
     assert set(now) == {"l1", "l2"}
     assert OWNED.items() <= now["l1"].items()

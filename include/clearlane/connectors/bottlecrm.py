@@ -260,13 +260,15 @@ class BottleCrm:
 
     def _body(self, write: Write) -> Record | str:
         """What is sent, or why it would not be done: the API empties the owner where it does not know the id."""
-        body: Record = {"custom_fields": {self._field(name): value for name, value in write.fields.items()}}
+        custom = {self._field(name): value for name, value in write.fields.items()}
+        body: Record = {"custom_fields": custom}
         if "owner" in write.fields:
             owner = write.fields["owner"]
             profile = self._assignable.get(str(owner).strip().lower()) if owner else None
             if owner and profile is None:
                 return "the owner is no active member of this organisation"
             body["assigned_to"] = [profile] if profile else []
+            custom[self._field("owner")] = self._members.get(profile or "")
         return body
 
     def current(self, writes: Sequence[Write]) -> Mapping[str, Mapping[str, Any]]:
