@@ -297,7 +297,7 @@ def test_a_deal_finds_its_lead_by_a_look_up_of_two_columns(
     pull_from(connector, connection, source, batch(connection, "r", "2026-03-02T00:00", "2026-04-02T00:00"))
     [record] = connection.execute(sa.text("select record from inbox")).scalars()
     assert record["lead_id"] == lead_id(7)
-    asked = "SELECT Id, ConvertedOpportunityId FROM Lead WHERE (IsConverted = true)"
+    asked = "SELECT ConvertedOpportunityId, Id FROM Lead WHERE (IsConverted = true)"
     assert asked in [one.query.get("q") for one in local.asked]
 
 

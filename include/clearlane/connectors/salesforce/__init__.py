@@ -99,7 +99,7 @@ class Salesforce:
 
     def _columns(self, sobject: str, mapping: ObjectMapping) -> list[str]:
         """Those that the mapping names; with `extras` all others that this user sees, but not what we write."""
-        named = ["Id", *columns_of(mapping)]
+        named = [*columns_of(mapping), "Id"]
         if len(named) > 1 and not (mapping.fields and mapping.extras):
             return named
         ours = {field for field in self._pushed.values() if field != OWNER}
