@@ -348,6 +348,7 @@ def test_a_body_of_its_own(serve: Serve, clock: Clock) -> None:
         (Reply(status=503), ["sent", "retry", "retry", "retry"], 3),
         (Reply(cut=True), ["sent", "retry", "retry", "retry"], 3),
         (Reply(status=401), ["sent", "retry", "retry", "retry"], 2),
+        (Reply(b"<html>back soon"), ["sent", "retry", "retry", "retry"], 2),
         (Reply(status=500), ["sent", "retry", "sent", "sent"], 4),
         (Reply(status=403), ["sent", "retry", "sent", "sent"], 4),
         (Reply({"error": "p2@x.com has no owner"}, status=422), ["sent", "refused", "sent", "sent"], 4),

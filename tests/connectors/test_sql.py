@@ -171,7 +171,10 @@ def test_assignments_update_what_is_there_and_add_what_is_not(pushed: sa.Engine)
 
 def test_what_the_rows_hold_is_read_back_in_the_columns_that_are_written(pushed: sa.Engine) -> None:
     connector = Sql(crm(pushed, push="owners"), no_secret)
-    writes = [Write("k1", "leads", "1", {"owner": "r1", "rank": 1}), Write("k2", "leads", "2", {"owner": "r2"})]
+    writes = [
+        Write("k1", "leads", "1", {"owner": "r1", "rank": 1}),
+        Write("k2", "leads", "2", {"owner": "r2"}),
+    ]
     assert connector.current(writes) == {"1": {"owner": "old"}}
     assert Sql(crm(pushed), no_secret).current(writes) == {}
     with pytest.raises(SourceFailed):

@@ -98,15 +98,16 @@ class Answer:
         ]
         return ", ".join(said) or None
 
-    def _found(self) -> str:
+    def is_page(self) -> bool:
+        """Whether it is a web page: of a login, of maintenance, of a proxy, whatever its status says."""
         start = self.body[:200].lstrip().lower()
-        if "html" in self.headers.get("Content-Type", "") or start.startswith((b"<!doctype", b"<html")):
+        return "html" in self.headers.get("Content-Type", "") or start.startswith((b"<!doctype", b"<html"))
+
+    def _found(self) -> str:
+        if self.is_page():
             return "a web page (a login, maintenance or proxy page?)"
-        return (
-            "malformed or unfinished JSON"
-            if start[:1] in (b"{", b"[")
-            else f"{len(self.body)} bytes of no JSON"
-        )
+        unfinished = self.body[:200].lstrip()[:1] in (b"{", b"[")
+        return "malformed or unfinished JSON" if unfinished else f"{len(self.body)} bytes of no JSON"
 
 
 class Failed(SourceFailed):

@@ -159,13 +159,15 @@ class Rest:
         described = self._written()
         values = self._values(write)
         try:
-            self._http.ask(
+            answer = self._http.ask(
                 described.method, _path(described.path, values), headers=filled(described.headers, _printable(values)),
                 json=filled(described.body, values), idempotent=_is_repeatable(described),
             )  # fmt: skip
         except Failed as failed:
             return failed
-        return None
+        return (
+            Failed(f"{answer.asked} answered {answer.status} with a web page") if answer.is_page() else None
+        )
 
     def _record(self, described: RestWrite, write: Write) -> Any:
         """The record of a write as it is now, None where it is not there any more."""
