@@ -126,6 +126,14 @@ def test_results_out_of_order_are_no_end(serve: Serve, clock: Clock) -> None:
         read(connected(serve(lambda asked: Reply(body)), clock), mapping("contacts", "email"))
 
 
+def test_associations_that_never_end_are_a_failure(serve: Serve, clock: Clock) -> None:
+    record = {"id": "5", "properties": {}}
+    endless = {"from": {"id": "5"}, "to": [], "paging": {"next": {"after": "2"}}}
+    local = serve(lambda asked: Reply({"results": [endless if "associations" in asked.path else record]}))
+    with pytest.raises(SourceFailed, match="a next page that was read before"):
+        read(connected(local, clock), mapping("deals", "company_id"))
+
+
 def test_deleted_records_are_listed_with_when_they_were_deleted(
     server: HubSpotServer, connector: HubSpot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

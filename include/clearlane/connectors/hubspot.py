@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property, partial
+from operator import itemgetter
 from typing import Any, Final
 
 from clearlane.connectors.address import Place, placed
 from clearlane.connectors.credentials import Auth, Bearer, OAuth
 from clearlane.connectors.http import Answer, Http, Pace, Patience, Refused
 from clearlane.connectors.hubspot_client import Client, asked
-from clearlane.connectors.hubspot_reading import Reader, Record, moment, objects
+from clearlane.connectors.hubspot_reading import Reader, Record, identified, moment, objects, properties_of
 from clearlane.connectors.pages import chunks, listed
 from clearlane.connectors.protocol import (
     Checked,
@@ -137,9 +139,8 @@ class HubSpot:
             for write in writes
             if "owner" in write.fields and write.seen is not None and "owner" in write.seen
         }
-        now = self._now(list(seen), [self._named["owner"]]) if seen else []
-        owners = {str(one["id"]): self._held(one)["owner"] for one in now}
-        return {id for id, owner in owners.items() if id in seen and owner != seen[id]}
+        now = self._now(list(seen), [self._named["owner"]]) if seen else {}
+        return {id for id, one in now.items() if id in seen and self._held(one)["owner"] != seen[id]}
 
     def _properties(self, write: Write) -> Record | str:
         """What is set, or why it cannot be."""
@@ -175,43 +176,40 @@ class HubSpot:
         owner = [self._named["owner"]] if "owner" in self._named else []
         for start in range(0, len(ids), HISTORIES):
             found = self._now(ids[start : start + HISTORIES], sorted(self._named.values()), owner)
-            held |= {str(one["id"]): self._held(one) for one in found}
+            held |= {id: self._held(one) for id, one in found.items()}
         return held
 
     def _now(
         self, ids: Sequence[str], properties: Sequence[str], histories: Sequence[str] = ()
-    ) -> list[Record]:
+    ) -> Mapping[str, Record]:
         """The records that are there, at most BATCH, or HISTORIES with a history."""
         request = {
             "inputs": [{"id": id} for id in ids],
             "properties": list(properties),
             "propertiesWithHistory": list(histories),
         }
-        return objects(listed(self._client.read(self._type, request), "results"))
+        return identified(self._client.read(self._type, request))
 
     def _held(self, record: Record) -> Record:
-        properties = record.get("properties") or {}
+        properties = properties_of(record)
         held = {ours: properties.get(name) or None for ours, name in self._named.items()}
         if "owner" not in held:
             return held
         held["owner"] = self._reader.email(held["owner"])
-        history = at(record, f"propertiesWithHistory.{self._named['owner']}") or []
-        return held | self._changed_by(
-            max(history, key=lambda change: moment(change["timestamp"]), default={})
-        )
+        history = objects(at(record, f"propertiesWithHistory.{self._named['owner']}"))
+        changes = [(when, change) for change in history if (when := moment(change.get("timestamp")))]
+        return held | (self._changed_by(*max(changes, key=itemgetter(0))) if changes else {})
 
-    def _changed_by(self, change: Mapping[str, Any]) -> Record:
-        if not change:
-            return {}
+    def _changed_by(self, changed_at: datetime, change: Record) -> Record:
         user = self._reader.users.get(str(change.get("updatedByUserId")))
         by = (user or "a person") if change.get("sourceType") in PEOPLE else change.get("sourceType")
-        return {"owner_changed_at": moment(change["timestamp"]), "owner_changed_by": by}
+        return {"owner_changed_at": changed_at, "owner_changed_by": by}
 
     # --- set-up -----------------------------------------------------------------------------------
 
-    def _defined(self, type: str) -> set[Any]:
+    def _defined(self, type: str) -> set[str]:
         """The properties of a type; asked each time, for an administrator may change them."""
-        return {one.get("name") for one in objects(listed(self._client.properties(type), "results"))}
+        return _names(self._client.properties(type))
 
     def _missing(self, fields: Iterable[str]) -> list[str]:
         """Properties that these fields are written to and that there are not."""
@@ -222,13 +220,12 @@ class HubSpot:
     def prepare(self) -> Sequence[str]:
         """Make the properties that are missing, in a group of their own, and name them."""
         missing = self._missing(self._named)
-        groups = {one.get("name") for one in objects(listed(self._client.groups(self._type), "results"))}
-        if missing and GROUP not in groups:
+        if missing and GROUP not in _names(self._client.groups(self._type)):
             self._client.create_group(self._type, {"name": GROUP, "label": "Clearlane", "displayOrder": -1})
         made = [_property(ours, name) for ours, name in self._named.items() if name in missing]
         if made:
             answer = self._client.create_properties(self._type, made)
-            refused = {one["name"] for one in made} - {one.get("name") for one in listed(answer, "results")}
+            refused = {one["name"] for one in made} - _names(answer)
             if refused:
                 raise SourceFailed(f"{answer.asked} did not make {', '.join(sorted(refused))}")
         return missing
@@ -317,13 +314,26 @@ def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
 
 def _receipts(writes: Sequence[Write], answer: Answer) -> dict[str, Receipt]:
     """One for each record: those among the results are written; what the answer is silent about is not."""
-    done = {str(one.get("id")) for one in objects(listed(answer, "results"))}
+    done = set(identified(answer))
     errors = {
-        str(id): str(error.get("category") or "refused")
-        for error in objects(at(answer.json(), "errors") or [])
-        for id in at(error, "context.ids") or []
+        str(id): _category(error) for error in objects(at(answer.json(), "errors")) for id in _ids(error)
     }
     return {write.external_id: _receipt(write, done, errors, answer) for write in writes}
+
+
+def _names(answer: Answer) -> set[str]:
+    return {str(one.get("name")) for one in objects(listed(answer, "results"))}
+
+
+def _ids(error: Record) -> Sequence[Any]:
+    ids = at(error, "context.ids")
+    return ids if isinstance(ids, list) else ()
+
+
+def _category(error: Record) -> str:
+    """A word of HubSpot's own; whatever else stands there may be a person's."""
+    said = str(error.get("category"))
+    return said if re.fullmatch("[A-Z_]{1,60}", said) else "an error of no known kind"
 
 
 _FINAL: Final = re.compile("OBJECT_NOT_FOUND|VALIDATION|CONFLICT|MISSING_SCOPES")

@@ -155,19 +155,19 @@ class Reader:
     def _associated(self, type: str, to: str, records: Iterable[Record]) -> Mapping[str, list[str]]:
         """Record -> those of another type that it belongs to: the primary one first, then by id."""
         found: dict[str, list[Record]] = {}
-        ids = dict.fromkeys(record["id"] for record in records if record["id"])
-        asking: list[Record] = [{"id": id} for id in ids]
+        asking: list[Record] = [{"id": id} for id in dict.fromkeys(filter(None, map(_id, records)))]
         while asking:
             answer = self._client.associations(type, to, asking)
-            results = listed(answer, "results")
-            for one in results:
-                found.setdefault(str(at(one, "from.id")), []).extend(one.get("to") or [])
-            asking = [
-                {"id": str(at(one, "from.id")), "after": after}
-                for one in results
-                if (after := at(one, "paging.next.after"))
+            results = [(str(at(one, "from.id")), one) for one in objects(listed(answer, "results"))]
+            for id, one in results:
+                found.setdefault(id, []).extend(objects(one.get("to")))
+            more = [
+                {"id": id, "after": after} for id, one in results if (after := at(one, "paging.next.after"))
             ]
-        return {id: [str(one["toObjectId"]) for one in sorted(to, key=_primary)] for id, to in found.items()}
+            if more == asking:
+                raise SourceFailed(f"{answer.asked} names a next page that was read before")
+            asking = more
+        return {id: list(filter(None, map(_linked_to, sorted(to, key=_primary)))) for id, to in found.items()}
 
     # --- what people did --------------------------------------------------------------------------
 
@@ -231,9 +231,9 @@ class Reader:
         """Id of a user -> e-mail address."""
         return {str(owner["user_id"]): owner["email"] for owner in reversed(self.owners)}
 
-    def email(self, owner: str | None) -> str | None:
+    def email(self, owner: object) -> str | None:
         """Of the owner with this id; the id itself where nobody has it."""
-        return self.emails.get(owner, owner) if owner else None
+        return self.emails.get(str(owner), str(owner)) if owner else None
 
 
 # --- what is asked ------------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _last(page: Page, before: str, answer: Answer) -> str:
-    ids = [int(record["id"]) for record in objects(page) if str(record.get("id")).isdigit()]
+    ids = [int(id) for id in map(_id, objects(page)) if id and id.isdecimal()]
     if not ids or ids != sorted(ids) or ids[0] <= int(before):
         raise SourceFailed(f"{answer.asked}: the results are not in the order of their ids")
     return str(ids[-1])
@@ -287,19 +287,34 @@ def _last(page: Page, before: str, answer: Answer) -> str:
 # --- records ------------------------------------------------------------------------------------------
 
 
-def objects(page: Page) -> list[Record]:
+def objects(page: Any) -> list[Record]:
     """What of a list is a record."""
-    return [one for one in page if isinstance(one, dict)]
+    return [one for one in page if isinstance(one, dict)] if isinstance(page, list) else []
+
+
+def identified(answer: Answer) -> Mapping[str, Record]:
+    """The results by id."""
+    found = ((_id(record), record) for record in objects(listed(answer, "results")))
+    return {id: record for id, record in found if id}
+
+
+def properties_of(record: Record) -> Record:
+    found = record.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _id(record: Record) -> str | None:
+    return str(record["id"]) if isinstance(record.get("id"), str | int) else None
 
 
 def _flat(record: Record, wanted: _Wanted) -> Record:
     """Its properties, those asked for only, beside id and dates; a deleted one changed when it was deleted."""
-    properties = record.get("properties") or {}
+    properties = properties_of(record)
     names = wanted.properties or properties
     gone = bool(record.get("archived"))
     told = {"activity": _activity(wanted.type, properties)} if wanted.type in _ACTIVITIES else {}
     return {name: properties.get(name) for name in names} | told | {
-        "id": record.get("id"),
+        "id": _id(record),
         "createdAt": record.get("createdAt"),
         "updatedAt": (record.get("archivedAt") if gone else None) or record.get("updatedAt"),
         "archived": gone,
@@ -307,8 +322,13 @@ def _flat(record: Record, wanted: _Wanted) -> Record:
 
 
 def _primary(link: Record) -> tuple[bool, int]:
-    labels = [kind.get("label") for kind in link.get("associationTypes") or []]
-    return "Primary" not in labels, int(link["toObjectId"])
+    labels = [kind.get("label") for kind in objects(link.get("associationTypes"))]
+    return "Primary" not in labels, int(_linked_to(link) or 0)
+
+
+def _linked_to(link: Record) -> str | None:
+    to = str(link.get("toObjectId"))
+    return to if to.isdecimal() else None
 
 
 _DIRECTIONS: Final[Mapping[str, str]] = {
@@ -363,14 +383,18 @@ def _outcome(record: Record, contact: str, stage: str, entered: str) -> Record:
 def _rep(owner: Record) -> Record:
     names = (owner.get("firstName"), owner.get("lastName"))
     return {
-        "id": str(owner.get("id")),
+        "id": _id(owner) or "",
         "email": str(owner.get("email") or "").lower(),
-        "name": " ".join(name for name in names if name),
+        "name": " ".join(str(name) for name in names if name),
         "active": not owner.get("archived"),
         "user_id": owner.get("userId") or owner.get("userIdIncludingInactive"),
     }
 
 
-def moment(text: str) -> datetime:
-    """As HubSpot writes it: ISO 8601 with a zone."""
-    return datetime.fromisoformat(text)
+def moment(text: object) -> datetime | None:
+    """As HubSpot writes it: ISO 8601 with a zone; None where it is no such thing."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
