@@ -99,9 +99,13 @@ def identity(engine: Engine, batch_id: str) -> Counts:
     return _staged(engine, batch_id, _identity.run, wrote=_KNOWN)
 
 
-def enrich(engine: Engine, batch_id: str) -> Counts:
-    """Add what providers know and write the profiles that rules read."""
-    return _staged(engine, batch_id, _enrich.run, wrote=_PROFILED)
+def enrich(engine: Engine, batch_id: str, secrets: Secrets | None = None) -> Counts:
+    """Add what providers know and write the profiles that rules read; without `secrets` only those of this machine."""
+
+    def stage(connection: Connection, pinned: Policy, run: Batch) -> object:
+        return _enrich.run(connection, pinned, run, _enrich.chosen(pinned.sources, secrets))
+
+    return _staged(engine, batch_id, stage, wrote=_PROFILED)
 
 
 def score(engine: Engine, batch_id: str) -> Counts:

@@ -16,11 +16,11 @@ from clearlane.enrich import inquiries, observations, profiles
 from clearlane.enrich.precedence import priorities
 from clearlane.enrich.profiles import profiles_at
 from clearlane.enrich.provider import Abort, Provider, Skip
-from clearlane.enrich.providers import OFFLINE
+from clearlane.enrich.providers import OFFLINE, chosen
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy
 
-__all__ = ["OFFLINE", "Abort", "Enriched", "Provider", "Skip", "profiles_at", "run"]
+__all__ = ["OFFLINE", "Abort", "Enriched", "Provider", "Skip", "chosen", "profiles_at", "run"]
 
 
 @dataclass(frozen=True)

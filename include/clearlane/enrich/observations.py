@@ -92,18 +92,25 @@ def _rows(frame: pd.DataFrame, as_of: datetime, providers: Sequence[Provider]) -
         _fill(known, answer)
         sure = answer[CONFIDENCE] if CONFIDENCE in answer else pd.Series(1.0, index=answer.index)
         for revision, facts, confidence in zip(
-            known["revision_id"], _as_json(answer, provider.provides), sure.fillna(1.0), strict=True
+            known["revision_id"].loc[answer.index],
+            _as_json(answer, provider.provides),
+            sure.fillna(1.0),
+            strict=True,
         ):
             yield revision, provider.name, facts, float(confidence), as_of
 
 
 def answered(provider: Provider, known: pd.DataFrame) -> pd.DataFrame:
-    """What the provider says of each row of a frame, asked once per distinct combination of its needs."""
+    """What the provider says of the rows of a frame, asked once per distinct combination of its needs.
+
+    Rows that it left out, for a later run, are not in the answer.
+    """
     needs, columns = list(provider.needs), [*provider.provides, CONFIDENCE]
     group = known.groupby(needs, dropna=False, sort=False).ngroup()
     asked = known[needs].set_axis(group).loc[lambda rows: ~rows.index.duplicated()].dropna(how="all")
     said = provider.enrich(asked.where(asked.notna(), None)).reindex(columns=columns).astype(object)
-    return said.reindex(group).set_axis(known.index)
+    left = group.isin(asked.index.difference(said.index))
+    return said.reindex(group).set_axis(known.index).loc[~left.to_numpy()]
 
 
 def _fill(known: pd.DataFrame, answer: pd.DataFrame) -> None:

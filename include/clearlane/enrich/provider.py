@@ -24,7 +24,8 @@ class Provider(Protocol):
 
     `enrich` is given the distinct combinations of the attributes it `needs` (text, None where unknown; at
     least one is known) and answers with the attributes it `provides`, on the same index; None where it knows
-    nothing. It is asked once per revision. What earlier providers filled counts as known.
+    nothing. It is asked once per revision; about a row that it leaves out of its answer again, by a later run.
+    What earlier providers filled counts as known.
     """
 
     @property
