@@ -26,7 +26,7 @@ from clearlane.policy.model import Lookup, ObjectMapping, Source
 from clearlane.push.owners import Owners, missing
 
 from .conftest import Serve, batch
-from .local_server import Clock, Local, Reply
+from .local_server import Asked, Clock, Local, Reply
 from .salesforce_described import Held, descriptions
 from .salesforce_server import (
     ADA,
@@ -523,6 +523,19 @@ def test_a_locked_record_is_tried_again_and_then_waits(org: Org, connector: Sale
     assert clock.waits == list(writing.LOCK_WAITS)
 
 
+def test_a_write_whose_answer_was_lost_is_the_same_again(org: Org, serve: Serve, clock: Clock) -> None:
+    org.lead(0, owner=BOB)
+    lost = [Reply(cut=True)]
+
+    def answer(asked: Asked) -> Reply:
+        reply = org(asked)
+        return lost.pop() if asked.method == "PATCH" and lost else reply
+
+    assert results(connected(serve(answer), clock).write(writes(OWNED, 0))) == ["sent"]
+    assert not lost
+    assert org.tables["Lead"][lead_id(0)]["OwnerId"] == ADA
+
+
 def test_of_two_writes_of_one_record_the_later_stands(org: Org, connector: Salesforce) -> None:
     org.lead(0)
     earlier, later = writes({"band": "hot"}, 0)[0], Write("later", "leads", lead_id(0), {"band": "cold"})
@@ -635,6 +648,40 @@ def test_a_job_empties_what_is_none_and_leaves_alone_what_is_not_said(
     assert results(connector.write(sent)) == ["sent"] * many
     bands = [one["Clearlane_band__c"] for one in org.tables["Lead"].values()]
     assert bands == [None] + ["cool"] * (many - 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "STRING_TOO_LONG:too large: Ann -- Zoë:Band__c --",
+            "STRING_TOO_LONG (Band__c): longer than the field",
+        ),
+        (
+            "FIELD_CUSTOM_VALIDATION_EXCEPTION:Ann:Ann --",
+            "FIELD_CUSTOM_VALIDATION_EXCEPTION: a validation rule refuses it",
+        ),
+        (
+            "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY:trigger: UNABLE_TO_LOCK_ROW, wait:--",
+            "UNABLE_TO_LOCK_ROW: another",
+        ),
+        ("no words of Salesforce about Ann", "UNKNOWN_EXCEPTION"),
+    ],
+)
+def test_a_line_of_a_job_names_code_and_field_and_nobody(
+    org: Org, serve: Serve, clock: Clock, many: int, line: str, said: str
+) -> None:
+    for number in range(many):
+        org.lead(number)
+    org.fields["Lead"] |= described("Band__c")
+    org.locks[lead_id(0)] = 9
+    table = f'"sf__Id","sf__Error",Id\n,"{line}",{lead_id(0)}\n'.encode()
+    failing = Reply(table, headers={"Content-Type": "text/csv"})
+    local = serve(lambda asked: failing if asked.path.endswith("failedResults") else org(asked))
+    receipts = connected(local, clock, push_fields={"band": "Band__c"}).write(writes(OWNED, *range(many)))
+    assert receipts[0].result != "sent"
+    assert str(receipts[0].error).startswith(said)
+    assert "Ann" not in str(receipts)
 
 
 def test_a_job_that_does_not_end_is_aborted_and_all_wait(

@@ -232,13 +232,20 @@ def _worst(found: Sequence[_Error]) -> _Error:
 def _ingested(row: Row, state: str, done: set[str], failed: Mapping[str, Mapping[str, str]]) -> Outcome:
     id = short(row.write.external_id)
     if id in failed:
-        match = _BULK_ERROR.match(failed[id].get("sf__Error") or "")
-        fields = [one.strip() for one in (match["fields"] or "").split(",") if one.strip()] if match else []
-        said = {"statusCode": match["code"], "message": match["message"], "fields": fields} if match else {}
+        said = _of_line(failed[id].get("sf__Error") or "", row)
         return _error(said)
     if id in done:
         return Receipt(row.write.idempotency_key, "sent")
     return Receipt(row.write.idempotency_key, "retry", f"not reached by its bulk job ({state})")
+
+
+def _of_line(text: str, row: Row) -> Mapping[str, Any]:
+    """`CODE:message:fields --` as REST says it; only fields that were written, for a message names people."""
+    match = _BULK_ERROR.fullmatch(text)
+    if match is None:
+        return {}
+    fields = {field.strip() for field in (match["fields"] or "").split(",")} & set(row.values)
+    return {"statusCode": match["code"], "message": match["message"], "fields": sorted(fields)}
 
 
 def _is_held(outcome: Outcome) -> bool:
