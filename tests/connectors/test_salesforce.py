@@ -21,7 +21,7 @@ from clearlane.connectors.http import Patience
 from clearlane.connectors.inbox import pull_from
 from clearlane.connectors.mapping import Mapper
 from clearlane.connectors.protocol import UNREADABLE
-from clearlane.connectors.salesforce import Salesforce, outcomes, writing
+from clearlane.connectors.salesforce import QUEUED, Salesforce, outcomes, writing
 from clearlane.policy.model import Lookup, ObjectMapping, Source
 from clearlane.push.owners import Owners, missing
 
@@ -416,7 +416,7 @@ def test_the_example_of_the_docs_is_good_policy_and_all_of_it_can_be_read(
     connector = connected(local, clock, objects=source.objects, push_fields=source.push_fields)
     found = {name: read(connector, of) for name, of in source.objects.items()}
     assert [name for name, records in found.items() if records] == ["reps"]
-    assert connector.check()[-1].good
+    assert connector.check()[-2].good
 
 
 # --- writing ----------------------------------------------------------------------------------------
@@ -588,6 +588,9 @@ def test_push_fields_say_what_is_written_and_where(org: Org, local: Local, clock
     lead = org.tables["Lead"][lead_id(0)]
     assert (lead["Sdr__c"], lead["Rating"], lead["OwnerId"]) == (ADA, "hot", BOB)
     assert connector.current(writes(OWNED, 0)) == {lead_id(0): {"owner": OWNED["owner"], "band": "hot"}}
+    asked = len(local.asked)
+    assert results(connector.write(writes({"score": 3}, 0))) == ["sent"]
+    assert len(local.asked) == asked
 
 
 def test_who_chose_another_owner_is_told_from_the_history(org: Org, connector: Salesforce) -> None:
@@ -813,11 +816,16 @@ def test_a_trial_says_login_limits_rights_and_fields(org: Org, local: Local, clo
     found = connected(local, clock, objects=objects, push_fields=pushed).check()
     assert [(one.what, one.good) for one in found] == [
         ("login", True), ("limits", True), ("scopes", True), ("scopes", False), ("scopes", False),
-        ("write", True),
+        ("write", True), ("queues", None),
     ]  # fmt: skip
     assert found[1].said == "14,998 of 15,000 API requests of 24 hours left"
-    assert found[-1].said == "Lead: OwnerId, Clearlane_score__c; 1 queues"
-    assert connected(local, clock).check()[-1].good is False
+    assert found[-2].said == "Lead: OwnerId, Clearlane_score__c"
+    assert found[-1].said.startswith("1 queues, none named pool, nurture, held,")
+    assert connected(local, clock).check()[-2].good is False
+    for place in QUEUED:
+        queue = {"Id": id_of(f"00G{place}"), "Name": place.title(), "DeveloperName": place, "Type": "Queue"}
+        org.put("Group", queue)
+    assert connected(local, clock).check()[-1].good
 
 
 def test_neither_a_secret_nor_a_person_is_told(

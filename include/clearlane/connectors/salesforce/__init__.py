@@ -46,11 +46,13 @@ from clearlane.connectors.salesforce.soql import (
 from clearlane.connectors.salesforce.writing import Row, Updates
 from clearlane.policy.model import PUSHED, ObjectMapping, Source
 
-__all__ = ["OWNER", "VERSION", "Salesforce"]
+__all__ = ["OWNER", "QUEUED", "VERSION", "Salesforce"]
 
 VERSION: Final = "63.0"
 """of the API, where the connection's extra `version` says none"""
 OWNER: Final = "OwnerId"
+QUEUED: Final = ("pool", "nurture", "held", "disqualified", "exceptions", "redirected")
+"""places whose leads have no rep"""
 _PATIENCE: Final = Patience()
 _WITHOUT_VALUE: Final = ("address", "location", "base64")  # compounds of other fields, and files
 
@@ -150,6 +152,8 @@ class Salesforce:
             values = self._values(write)
             if isinstance(values, str):
                 settled[write.idempotency_key] = Receipt(write.idempotency_key, "refused", values)
+            elif not values:  # of its fields push_fields names none
+                settled[write.idempotency_key] = Receipt(write.idempotency_key, "sent")
             elif write.idempotency_key not in settled:
                 rows.append(Row(write, values))
         data = f"/services/data/v{self._version}"
@@ -309,6 +313,8 @@ class Salesforce:
                 yield Checked("scopes", False, str(failed))
         if self._source.push:
             yield self._trial_of_writing()
+        if self._source.push and self._pushed.get("queue") == OWNER:
+            yield self._trial_of_queues()
 
     def _made_of(self, mapping: ObjectMapping) -> Sequence[str]:
         """The objects that are asked; none where `read` is no object, which reading it says."""
@@ -321,11 +327,22 @@ class Salesforce:
     def _trial_of_writing(self) -> Checked:
         try:
             wrong = self._uneditable(self._leads, self._pushed)
-            queues = self._people.queues
         except SourceFailed as failed:
             return Checked("write", False, str(failed))
         fields = ", ".join(dict.fromkeys(self._pushed.values()))
-        return Checked("write", not wrong, wrong or f"{self._leads}: {fields}; {queues} queues")
+        return Checked("write", not wrong, wrong or f"{self._leads}: {fields}")
+
+    def _trial_of_queues(self) -> Checked:
+        """A place without a rep goes to the queue that teams.yaml names for its team, else to one of its own name."""
+        try:
+            missing = [place for place in QUEUED if self._people.queue(place) is None]
+        except SourceFailed as failed:
+            return Checked("queues", False, str(failed))
+        said = f"{self._people.queues} queues"
+        if not missing:
+            return Checked("queues", True, said)
+        lost = "such a lead is refused unless its team's queue is there"
+        return Checked("queues", None, f"{said}, none named {', '.join(missing)}: {lost}")
 
 
 def _owned_otherwise(write: Write, held: Mapping[str, Any]) -> bool:
