@@ -92,6 +92,7 @@ def test_everything_lands_in_our_words(account: Account, server: HubSpotServer, 
     counts = account.pull("1", "2026-03-01", "2026-03-03")
     assert (counts.received, counts.duplicate, counts.unreadable) == (14, 0, 0)
     zoe, maximilian = account.records("leads")
+    assert not {"archived", "hubspot_owner_id"} & set(zoe)
     assert (zoe["first_name"], zoe["owner"], zoe["lifecycle"]) == ("Zoë", "ada@vendor.example", "lead")
     assert (maximilian["opt_out"], "owner" in maximilian) == ("true", False)
     [acme] = account.records("accounts")
