@@ -75,11 +75,11 @@ def connector(local: Local, clock: Clock) -> Salesforce:
 
 
 def connected(
-    local: Local, clock: Clock, login: str = f":{TOKEN}", extras: str = "", **said: Any
+    local: Local, clock: Clock, login: str = f":{TOKEN}", extras: str = "", slowest: float = 30, **said: Any
 ) -> Salesforce:
     source = Source("crm", "salesforce", "connection:crm", **{"objects": {}, "push": "Clearlane", **said})
     address = local.address.replace("//", f"//{login}@") + extras
-    patience = Patience(connect=1, read=0.3, tries=3)
+    patience = Patience(connect=5, read=slowest, tries=3)
     return Salesforce(source, lambda name: address, patience=patience, wait=clock.wait)
 
 
@@ -386,7 +386,7 @@ def test_throttling_is_waited_out_and_a_hang_is_not(serve: Serve, org: Org, cloc
     assert clock.waits[0] == 7
     hanging = serve(lambda asked: hanging.hang())
     with pytest.raises(SourceFailed, match="did not answer in time"):
-        read(connected(hanging, clock), mapping())
+        read(connected(hanging, clock, slowest=0.3), mapping())
 
 
 def test_what_was_seen_before_is_a_duplicate_and_what_was_committed_late_is_found(
@@ -750,7 +750,9 @@ def test_the_lines_of_a_job_hold_every_value_and_only_those(said: list[dict[str,
         ("ann%40vendor.example:pass", "?security_token=tok", "soap"),
         ("ann%40vendor.example:pass", "", "soap"),
         ("ann%40vendor.example:pass", "?consumer_key=key&consumer_secret=s", "password"),
+        ("ann%40vendor.example:pass", "?consumer_key=key&consumer_secret=s&security_token=tok", "password"),
         ("", "?consumer_key=key&consumer_secret=s", "client_credentials"),
+        ("ann%40vendor.example:", "?consumer_key=key&consumer_secret=s", "client_credentials"),
     ],
 )
 def test_it_logs_in_as_the_connection_says(
@@ -772,7 +774,7 @@ def test_it_signs_a_token_request_with_the_key_of_an_app(org: Org, local: Local,
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     extras = f"?consumer_key=key&private_key={quote(pem.decode())}"
-    read(connected(local, clock, "ann%40vendor.example:", extras), mapping())
+    read(connected(local, clock, "ann%40vendor.example:pass", extras), mapping())
     assert org.logins == ["urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"]
     with pytest.raises(SourceFailed, match=r"the login to Salesforce failed \(\w+\)$"):
         read(connected(local, clock, "ann%40vendor.example:", "?consumer_key=key&private_key=no"), mapping())

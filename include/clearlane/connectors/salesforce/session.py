@@ -160,18 +160,24 @@ def _session(source: str, place: Place, version: str, gate: Wire) -> Session:
 
 
 def _given(place: Place) -> dict[str, str]:
-    """Arguments of simple-salesforce's login, by the names of Airflow's own Salesforce connection."""
+    """Arguments of simple-salesforce's login, by the names of Airflow's own Salesforce connection.
+
+    Of several ways those of one: it would prefer the login of SOAP, which ends.
+    """
     extras = place.extras
-    named = {
-        "username": place.login,
-        "password": place.password if place.login else None,
-        "security_token": extras.get("security_token"),
-        "organizationId": extras.get("organization_id"),
-        "consumer_key": extras.get("consumer_key"),
-        "consumer_secret": extras.get("consumer_secret"),
-        "privatekey": extras.get("private_key"),
-        "privatekey_file": extras.get("private_key_file_path"),
-    }
+    password = place.password if place.login else None
+    app = {"consumer_key": extras.get("consumer_key")}
+    signed = {"privatekey": extras.get("private_key"), "privatekey_file": extras.get("private_key_file_path")}
+    secret = {"consumer_secret": extras.get("consumer_secret")}
+    token = extras.get("security_token")
+    user: dict[str, str | None] = {"username": place.login}
+    if app["consumer_key"] and any(signed.values()):
+        named = app | signed | user
+    elif app["consumer_key"] and any(secret.values()):
+        named = app | secret | (user | {"password": password + (token or "")} if password else {})
+    else:
+        named = user | {"password": password, "security_token": token}
+        named["organizationId"] = extras.get("organization_id")
     return {name: value for name, value in named.items() if value}
 
 
