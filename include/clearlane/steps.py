@@ -127,6 +127,8 @@ def score_refresh(engine: Engine, as_of: datetime) -> Counts:
                 counts[name] = counts.get(name, 0) + count
         with connection.begin():
             counts["owed"] = _push.owe_scores(connection, pinned).owed
+            if counts["owed"] >= LARGE:
+                ledger.refresh_statistics(connection, "outbox")
     return counts
 
 
@@ -163,7 +165,7 @@ def outcomes(engine: Engine, batch_id: str) -> Counts:
 
 def owe(engine: Engine, batch_id: str) -> Counts:
     """Write what the batch's live decisions owe to the sources into the outbox."""
-    return _staged(engine, batch_id, _push.owe)
+    return _staged(engine, batch_id, _push.owe, wrote=("outbox",))
 
 
 def drain(engine: Engine, at: datetime, secrets: Secrets, *, dry_run: bool, limit: int = 10_000) -> Counts:

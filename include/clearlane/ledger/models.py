@@ -882,7 +882,7 @@ outbox = Table(
     ),
     _one_of("state", "owed", "sent", "superseded", "dead", "dropped"),
     Index("outbox_owed_ix", "source", "outbox_id", postgresql_where=text("state = 'owed'")),
-    Index("outbox_record_ix", "source", "object", "external_id", "outbox_id"),
+    Index("outbox_record_ix", "external_id", "source", "object", "outbox_id"),
     comment="Writes owed to a source system, one row each.",
 )
 

@@ -41,12 +41,13 @@ class Claim:
 
 # --- taking -------------------------------------------------------------------------------------------
 
+# `not in` keeps the planner from the index of all that is owed where it has not counted the table yet.
 _READY: Final = """
     o.state = 'owed' and o.source = :source and coalesce(o.next_attempt_at <= :at, true)
     and coalesce(o.claimed_until <= :at, true) and not exists (
         select from outbox b
         where (b.source, b.object, b.external_id) = (o.source, o.object, o.external_id)
-          and b.state = 'owed' and b.outbox_id <> o.outbox_id
+          and b.state not in ('sent', 'superseded', 'dead', 'dropped') and b.outbox_id <> o.outbox_id
           and (b.outbox_id < o.outbox_id or b.claimed_until > :at))
 """
 _NEXT: Final = sa.text(

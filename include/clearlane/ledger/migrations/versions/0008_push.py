@@ -50,7 +50,7 @@ def upgrade() -> None:
     op.alter_column("outbox", "attempts", comment="sendings that count against it")
     op.drop_constraint("outbox_state_check", "outbox")
     op.create_check_constraint(op.f("outbox_state_check"), "outbox", _STATES.format(", 'dropped'"))
-    op.create_index("outbox_record_ix", "outbox", ["source", "object", "external_id", "outbox_id"])
+    op.create_index("outbox_record_ix", "outbox", ["external_id", "source", "object", "outbox_id"])
     op.execute(
         "update outbox x set score_id = d.score_id from decision d where d.decision_seq = x.decision_seq"
     )
