@@ -13,7 +13,7 @@ from clearlane.ledger import ids
 
 SPAN = {
     "from": (END - timedelta(days=5)).isoformat(),
-    "to": "2026-11-19T00:00:00",
+    "to": "2026-11-19T00:00:00Z",
     "horizon": 90,
     "out": None,
 }
@@ -49,7 +49,7 @@ def test_a_candidate_is_played_and_nothing_is_written(dagbag, published, company
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"policy": "no-such-version"}, {"from": "2020-01-01T00:00:00", "to": "2020-01-02"}]
+    "wrong", [{"policy": "no-such-version"}, {"from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"}]
 )
 def test_what_cannot_be_played_is_a_red_run(dagbag, published, monkeypatch, wrong):
     replay = dagbag.dags["lead_replay"]
