@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearlane.connectors import Interval, SourceFailed, Write, hubspot, hubspot_reading
+from clearlane.connectors import Interval, SourceFailed, Write, hubspot
 from clearlane.connectors.http import Patience
-from clearlane.connectors.hubspot import FIELDS, HubSpot
+from clearlane.connectors.hubspot import FIELDS, HubSpot, reading
 from clearlane.policy.model import Lookup, ObjectMapping, Source
 from clearlane.push import owners
 from clearlane.push.owners import Owners
@@ -107,7 +107,7 @@ def test_records_changed_in_the_interval_are_read_with_the_properties_that_are_n
 def test_a_record_that_changes_while_we_read_comes_once_or_in_the_next_interval(
     server: HubSpotServer, connector: HubSpot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hubspot_reading, "PAGE", 2)
+    monkeypatch.setattr(reading, "PAGE", 2)
     for number in (9, 10, 11, 100):
         server.add("contacts", str(number), 5, email="x")
     pages = connector.read(mapping("contacts", "email"), minutes(0, 60))
@@ -137,7 +137,7 @@ def test_associations_that_never_end_are_a_failure(serve: Serve, clock: Clock) -
 def test_deleted_records_are_listed_with_when_they_were_deleted(
     server: HubSpotServer, connector: HubSpot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hubspot_reading, "LISTED", 2)
+    monkeypatch.setattr(reading, "LISTED", 2)
     for number in range(5):
         server.add("contacts", str(number), email=f"{number}@customer.example", phone="1")
         if number != 3:
@@ -152,7 +152,7 @@ def test_deleted_records_are_listed_with_when_they_were_deleted(
 def test_owners_are_read_over_pages_with_those_who_left(
     connector: HubSpot, local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hubspot_reading, "LISTED", 1)
+    monkeypatch.setattr(reading, "LISTED", 1)
     found = read(connector, mapping("owners"))
     assert [(one["id"], one["email"], one["active"], one["user_id"]) for one in found] == [
         ("71", "ada@vendor.example", True, 901), ("72", "bob@vendor.example", True, 902),
@@ -258,7 +258,7 @@ def test_the_filters_hold_what_the_interval_holds(moments: list[datetime]) -> No
     start, end, found = (moment.replace(tzinfo=UTC) for moment in moments)
     found = found.replace(microsecond=found.microsecond // 1000 * 1000)
     record = {"id": "1", "updatedAt": found.isoformat()}
-    filters = hubspot_reading._within("contacts", Interval(start, end))
+    filters = reading._within("contacts", Interval(start, end))
     assert all(fits("contacts", record, one) for one in filters) == Interval(start, end).holds(found)
 
 
@@ -310,7 +310,7 @@ def test_when_the_day_is_spent_the_rest_is_for_later(server: HubSpotServer, conn
 def test_a_token_that_ends_between_two_pages_is_renewed(
     server: HubSpotServer, local: Local, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hubspot_reading, "PAGE", 1)
+    monkeypatch.setattr(reading, "PAGE", 1)
     for number in range(3):
         server.add("contacts", str(number + 1), email="x")
     server.tokens = ["first", "second"]

@@ -12,7 +12,7 @@ from hubspot.utils.signature import Signature
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearlane.connectors.hubspot_webhooks import OLDEST, is_genuine
+from clearlane.connectors.hubspot.webhooks import OLDEST, is_genuine
 
 SECRET, AT = "cl1ent-s3cret", "1772442000000"
 NOW = datetime.fromtimestamp(int(AT) / 1000, UTC)

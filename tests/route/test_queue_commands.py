@@ -78,7 +78,9 @@ def test_covers_are_listed_and_doctored(clearlane: Any, world: World, waiting) -
 
 
 def test_the_doctor_names_a_source_that_nothing_is_sent_to(clearlane: Any, world: World, waiting) -> None:
-    failed = "insert into push_state (source, failures, open_until, error) values ('crm', 5, :until, 'crm: 503')"
+    failed = (
+        "insert into push_state (source, failures, open_until, error) values ('crm', 5, :until, 'crm: 503')"
+    )
     with world.engine.begin() as connection:
         connection.execute(sa.text(failed), {"until": datetime.now(UTC) + timedelta(hours=1)})
     [told] = json.loads(clearlane("doctor", "--json").output)["push"]

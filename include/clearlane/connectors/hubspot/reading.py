@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any, Final
 
 from clearlane.connectors.http import Answer
-from clearlane.connectors.hubspot_client import Client
+from clearlane.connectors.hubspot.client import Client
 from clearlane.connectors.pages import Page, by_token, listed
 from clearlane.connectors.protocol import Interval, SourceFailed
 from clearlane.connectors.values import at

@@ -1,6 +1,6 @@
 """HubSpot: contacts, companies, deals, owners, calls, mails and meetings; owner and scores written in batches.
 
-Requests are those of HubSpot's own client (`hubspot_client`); `hubspot_reading` makes records of the answers.
+Requests are those of HubSpot's own client (`client`); `reading` makes records of the answers.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Final
 from clearlane.connectors.address import Place, placed
 from clearlane.connectors.credentials import Auth, Bearer, OAuth
 from clearlane.connectors.http import Answer, Http, Pace, Patience, Refused
-from clearlane.connectors.hubspot_client import Client, asked
-from clearlane.connectors.hubspot_reading import Reader, Record, identified, moment, objects, properties_of
+from clearlane.connectors.hubspot.client import Client, asked
+from clearlane.connectors.hubspot.reading import Reader, Record, identified, moment, objects, properties_of
 from clearlane.connectors.pages import chunks, listed
 from clearlane.connectors.protocol import (
     Checked,
