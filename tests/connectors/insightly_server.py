@@ -36,7 +36,7 @@ class Instance:
     def add(self, id: int, changed: str = "2026-03-02 12:00:00", **said: Any) -> None:
         self.leads[id] = {
             "LEAD_ID": id, "FIRST_NAME": "Zoë", "LAST_NAME": "李", "EMAIL": f"l{id}@customer.example",
-            "OWNER_USER_ID": 9, "RESPONSIBLE_USER_ID": None, "CONVERTED": False,
+            "OWNER_USER_ID": 9, "RESPONSIBLE_USER_ID": None, "CONVERTED": False, "LEAD_STATUS_ID": 11,
             "TAGS": [{"TAG_NAME": "b"}, {"TAG_NAME": "a"}],
             "CUSTOMFIELDS": [{"FIELD_NAME": "Region__c", "FIELD_VALUE": "Süd"}], "LINKS": [],
             "DATE_CREATED_UTC": "2026-01-01 00:00:00", "DATE_UPDATED_UTC": changed, **said,
@@ -82,6 +82,7 @@ class Instance:
                 user | {"USER_ID": 4, "EMAIL_ADDRESS": "bob@vendor.example"},
                 user | {"USER_ID": 5, "EMAIL_ADDRESS": "old@vendor.example", "ACTIVE": False},
             ],
+            "LeadStatuses": [{"LEAD_STATUS_ID": 11, "LEAD_STATUS": "Open"}],
             "CustomFields/Leads": [{"FIELD_NAME": name} for name in sorted(self.fields)],
         }
         name = path.removesuffix("/Search")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -27,6 +27,8 @@ class Vendor:
     key: str
     list: str
     users: str
+    choose: Callable[[Any, int], None]
+    """a person gives a lead to user 5"""
     login: str = ":{key}"
     path: str = ""
 
@@ -38,6 +40,7 @@ VENDORS = [
         activecampaign_server.KEY,
         "deals",
         "users",
+        lambda fake, id: fake.deals[id - 1].update(owner="5"),
     ),
     Vendor(
         "freshsales",
@@ -45,9 +48,18 @@ VENDORS = [
         freshsales_server.KEY,
         "contacts/4001",
         "users",
+        lambda fake, id: fake.contacts[id].update(owner_id=5),
         path="/crm/sales",
     ),
-    Vendor("insightly", insightly_server.Instance, insightly_server.KEY, "leads", "users", login="{key}"),
+    Vendor(
+        "insightly",
+        insightly_server.Instance,
+        insightly_server.KEY,
+        "leads",
+        "users",
+        lambda fake, id: fake.leads[id].update(RESPONSIBLE_USER_ID=5),
+        login="{key}",
+    ),
 ]
 HTML = Reply(b"<html>maintenance</html>", headers={"Content-Type": "text/html"})
 
@@ -147,3 +159,23 @@ def test_who_is_throttled_for_long_leaves_all_writes_for_later(
     assert [(one.idempotency_key, one.result, one.retry_after) for one in receipts] == [
         ("k1", "retry", 900), ("k2", "retry", 900),
     ]  # fmt: skip
+
+
+def test_an_owner_whom_a_person_chose_between_look_and_write_stands(
+    vendor: Vendor, fake: Any, local: Local, clock: Clock
+) -> None:
+    for number in (1, 2):
+        fake.add(number, **({"email": "l@customer.example"} if vendor.name == "activecampaign" else {}))
+        if vendor.name == "activecampaign":
+            fake.deal(f"d{number}", number, "4")
+    getattr(fake, "prepare", lambda: None)()
+    connector = connected(vendor, local, clock)
+    fields = {"owner": "ada@vendor.example", "score": 7}
+    writes = [Write(f"k{number}", "leads", str(number), fields) for number in (1, 2)]
+    seen = connector.current(writes)  # type: ignore[attr-defined]
+    writes = [replace(write, seen=seen[write.external_id]) for write in writes]
+    vendor.choose(fake, 1)
+    assert [one.result for one in connector.write(writes)] == ["changed", "sent"]
+    after = connector.current(writes)  # type: ignore[attr-defined]
+    assert (after["1"]["owner"], after["1"]["score"]) == ("5", None)
+    assert after["2"] == fields

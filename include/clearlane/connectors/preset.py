@@ -113,8 +113,11 @@ class Preset(Rest):
     # --- writing ----------------------------------------------------------------------------------
 
     def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
-        """One record after the other; after a failure that concerns all, the rest waits. SourceFailed where a
-        custom field is missing."""
+        """One record after the other; after a failure that concerns all, the rest waits.
+
+        What has another owner by now than the write has `seen` is left as it is. SourceFailed where a custom field
+        is missing.
+        """
         self._check_fields(writes)
         receipts: list[Receipt] = []
         stopped: Failed | None = None
@@ -126,12 +129,22 @@ class Preset(Rest):
 
     def _tried(self, write: Write) -> tuple[Receipt, Failed | None]:
         try:
+            if self._has_moved(write):
+                return Receipt(write.idempotency_key, "changed", "its owner was changed meanwhile"), None
             self._write(write)
         except Unwritable as unwritable:
             return Receipt(write.idempotency_key, "refused", str(unwritable)), None
         except Failed as failed:
             return receipt(write, failed), failed
         return receipt(write, None), None
+
+    def _has_moved(self, write: Write) -> bool:
+        """Whether the record has another owner by now than the write has `seen`: none of these knows a condition,
+        so this is the last look, one request before the write."""
+        if write.seen is None or "owner" not in write.seen or "owner" not in self._fields(write):
+            return False
+        held = self._present(write)
+        return held is not None and held["owner"] != write.seen["owner"]
 
     def _write(self, write: Write) -> None:
         """Do one write; the same write again has the same effect. Raises Unwritable or Failed."""
