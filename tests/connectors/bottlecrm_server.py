@@ -38,7 +38,11 @@ class Crm:
     changes: list[dict[str, Any]] = field(default_factory=list)
     others: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     failing: list[Reply] = field(default_factory=list)
-    """answers of the next writes, before they are done"""
+    """answers of the next writes, in place of doing them"""
+    losing: int = 0
+    """so many of the next writes are done, and their answers lost"""
+    dies_after: int | None = None
+    """so many writes after which nothing is answered any more"""
 
     def add(self, id: str, *owners: str, **said: Any) -> dict[str, Any]:
         self.leads[id] = {
@@ -71,6 +75,8 @@ class Crm:
             self.leads[lead] |= {"first_response_at": first, "first_response_by": by, "last_outbound_at": at}
 
     def __call__(self, asked: Asked) -> Reply:
+        if self.dies_after == 0:
+            return Reply(cut=True)
         if asked.headers.get("Authorization") != f"Bearer {TOKEN}":
             return Reply({"detail": "Organization context is required."}, status=403)
         name, _, id = asked.path.removeprefix("/api/").strip("/").partition("/")
@@ -78,7 +84,11 @@ class Crm:
             return self._detail(id) if id else self._list(name, asked)
         if self.failing:
             return self.failing.pop(0)
-        return self._write(id, asked.json) if name == "leads" else self._define(asked.json)
+        if self.dies_after is not None:
+            self.dies_after -= 1
+        reply = self._write(id, asked.json) if name == "leads" else self._define(asked.json)
+        self.losing -= 1
+        return Reply(cut=True) if self.losing >= 0 else reply
 
     def _list(self, name: str, asked: Asked) -> Reply:
         start = int(asked.query.get("offset", 0))

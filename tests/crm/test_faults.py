@@ -192,13 +192,13 @@ def _overridden(river: River) -> dict[str, str]:
 
 
 def _counted_in_the_audit_trail(crm: Crm, leads: list[str], faults: Faults) -> None:
-    """Each lead was written once; again only where the answer was lost, or the server was killed before it came."""
+    """Each lead was written once, also where the answer was lost; the kill may have cost each drain one."""
     email = crm.people.emails["machine"]
     rows = crm.rows(_WRITTEN, email)
     written = {str(lead): int(count) for lead, count in rows}
     assert set(written) == set(leads)
     again = sum(count - 1 for count in written.values())
-    assert again <= faults.done["lost"] + 2
+    assert again <= 2
     print(
         f"{len(leads)} leads, {sum(written.values())} writes in the audit trail, faults {dict(faults.done)}"
     )

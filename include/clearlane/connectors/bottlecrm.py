@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from clearlane.connectors.address import placed
 from clearlane.connectors.credentials import Bearer
-from clearlane.connectors.http import Answer, Failed, Http, Patience, Refused
+from clearlane.connectors.http import Answer, Failed, Http, Patience, Refused, Unanswered
 from clearlane.connectors.pages import Page, at, chunks, listed
 from clearlane.connectors.protocol import (
     Checked,
@@ -41,6 +41,8 @@ FIELDS: Final[Mapping[str, str]] = {
 _FEW: Final = 10
 _LISTED_FOR_ONE: Final = 10
 """leads of a list that come in the time of one lead by itself (measured: 20 ms to 300 ms)"""
+_GATEWAY: Final = (502, 503, 504)
+"""after which nobody knows whether it was done"""
 _NOBODY: Final = "00000000-0000-4000-8000-000000000000"
 _PATIENCE: Final = Patience()
 
@@ -245,12 +247,25 @@ class BottleCrm:
         if isinstance(body, str):
             return Receipt(write.idempotency_key, "refused", body)
         try:
-            self._http.ask("PATCH", f"leads/{write.external_id}/", json=body, idempotent=True)
+            self._http.ask("PATCH", f"leads/{write.external_id}/", json=body)
         except Refused as refused:
-            if refused.status not in (400, 404):
+            if refused.status in (400, 404):
+                return Receipt(write.idempotency_key, "refused", _refusal(refused))
+            if refused.status not in _GATEWAY:
                 raise
-            return Receipt(write.idempotency_key, "refused", _refusal(refused))
+            return self._looked_up(write, refused)
+        except Unanswered as unanswered:
+            return self._looked_up(write, unanswered)
         return Receipt(write.idempotency_key, "sent")
+
+    def _looked_up(self, write: Write, failed: Failed) -> Receipt:
+        """What became of a write without an answer. It is not sent again: a person may have changed it since."""
+        lead = self._lead(write.external_id)
+        held = self._held(write, lead) if lead else {}
+        there = lead is not None and all(
+            (held[name] or None) == (write.fields[name] or None) for name in write.fields
+        )
+        return Receipt(write.idempotency_key, "sent") if there else self._waiting(write, failed)
 
     def _has_moved(self, write: Write) -> bool:
         if "owner" not in write.fields or write.seen is None:
