@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -116,6 +117,25 @@ def test_the_descriptions_tell_when_the_fake_differs(said: list[Any], serve: Ser
     held = Held(lambda asked: Reply({"totalSize": "1", "done": True, "records": [{"Id": "short"}]}), said)
     read(connected(serve(held), clock), mapping())
     assert len(held.differing) == held.held == 1
+
+
+@pytest.mark.parametrize(
+    ("sobject", "columns"),
+    [
+        ("Task", (*outcomes.TASK, "IsClosed")), ("Event", (*outcomes.EVENT, "IsChild")),
+        ("Lead", (*outcomes.CONVERSION, "IsConverted")), ("Opportunity", (*outcomes.DEAL, "IsClosed", "ContactId")),
+        ("LeadHistory", (*outcomes.STATUS, "Field")), ("User", ("Username", "Email", "IsActive", "UserType")),
+        ("Group", ("Id", "Name", "DeveloperName", "Type")), ("CampaignMember", ("HasResponded", "SystemModstamp")),
+    ],
+)  # fmt: skip
+def test_the_vendor_describes_the_columns_that_are_asked_for(sobject: str, columns: tuple[str, ...]) -> None:
+    file = SHARED / "salesforce_rest_oas3_v59_subset.json"
+    if not file.is_file():
+        pytest.skip(f"no description of the vendor at {file}")
+    described_there = json.loads(file.read_text(encoding="utf-8"))["components"]["schemas"][
+        f"{sobject}SObject"
+    ]
+    assert set(columns) <= set(described_there["properties"])
 
 
 def test_all_pages_come_with_what_was_deleted_and_names_of_every_script(
