@@ -108,6 +108,7 @@ def test_a_read_is_tried_again(vendor: Vendor, fake: Any, local: Local, clock: C
         (Reply(b'{"data": [{"email": "l1@customer.example"'), "malformed or unfinished JSON"),
         (Reply({"message": "l1@customer.example"}), "without a list"),
         (Reply({}, status=429, headers={"Retry-After": "900"}), "too many requests"),
+        (Reply({}, status=401), "the credentials are not accepted"),
     ],
 )
 def test_a_read_that_fails_names_no_secret_and_no_person(

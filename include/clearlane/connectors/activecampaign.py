@@ -183,17 +183,16 @@ class ActiveCampaign(Preset):
 
     def prepare(self) -> Sequence[str]:
         """Make the custom fields that are missing, for all lists, and name them."""
-        missing = self._missing()
-        for tag in missing:
-            field = {
-                "title": tag.replace("_", " ").capitalize(),
-                "type": "text",
-                "perstag": tag,
-                "visible": True,
-            }
-            self._http.ask("POST", f"{_API}/fields", json={"field": field})
-        self._known = None
-        for tag in missing:
-            related = {"field": int(self._tags()[tag]), "relid": 0}
-            self._http.ask("POST", f"{_API}/fieldRels", json={"fieldRel": related})
+        with self._as_described():
+            missing = self._missing()
+            for tag in missing:
+                self._http.ask("POST", f"{_API}/fields", json={"field": _field(tag)})
+            self._known = None
+            for tag in missing:
+                related = {"field": int(self._tags()[tag]), "relid": 0}
+                self._http.ask("POST", f"{_API}/fieldRels", json={"fieldRel": related})
         return missing
+
+
+def _field(tag: str) -> Record:
+    return {"title": tag.replace("_", " ").capitalize(), "type": "text", "perstag": tag, "visible": True}

@@ -6,6 +6,7 @@ A vendor's module describes its lists, says how one record is flattened and how 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -66,9 +67,19 @@ class Preset(Rest):
 
     def read(self, object: ObjectMapping, interval: Interval) -> Iterator[Chunk]:
         """The records of a list, flattened: all of the interval, and perhaps more."""
-        for chunk in self._chunks(object, interval):
-            flat = [Raw(self._seen(object.read, raw.payload), raw.line) for raw in chunk.records]
-            yield replace(chunk, records=flat)
+        with self._as_described():
+            for chunk in self._chunks(object, interval):
+                flat = [Raw(self._seen(object.read, raw.payload), raw.line) for raw in chunk.records]
+                yield replace(chunk, records=flat)
+
+    @contextmanager
+    def _as_described(self) -> Iterator[None]:
+        """What is well-formed and not what the API describes fails as a source does: the error itself quotes it."""
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            said = f"it answers in another form than its API describes ({type(error).__name__})"
+            raise SourceFailed(f"source {self._source.name}: {said}") from None
 
     def _seen(self, read: str, record: Record) -> Record:
         """A record without what people wrote in it, which no rule reads."""
@@ -129,12 +140,14 @@ class Preset(Rest):
 
     def _tried(self, write: Write) -> tuple[Receipt, Failed | None]:
         try:
-            if self._has_moved(write):
-                return Receipt(write.idempotency_key, "changed", "its owner was changed meanwhile"), None
-            self._write(write)
+            with self._as_described():
+                if self._has_moved(write):
+                    return Receipt(write.idempotency_key, "changed", "its owner was changed meanwhile"), None
+                self._write(write)
         except Unwritable as unwritable:
             return Receipt(write.idempotency_key, "refused", str(unwritable)), None
-        except Failed as failed:
+        except SourceFailed as said:
+            failed = said if isinstance(said, Failed) else Failed(str(said), retry_after=said.retry_after)
             return receipt(write, failed), failed
         return receipt(write, None), None
 
@@ -172,7 +185,8 @@ class Preset(Rest):
         if self._source.push is None:
             return ()
         try:
-            missing = self._missing()
+            with self._as_described():
+                missing = self._missing()
         except SourceFailed as failed:
             return (Checked("write", False, str(failed)),)
         if missing:
@@ -186,7 +200,8 @@ class Preset(Rest):
 
     def _now(self, write: Write) -> Record | None:
         try:
-            return self._present(write)
+            with self._as_described():
+                return self._present(write)
         except Unwritable:
             return None
 
@@ -197,7 +212,8 @@ class Preset(Rest):
     def _check_fields(self, writes: Sequence[Write]) -> None:
         """SourceFailed, before anything is written, where a custom field is missing: some CRMs drop it silently."""
         needed = {self._theirs(name) for write in writes for name in self._fields(write)}
-        missing = sorted(needed & set(self._missing()))
+        with self._as_described():
+            missing = sorted(needed & set(self._missing()))
         if missing:
             where = f"{self.record}s have no custom field {', '.join(missing)}"
             raise SourceFailed(f"source {self._source.name}: {where}; prepare it")
