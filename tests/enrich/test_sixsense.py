@@ -154,6 +154,7 @@ def test_what_was_paid_for_is_kept_when_the_credits_go_and_the_next_run_says_so(
         Reply({}, status=503),
         Reply(b"<html>", headers={"Content-Type": "text/html"}),
         Reply(b'{"company":'),
+        Reply(b'{"scores": ["zoe@customer.example"]}'),
         Reply(cut=True),
         Reply({}, status=429, headers={"Retry-After": "900"}),
     ],

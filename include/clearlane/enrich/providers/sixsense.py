@@ -108,7 +108,13 @@ class SixSense:
         answer = self._http.ask("POST", PATH, data=form, accept=(400, 404, 422))
         if answer.status != 200:  # this lead cannot be looked up, or nobody knows it
             return dict.fromkeys(self.provides)
-        body = answer.json()
+        try:
+            return self._read(answer.json())
+        except (AttributeError, TypeError) as error:
+            said = f"{answer.asked} answered in another form than described ({type(error).__name__})"
+            raise SourceFailed(said) from None
+
+    def _read(self, body: Any) -> Mapping[str, Any]:
         company = {ours: at(body, f"company.{theirs}") for ours, theirs in _COMPANY.items()}
         score = self._score(at(body, "scores") or ())
         facts = company | {ours: score.get(theirs) for ours, theirs in _SCORES.items()}
