@@ -150,6 +150,9 @@ def route(engine: Engine, batch_id: str) -> Counts:
         with engine.begin() as connection:
             for name, count in _counts(_route.run_chunk(connection, pinned, run, chunk)).items():
                 totals[name] = totals.get(name, 0) + count
+    # Who was called between arrival and this run met the clock that the run began.
+    with engine.begin() as connection:
+        _sla.meet(connection, pinned, run)
     return totals
 
 
