@@ -27,7 +27,7 @@ TEMPLATE = "ledger_template"
 _OURS = "clearlane-tests-"
 _numbers = itertools.count(1)
 
-hypothesis.settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("full", max_examples=1000, deadline=None)
 hypothesis.settings.load_profile("quick")
 

@@ -260,9 +260,13 @@ def test_the_same_months_again_change_nothing(
     healthy(river)
 
 
+# `test_overlap` holds the small company to the same in every run of the tests.
 SHORT_AND_LONG = pytest.mark.parametrize(
     ("fixture", "months"),
-    [("half_year", HALF_YEAR), pytest.param("lived", MONTHS, marks=pytest.mark.full)],
+    [
+        pytest.param("half_year", HALF_YEAR, marks=pytest.mark.full),
+        pytest.param("lived", MONTHS, marks=pytest.mark.full),
+    ],
     ids=["half_year", "all"],
 )
 
