@@ -224,7 +224,7 @@ def explain(
         except stories.Unknown as unknown:
             _stop(str(unknown), code=1)
     if as_json:
-        typer.echo(json.dumps(stories.as_json(told), ensure_ascii=False, indent=1))
+        _echo(stories.as_json(told))
         return
     out.print(Text(f"{lead}  {told.lead_id}", style="bold"), told.headline, sep="\n", markup=False)
     for section in told.sections:
@@ -262,7 +262,7 @@ def replay(
         except (stories.Unknown, replaying.Unknown) as unknown:
             _stop(str(unknown), code=1)
     if as_json:
-        typer.echo(json.dumps([replaying.as_json(one) for one in made], ensure_ascii=False, indent=1))
+        _echo([replaying.as_json(one) for one in made])
     else:
         for line in (line for one in made for line in replaying.lines(one)):
             out.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -388,7 +388,7 @@ def fairness(
         html.write_text(pictures.page(found, start, end), encoding="utf-8")
         err.print(f"written: {html}")
     if as_json:
-        typer.echo(json.dumps([shares.as_json(one) for one in found], ensure_ascii=False, indent=1))
+        _echo([shares.as_json(one) for one in found])
         return
     for table in pictures.tables(found):
         out.print(table, "")
@@ -423,7 +423,7 @@ def forecast(
         for path in artefacts.write_forecast(found, out_dir):
             err.print(f"written: {path}")
     if as_json:
-        typer.echo(json.dumps(forecasting.as_json(found), ensure_ascii=False, indent=1))
+        _echo(forecasting.as_json(found))
         return
     for table in outlook.tables(found):
         out.print(table, "")
@@ -456,7 +456,7 @@ def whatif(
         for path in review.write(told, out_dir):
             err.print(f"written: {path}")
     if as_json:
-        typer.echo(json.dumps(review.as_json(told), ensure_ascii=False, indent=1))
+        _echo(review.as_json(told))
         return
     for table in review.tables(told):
         out.print(table, "")
@@ -516,7 +516,7 @@ def connector_test(
     source, connector, teams = _connected(name, folder)
     tried = list(trial.tried(connector, source, _now(), teams))
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in tried], ensure_ascii=False, indent=1))
+        _echo([asdict(one) for one in tried])
     else:
         _print_tried(tried)
     if any(one.good is False for one in tried):
@@ -576,7 +576,7 @@ def quarantine_list(as_json: Json = False) -> None:
     with _ledger() as connection:
         entries = quarantine.listed(connection)
     if as_json:
-        typer.echo(json.dumps([quarantine.as_json(entry) for entry in entries], ensure_ascii=False, indent=1))
+        _echo([quarantine.as_json(entry) for entry in entries])
         return
     table = Table("record", "from", "since", "why", box=None)
     for entry in entries:
@@ -591,9 +591,7 @@ def quarantine_show(record: int) -> None:
     from clearlane.quality import quarantine
 
     with _possible(), _ledger() as connection:
-        typer.echo(
-            json.dumps(quarantine.as_json(quarantine.shown(connection, record)), ensure_ascii=False, indent=1)
-        )
+        _echo(quarantine.as_json(quarantine.shown(connection, record)))
 
 
 @quarantine_app.command("replay")
@@ -629,7 +627,7 @@ def push_status(as_json: Json = False) -> None:
     with _ledger() as connection:
         found = status.statuses(connection, _in_force(connection, now), now)
     if as_json:
-        typer.echo(json.dumps([status.as_json(one) for one in found], ensure_ascii=False, indent=1))
+        _echo([status.as_json(one) for one in found])
         return
     table = Table("source", "owed", "due now", "in flight", "dead", "oldest", "last sent", "held", box=None)
     for one in found:
@@ -649,7 +647,7 @@ def dead_list(as_json: Json = False) -> None:
     with _ledger() as connection:
         found = dead.listed(connection)
     if as_json:
-        typer.echo(json.dumps([dead.as_json(one) for one in found], ensure_ascii=False, indent=1))
+        _echo([dead.as_json(one) for one in found])
         return
     table = Table("write", "record", "owed", "tries", "sets", "the source said", box=None)
     for one in found:
@@ -693,7 +691,7 @@ def exceptions_list(as_json: Json = False) -> None:
     with _ledger() as connection:
         entries = exceptions.listed(connection, _in_force(connection, now), now)
     if as_json:
-        typer.echo(json.dumps([exceptions.as_json(one) for one in entries], ensure_ascii=False, indent=1))
+        _echo([exceptions.as_json(one) for one in entries])
         return
     table = Table("lead", "owner", "age", "due", "why", "first freed by", box=None)
     for one in entries:
@@ -743,7 +741,7 @@ def pool_list(
     with _by_hand() as (connection, published, _, _owe):
         entries = pools.listed(connection, published, now, team)
     if as_json:
-        typer.echo(json.dumps([pools.as_json(one) for one in entries], ensure_ascii=False, indent=1))
+        _echo([pools.as_json(one) for one in entries])
         return
     table = Table("pool", "lead", "score", "band", "age", "due", "until", "why", box=None)
     for one in entries:
@@ -804,6 +802,11 @@ def covers(as_json: Json = False) -> None:
         cells = (one.rep, one.cover, str(one.leads), _minute(one.since), _minute(one.until), one.because)
         table.add_row(*map(Text, cells))
     out.print(table)
+
+
+def _echo(told: Any) -> None:
+    """Print data as JSON."""
+    typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
 
 
 def _in_force(connection: Any, at: datetime) -> Any:
