@@ -182,3 +182,13 @@ def test_an_expectation_that_cannot_be_evaluated_is_an_error(expectations: Expec
     requirement = Requirement("age", "between", "between 1 and 2", "age", "between", (1, 2))
     with pytest.raises(ExpectationFailed, match="age, between"):
         expectations.violations("broken", rows(GOOD), [requirement])
+
+
+@given(
+    st.lists(st.sampled_from([None, "0", "2", "1.5", "1,000", "n/a"]), min_size=1, max_size=5),
+    st.sampled_from(["employees", "rating"]),
+)
+def test_a_record_is_typed_alike_beside_any_others(found: list[str | None], field: str) -> None:
+    together = plainly(*(GOOD | {field: value} for value in found)).typed[field]
+    alone = [plainly(GOOD | {field: value}).typed[field].iloc[0] for value in found]
+    assert [(type(value), value) for value in together] == [(type(value), value) for value in alone]

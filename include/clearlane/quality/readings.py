@@ -68,7 +68,9 @@ def json_values(typed: Column) -> Column:
         return _nullable(shown)
     if typed.dtype == np.float64:
         whole = (typed % 1 == 0) & (typed.abs() <= _LARGEST_WHOLE)
-        return _nullable(typed.astype(object).mask(whole, typed.where(whole).astype("Int64")))
+        # One by one: a column would become one of fractions again as soon as one value is missing.
+        values = [int(x) if is_whole else x for x, is_whole in zip(typed, whole, strict=True)]
+        return _nullable(pd.Series(values, index=typed.index, dtype=object))
     return _nullable(typed)
 
 
