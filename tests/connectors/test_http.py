@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from clearlane.connectors import SourceFailed
 from clearlane.connectors.credentials import Auth, Basic, Bearer, Header, OAuth, Query
-from clearlane.connectors.http import Http, Pace, Patience, Refused, Unanswered, _Pacer
+from clearlane.connectors.http import Http, Pace, Patience, Refused, Spent, Unanswered, _Pacer
 
 from .conftest import Serve
 from .local_server import Asked, Clock, Local, Reply
@@ -51,6 +51,20 @@ def test_what_is_read_is_asked_again_until_it_is_answered(serve: Serve, client: 
         for waited, (low, high) in zip(clock.waits, [(0.5, 1), (1, 2), (2, 4)], strict=True)
     ]
     assert clock.waits == sorted(clock.waits)
+
+
+@pytest.mark.parametrize(("headers", "wait"), [({}, 3600), ({"Retry-After": "17"}, 17)])
+def test_a_limit_that_is_used_up_is_not_asked_again(
+    serve: Serve, client: Any, clock: Clock, headers: dict[str, str], wait: float
+) -> None:
+    local = serve(in_turn(Reply({"limit": "day"}, 429, headers)))
+
+    def spent(answer: Any) -> Spent | None:
+        return Spent("the day is spent", 3600) if answer.json() == {"limit": "day"} else None
+
+    with pytest.raises(Refused, match="GET /leads answered 429: the day is spent") as refused:
+        client(local, spent=spent).get("/leads")
+    assert (len(local.asked), clock.waits, refused.value.retry_after) == (1, [], wait)
 
 
 def test_the_same_seed_at_the_same_time_waits_the_same(serve: Serve, client: Any, clock: Clock) -> None:

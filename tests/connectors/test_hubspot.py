@@ -299,12 +299,14 @@ def test_too_many_requests_wait_as_long_as_is_asked(
     assert clock.waits[0] == 9
 
 
-def test_when_the_day_is_spent_the_rest_is_for_later(server: HubSpotServer, connector: HubSpot) -> None:
+def test_when_the_day_is_spent_the_rest_is_for_later(
+    server: HubSpotServer, local: Local, connector: HubSpot
+) -> None:
     spent = {"status": "error", "errorType": "RATE_LIMIT", "policyName": "DAILY", "message": "daily limit"}
     server.failing = [Reply(spent, status=429)] * 3
     with pytest.raises(SourceFailed, match="the requests of the day are spent") as failed:
         read(connector, mapping("contacts", "email"))
-    assert failed.value.retry_after == 3600
+    assert (failed.value.retry_after, len(local.asked)) == (3600, 1)
 
 
 def test_a_token_that_ends_between_two_pages_is_renewed(

@@ -372,13 +372,15 @@ def test_what_is_no_object_is_refused_with_what_is_allowed(connector: Salesforce
         read(connector, mapping("select Id from Lead"))
 
 
-def test_without_requests_left_the_source_is_left_alone(org: Org, connector: Salesforce) -> None:
+def test_without_requests_left_the_source_is_left_alone(
+    org: Org, local: Local, connector: Salesforce
+) -> None:
     org.left = 0
     with pytest.raises(
         SourceFailed, match="REQUEST_LIMIT_EXCEEDED: the organisation's API requests"
     ) as failed:
         read(connector, mapping())
-    assert failed.value.retry_after == 900
+    assert (failed.value.retry_after, len(local.asked)) == (900, 1)
 
 
 @pytest.mark.parametrize(

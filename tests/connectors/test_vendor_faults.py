@@ -180,3 +180,20 @@ def test_an_owner_whom_a_person_chose_between_look_and_write_stands(
     after = connector.current(writes)  # type: ignore[attr-defined]
     assert (after["1"]["owner"], after["1"]["score"]) == ("5", None)
     assert after["2"] == fields
+
+
+SPENT = {
+    "freshsales": ({}, "the requests of the account's hour are spent", 900),
+    "insightly": ({"X-RateLimit-Remaining": "0"}, "the requests of the plan's day are spent", 3600),
+}
+
+
+@pytest.mark.parametrize("vendor", [one for one in VENDORS if one.name in SPENT], ids=lambda one: one.name)
+def test_a_limit_that_is_used_up_is_asked_for_once(
+    vendor: Vendor, fake: Any, local: Local, clock: Clock
+) -> None:
+    headers, said, wait = SPENT[vendor.name]
+    fake.failing = [Reply({}, 429, headers)] * 5
+    with pytest.raises(SourceFailed, match=said) as caught:
+        read(connected(vendor, local, clock), vendor.users)
+    assert (caught.value.retry_after, len(local.asked), clock.waits) == (wait, 1, [])

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import ClassVar, Final
 
 from clearlane.connectors import pages
-from clearlane.connectors.http import Pace
+from clearlane.connectors.http import Answer, Pace, Spent
 from clearlane.connectors.pages import Page, listed
 from clearlane.connectors.preset import People, Preset, Record, as_written, number
 from clearlane.connectors.protocol import Chunk, Interval, SourceFailed, Write
@@ -26,6 +26,8 @@ _VIEWS: Final = {
 }
 """list -> its path, and the view that holds all of it"""
 _PAGE: Final = 100
+_HOUR_IS_SPENT: Final = 900.0
+"""seconds to leave the account alone then, where the answer says nothing: a quarter of the hour that limits it"""
 _NUMBERED: Final = RestPages(by="number", name="page", limit=_PAGE, limit_name="per_page")
 _SENT: Final = {"sort": "updated_at", "sort_type": "desc", "include": "owner"}
 
@@ -57,6 +59,12 @@ class Freshsales(Preset):
             "sales_activities": RestRead("/api/sales_activities", "sales_activities", pages=_NUMBERED),
         },
     )  # fmt: skip
+
+    def _spent(self, answer: Answer) -> Spent | None:
+        """429 is the account's hour, not a moment's crowd; with Retry-After it is told when it ends."""
+        if answer.status == 429 and "Retry-After" not in answer.headers:
+            return Spent("the requests of the account's hour are spent", _HOUR_IS_SPENT)
+        return None
 
     # --- reading ----------------------------------------------------------------------------------
 

@@ -110,6 +110,18 @@ class Answer:
         return "malformed or unfinished JSON" if unfinished else f"{len(self.body)} bytes of no JSON"
 
 
+@dataclass(frozen=True)
+class Spent:
+    """A limit that is used up for so long that asking again is of no use; `wait`: seconds to leave the source alone."""
+
+    said: str
+    wait: float
+
+
+Verdict = Callable[[Answer], Spent | None]
+"""what a connector knows of an answer that looks as if it would pass soon, and will not"""
+
+
 class Failed(SourceFailed):
     """One request that failed. `again`: the same request may succeed; `retry_after`: seconds the source asked for."""
 
@@ -144,7 +156,8 @@ class Http:
     Reading requests (GET, HEAD) are tried again after broken connections, time-outs, 429, 502, 503 and 504, with
     exponential backoff and jitter, never sooner than Retry-After. Others only where the caller says `idempotent`,
     or where the request was surely not done (no connection, 429). A 401 renews the token once, where there is one
-    to renew. Redirects are not followed: they would carry credentials to another place.
+    to renew. Redirects are not followed: they would carry credentials to another place. What is `spent` is not
+    tried again.
     """
 
     def __init__(
@@ -156,6 +169,7 @@ class Http:
         headers: Mapping[str, str] | None = None,
         patience: Patience = Patience(),
         pace: Sequence[Pace] = (),
+        spent: Verdict = lambda answer: None,
         largest: int = 64 * 1024 * 1024,  # bytes of one answer, unpacked
         seed: int = 0,
         wait: Callable[[float], None] = time.sleep,
@@ -163,7 +177,7 @@ class Http:
     ) -> None:
         self.source, self.base = source, base.rstrip("/")
         self._auth = auth or Open()
-        self._patience, self._largest = patience, largest
+        self._patience, self._largest, self._spent = patience, largest, spent
         self._wait, self._clock = wait, clock
         self._pacer = _Pacer(pace, wait, clock)
         self._seed = seed
@@ -217,6 +231,9 @@ class Http:
         if 200 <= answer.status < 300 or answer.status in accept:
             return answer
         retry_after = _seconds(answer.headers)
+        if spent := self._spent(answer):
+            said = f"{answer.asked} answered {answer.status}: {spent.said}"
+            raise Refused(said, answer, again=False, retry_after=retry_after or spent.wait)
         again = answer.status == 429 or (safe and answer.status in _TRANSIENT)
         if retry_after and retry_after > self._patience.longest_wait:
             again = False

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
-from clearlane.connectors.http import Answer, Pace
+from clearlane.connectors.http import Answer, Pace, Spent
 from clearlane.connectors.pages import listed
 from clearlane.connectors.preset import People, Preset, Record, as_written, number
 from clearlane.connectors.protocol import Chunk, Interval, Write
@@ -21,6 +21,8 @@ _API: Final = "/v3.1"
 _PAGES: Final = RestPages(by="offset", name="skip", limit=500, limit_name="top")
 _SINCE: Final = "updated_after_utc"
 _SECOND: Final = timedelta(seconds=1)
+_DAY_IS_SPENT: Final = 3600.0
+"""seconds to leave the instance alone then; no answer says when its day ends"""
 _OWNER: Final = "RESPONSIBLE_USER_ID"
 
 
@@ -59,6 +61,12 @@ class Insightly(Preset):
             "lead_sources": _list("LeadSources"),
         },
     )
+
+    def _spent(self, answer: Answer) -> Spent | None:
+        """The daily number of the plan, which the headers count down; any other 429 passes in a moment."""
+        if answer.status == 429 and answer.headers.get("X-RateLimit-Remaining") == "0":
+            return Spent("the requests of the plan's day are spent", _DAY_IS_SPENT)
+        return None
 
     # --- reading ----------------------------------------------------------------------------------
 

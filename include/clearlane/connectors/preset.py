@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from clearlane.connectors import pages
-from clearlane.connectors.http import Failed, Pace
+from clearlane.connectors.http import Answer, Failed, Pace, Spent
 from clearlane.connectors.protocol import (
     Checked,
     Checks,
@@ -61,7 +61,11 @@ class Preset(Rest):
     def __init__(self, source: Source, secrets: Secrets, **client: Any) -> None:
         """`client` goes to Http. The vendor's own pace holds where sources.yaml names no rate."""
         pace = {} if source.limits.rate else {"pace": self.paces}
-        super().__init__(source, secrets, self.described, **{**pace, **client})
+        super().__init__(source, secrets, self.described, **{"spent": self._spent, **pace, **client})
+
+    def _spent(self, answer: Answer) -> Spent | None:
+        """Whether a limit is used up that asking again does not bring back."""
+        return None
 
     # --- reading ----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from clearlane.connectors.address import Place, placed
 from clearlane.connectors.credentials import Auth, Bearer, OAuth
 from clearlane.connectors.http import Answer, Http, Pace, Patience, Refused
-from clearlane.connectors.hubspot.client import Client, asked
+from clearlane.connectors.hubspot.client import Client, asked, spent
 from clearlane.connectors.hubspot.reading import Reader, Record, identified, moment, objects, properties_of
 from clearlane.connectors.pages import chunks, listed
 from clearlane.connectors.protocol import (
@@ -79,7 +79,9 @@ class HubSpot:
         place = placed(source, secrets)
         self._source, self._type = source, source.push or "contacts"
         self._auth = _auth(source, place)
-        self._http = Http(source.name, place.base, self._auth, patience=patience, pace=pace, wait=wait)
+        self._http = Http(
+            source.name, place.base, self._auth, patience=patience, pace=pace, spent=spent, wait=wait
+        )
         self._client = Client(self._http)
         self._reader = Reader(source.name, self._client)
 

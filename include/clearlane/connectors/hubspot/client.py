@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from clearlane.connectors.http import Answer, Http, Refused
+from clearlane.connectors.http import Answer, Http, Refused, Spent
 from clearlane.connectors.protocol import SourceFailed
 
 _DAY_IS_SPENT: Final = 3600.0
@@ -92,8 +92,15 @@ class _Carrier:
         return asked(self._http, "POST", url, params=_grouped(query_params), json=body, idempotent=True)
 
 
+def spent(answer: Answer) -> Spent | None:
+    """Whether the requests of the account's day are used up ("API usage guidelines and limits")."""
+    if answer.status == 429 and _body(answer).get("policyName") == "DAILY":
+        return Spent("the requests of the day are spent, until midnight there", _DAY_IS_SPENT)
+    return None
+
+
 def asked(http: Http, method: str, path: str, **options: Any) -> Answer:
-    """As Http.ask; a refusal also says its category, the scopes that are missing and that a day is spent."""
+    """As Http.ask; a refusal also says its category and the scopes that are missing."""
     try:
         return http.ask(method, path, **options)
     except Refused as refused:
@@ -114,18 +121,14 @@ def _lower(value: Any) -> Any:
 
 def _explained(refused: Refused) -> Refused:
     """With the words that HubSpot's errors hold beside people: category, property and scope names."""
-    said = _body(refused)
-    if refused.status == 429 and said.get("policyName") == "DAILY":
-        text = f"{refused.answer.asked} answered 429: the requests of the day are spent, until midnight there"
-        return Refused(text, refused.answer, again=False, retry_after=_DAY_IS_SPENT)
-    words = _words(said)
+    words = _words(_body(refused.answer))
     text = f"{refused} ({', '.join(words)})" if words else str(refused)
     return Refused(text, refused.answer, again=refused.again, retry_after=refused.retry_after)
 
 
-def _body(refused: Refused) -> Mapping[str, Any]:
+def _body(answer: Answer) -> Mapping[str, Any]:
     try:
-        said = refused.answer.json()
+        said = answer.json()
     except SourceFailed:
         return {}
     return said if isinstance(said, Mapping) else {}
