@@ -949,6 +949,17 @@ mail = Table(
     Index("mail_person_ix", "person", "sent_at"),
     comment="Mails owed to people, one row each.",
 )
+bounce = Table(
+    "bounce",
+    metadata,
+    Column("bounce_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _text("address", info=PERSONAL),
+    _text("because"),
+    _time("noted_at"),
+    _time("ended_at", nullable=True, comment="since then it is written to again"),
+    Index("bounce_open_ix", "address", unique=True, postgresql_where=text("ended_at is null")),
+    comment="Addresses that mails came back from: the manager is written to instead.",
+)
 link_use = Table(
     "link_use",
     metadata,

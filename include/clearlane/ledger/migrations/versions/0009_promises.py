@@ -238,10 +238,23 @@ def _create_mail() -> None:
     op.create_index(op.f("mail_lead_id_ix"), "mail", ["lead_id"])
     op.create_index("mail_owed_ix", "mail", ["send_after"], postgresql_where=sa.text("state = 'owed'"))
     op.create_index("mail_person_ix", "mail", ["person", "sent_at"])
+    op.create_table(
+        "bounce",
+        _id("bounce_id"),
+        _text("address"),
+        _text("because"),
+        _time("noted_at"),
+        _time("ended_at", "since then it is written to again", nullable=True),
+        sa.PrimaryKeyConstraint("bounce_id", name=op.f("bounce_pk")),
+        comment="Addresses that mails came back from: the manager is written to instead.",
+    )
+    op.create_index(
+        "bounce_open_ix", "bounce", ["address"], unique=True, postgresql_where=sa.text("ended_at is null")
+    )
 
 
 def downgrade() -> None:
-    for name in ("incident", "link_use", "mail", "suspension", "sla_event", "sla_owed"):
+    for name in ("incident", "link_use", "bounce", "mail", "suspension", "sla_event", "sla_owed"):
         op.drop_table(name)
     op.execute(sa.schema.DropSequence(sa.Sequence("mail_claim_seq")))
     op.execute("delete from sla_clock where kind in ('queue', 'follow_up')")
