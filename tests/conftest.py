@@ -24,6 +24,8 @@ from clearlane.ledger import server
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "ledger_template"
+MEMORY = Path("/dev/shm")
+ENOUGH = 4 * 2**30
 _OURS = "clearlane-tests-"
 _numbers = itertools.count(1)
 
@@ -44,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def ledger_server() -> Iterator[server.Server]:
     """The session's PostgreSQL, with an empty database `airflow` for the tests of the DAGs."""
-    folder = Path(tempfile.gettempdir())
+    folder = _quick_folder()
     _erase_orphans(folder)
     directory = folder / f"{_OURS}{os.getpid()}"
     yield server.start(directory, ["airflow"], settings=server.THROWAWAY)
@@ -73,6 +75,18 @@ def ledger_engine(ledger_url: str) -> Iterator[sa.Engine]:
     engine = sa.create_engine(ledger_url)
     yield engine
     engine.dispose()
+
+
+def _quick_folder() -> Path:
+    """Memory where it has room and may hold programs, else the disk.
+
+    A database is 400 files; to make and drop one cost 0.04 s of processor in memory and 0.4 s on an ext4 disk.
+    """
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
+        runs_programs = not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC
+        if runs_programs and shutil.disk_usage(MEMORY).free >= ENOUGH:
+            return MEMORY
+    return Path(tempfile.gettempdir())
 
 
 def _erase_orphans(folder: Path) -> None:

@@ -57,27 +57,21 @@ class Server:
 
     def create(self, database: str, template: str | None = None) -> None:
         """Create `database` where it is missing, as a copy of `template` if one is named."""
-        if not self._known(database):
-            name = sql.Identifier(database)
-            self._execute(sql.SQL("create database {}{}").format(name, _copy_of(template)))
+        statement = sql.SQL("create database {}{}").format(sql.Identifier(database), _copy_of(template))
+        with self._connect() as connection:
+            if not _knows(connection, database):
+                connection.execute(statement)
 
     def drop(self, database: str) -> None:
         """Drop `database`, closing the connections that are still open on it."""
-        self._execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
+        statement = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
+        with self._connect() as connection:
+            connection.execute(statement)
 
     def stop(self) -> None:
         """Stop the server; connections are closed, committed work stays. A stopped one stays stopped."""
         if _running(self.home):
             _postgres(self.home, "pg_ctl", "stop", "-w", "-m", "fast", "-D", str(self.home / "data"))
-
-    def _known(self, database: str) -> bool:
-        with self._connect() as connection:
-            found = connection.execute("select 1 from pg_database where datname = %s", [database])
-            return found.fetchone() is not None
-
-    def _execute(self, statement: sql.Composed) -> None:
-        with self._connect() as connection:
-            connection.execute(statement)
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
@@ -267,6 +261,11 @@ def _call(home: Path, program: str, *arguments: str) -> subprocess.CompletedProc
 
 def _tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-10:]) if log.exists() else ""
+
+
+def _knows(connection: psycopg.Connection[tuple[object, ...]], database: str) -> bool:
+    found = connection.execute("select 1 from pg_database where datname = %s", [database])
+    return found.fetchone() is not None
 
 
 def _copy_of(template: str | None) -> sql.Composed | sql.SQL:
