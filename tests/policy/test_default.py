@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from clearlane import policy
-from clearlane.policy.model import Policy, Span
+from clearlane.policy.model import Policy, Silent, Span
 
 
 @pytest.fixture
@@ -67,6 +67,17 @@ def test_its_promises(default: Policy) -> None:
     assert default.sla.tiers["hot"].accept == Span(15, "minutes")
     assert default.sla.hand_raise == "hot"
     assert set(default.sla.by_band) == {band.name for band in default.scoring.bands}
+
+
+def test_what_happens_when_they_are_not_kept(default: Policy) -> None:
+    sla = default.sla
+    assert {(tier.warn_share, tier.reassign_factor) for tier in sla.tiers.values()} == {(0.6, 2)}
+    told = {name: tier.escalate for name, tier in sla.tiers.items() if tier.first_touch}
+    assert told == {"hot": ("manager", "head_of_sales"), "warm": ("manager",), "cool": ("manager",)}
+    assert set(sla.queues) == {"pool", "held", "exceptions", "match_ask"}
+    assert sla.silent == Silent(3, timedelta(days=5))
+    assert sla.late_after == timedelta(hours=24)
+    assert default.teams.reps[sla.head_of_sales or ""].role == "head_of_sales"
 
 
 def test_every_file_is_answered_for(default: Policy) -> None:

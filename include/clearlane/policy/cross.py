@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from clearlane.policy.document import Document
-from clearlane.policy.model import Destination, Policy, Rule, Scoring
+from clearlane.policy.model import FIRST_STAGE, LATER_STAGES, Destination, Policy, Rule, Scoring
 from clearlane.policy.problems import Path, nearest
 from clearlane.policy.routing import terms
 from clearlane.policy.scoring import vocabulary
@@ -20,7 +20,7 @@ def across(policy: Policy, documents: Mapping[str, Document]) -> Policy:
     if "routing" in documents:
         _check_routing(policy, documents["routing"])
     if "sla" in documents:
-        _check_bands(policy, documents)
+        _check_promises(policy, documents)
     if "teams" in documents and "scoring" in documents:
         _check_suits(policy, documents["teams"])
     if "teams" in documents and "sources" in documents:
@@ -52,12 +52,58 @@ def _check_destination(policy: Policy, document: Document, path: Path, rung: Des
         document.report((*path, "team"), f"{team.id}, a team without members", "a team somebody is in")
 
 
-def _check_bands(policy: Policy, documents: Mapping[str, Document]) -> None:
-    if "scoring" not in documents:
-        return
-    bands = {band.name for band in policy.scoring.bands}
-    for band in policy.sla.by_band:
-        _known(documents["sla"], ("by_band", band), band, bands, "a band of scoring.yaml")
+def _check_promises(policy: Policy, documents: Mapping[str, Document]) -> None:
+    """Names in sla.yaml against the files that define them, where these are there."""
+    for needed, path, name, known, what in _promised_names(policy):
+        if needed in documents:
+            _known(documents["sla"], path, name, known, what)
+
+
+_Name = tuple[str, Path, str | None, Iterable[str], str]
+
+
+def _promised_names(policy: Policy) -> Iterator[_Name]:
+    """(the file that defines it, where it stands in sla.yaml, the name, what is known, what it has to be)"""
+    sla, reps = policy.sla, policy.teams.reps
+    bands = [band.name for band in policy.scoring.bands]
+    yield from (("scoring", ("by_band", band), band, bands, _BAND) for band in sla.by_band)
+    yield from (
+        ("scoring", ("stage_limit", stage), stage, _stages(policy), _STAGE) for stage in sla.stage_limit
+    )
+    yield "teams", ("head_of_sales",), sla.head_of_sales, reps, "the id of a rep of teams.yaml"
+    revops = None if sla.revops and "@" in sla.revops else sla.revops
+    yield "teams", ("revops",), revops, reps, "an e-mail, or the id of a rep of teams.yaml"
+    reasons = policy.scoring.recycling.cooldown
+    for tier, follow_up in sla.follow_up.items():
+        reason = None if "*" in reasons or not reasons else follow_up.then
+        yield (
+            "scoring",
+            ("follow_up", tier, "then"),
+            reason,
+            reasons,
+            "a reason with a cooldown of scoring.yaml",
+        )
+    for index, choice in enumerate(sla.choose):
+        path = ("choose", index)
+        yield from (("scoring", (*path, "band"), name, bands, _BAND) for name in choice.band)
+        yield from (("scoring", (*path, "stage"), name, _stages(policy), _STAGE) for name in choice.stage)
+        sources, teams = policy.sources.sources, policy.teams.teams
+        yield from (
+            ("sources", (*path, "source"), name, sources, "a source of sources.yaml")
+            for name in choice.source
+        )
+        yield from (
+            ("teams", (*path, "team"), name, teams, "the id of a team of teams.yaml") for name in choice.team
+        )
+
+
+_BAND = "a band of scoring.yaml"
+_STAGE = "a stage of scoring.yaml, or one that people set"
+
+
+def _stages(policy: Policy) -> tuple[str, ...]:
+    named = (stage.name for model in policy.scoring.models for stage in model.stages)
+    return tuple(dict.fromkeys((FIRST_STAGE, *named, *LATER_STAGES)))
 
 
 def _check_suits(policy: Policy, document: Document) -> None:

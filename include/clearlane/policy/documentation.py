@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import Final
 
 from clearlane.policy.model import (
@@ -32,6 +32,8 @@ from clearlane.policy.model import (
     Stint,
     Team,
     Teams,
+    Tier,
+    TierChoice,
 )
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -395,22 +397,75 @@ def _remarks(rep: Rep) -> str:
 
 def _sla(policy: Policy) -> Iterator[str]:
     sla: Sla = policy.sla
-    rows = [
-        (
-            tier.name,
-            _names([*(band for band, name in sla.by_band.items() if name == tier.name)]),
-            _span(tier.first_touch),
-            _span(tier.accept),
-            tier.calendar,
-            f"{tier.warn_share:.0%}",
-            f"{tier.reassign_factor:g} ×",
-        )
-        for tier in sla.tiers.values()
-    ]
-    heads = ("tier", "bands", "first touch within", "accepted within", "hours of", "warn at", "reassign at")
-    yield _table(heads, rows)
+    heads = (
+        "tier", "bands", "first touch within", "accepted within", "hours of", "warn at", "reassign at",
+        "told of a breach",
+    )  # fmt: skip
+    yield _table(heads, [_tier(sla, tier) for tier in sla.tiers.values()])
     yield f"Hand-raises have the tier {_code(sla.hand_raise)}."
+    if sla.choose:
+        yield "Before its band says so, the first of these that takes a lead gives it its tier:"
+        yield _table(
+            ("tier", "bands", "stages", "sources", "teams"), [_chosen(choice) for choice in sla.choose]
+        )
     yield f"The team's hours: {_hours(sla.team_hours)}, {sla.team_zone}."
+    yield from _waiting(sla)
+    yield from _followed(sla)
+    yield from _told(sla)
+
+
+def _tier(sla: Sla, tier: Tier) -> Sequence[object]:
+    bands = (band for band, name in sla.by_band.items() if name == tier.name)
+    return (
+        tier.name, _names(bands), _span(tier.first_touch), _span(tier.accept), _whose(tier), f"{tier.warn_share:.0%}",
+        f"{tier.reassign_factor:g} ×", _names(told.replace("_", " ") for told in tier.escalate),
+    )  # fmt: skip
+
+
+def _whose(tier: Tier) -> str:
+    lead = f", and {_between(tier.lead_hours)} at the lead" if tier.lead_hours else ""
+    return tier.calendar + lead
+
+
+def _between(hours: tuple[time, time]) -> str:
+    return f"{hours[0]:%H:%M}–{hours[1]:%H:%M}"
+
+
+def _chosen(choice: TierChoice) -> Sequence[object]:
+    return choice.tier, *map(_names, (choice.band, choice.stage, choice.source, choice.team))
+
+
+def _waiting(sla: Sla) -> Iterator[str]:
+    if sla.queues:
+        yield "## Where no rep owes anything"
+        yield "In the team's hours, from the moment a lead comes there:"
+        yield _table(("place", "answered within"), [(name, _span(span)) for name, span in sla.queues.items()])
+
+
+def _followed(sla: Sla) -> Iterator[str]:
+    if sla.follow_up:
+        yield "## After the first touch"
+        rows = [(tier, f.attempts, _span(f.within), f.then) for tier, f in sla.follow_up.items()]
+        yield _table(("tier", "touches", "within", "else it rests for"), rows)
+    if sla.stage_limit:
+        limits = [(stage, _span(span)) for stage, span in sla.stage_limit.items()]
+        yield _table(("stage", "at most"), limits)
+
+
+def _told(sla: Sla) -> Iterator[str]:
+    silent, mail = sla.silent, sla.mail
+    quiet = f"Quiet hours are {_between(mail.quiet_hours)} of the reader. " if mail.quiet_hours else ""
+    yield "## Who is told"
+    yield (
+        f"After {silent.breaches} breaches within {_length(silent.within)} a rep takes no turns for the rest of the "
+        f"working day. A touch logged more than {_length(sla.late_after)} after it happened counts, and is marked."
+    )
+    yield (
+        f"{quiet}More than {mail.digest_above} mails that wait become one; nobody gets more than {mail.per_hour} an "
+        f"hour. A mail that may have failed is sent once more within {_length(mail.repeat_window)}, marked."
+    )
+    people = {"The head of sales": sla.head_of_sales, "Who answers for the pipeline": sla.revops}
+    yield from (f"{role}: {name}." for role, name in people.items() if name)
 
 
 def _span(span: Span | None) -> str:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from clearlane.rules import Predicate, Type
 
 FILES = ("scoring", "routing", "teams", "sla", "contract", "sources")
 Group = Literal["fit", "engagement", "negative"]
 Kind = Literal["sales", "expansion", "support", "partner", "vendor", "job", "student", "test", "spam"]
+FIRST_STAGE: Final = "inquiry"
+LATER_STAGES: Final = ("accepted", "sql", "opportunity", "customer")
+"""set by outcomes and the source, never by a score; from first to last"""
 Target = Literal[
     "account_owner", "parent_account_owner", "opportunity_owner", "contact_owner", "rep", "team", "pool",
     "nurture", "redirect", "hold", "disqualify", "exceptions", "close",
@@ -311,14 +314,72 @@ class Span:
     unit: Literal["minutes", "hours", "days"]
 
 
+Told = Literal["manager", "head_of_sales"]
+Waiting = Literal["pool", "held", "exceptions", "match_ask"]
+
+
 @dataclass(frozen=True)
 class Tier:
+    """One promise: how soon, in whose hours, and what happens when it is not kept."""
+
     name: str
     first_touch: Span | None
     accept: Span | None
     calendar: Literal["rep", "team", "always"]
     warn_share: float = 0.6
+    """share of the business time after which who owes it is warned"""
     reassign_factor: float = 2.0
+    """so many times the business time after which the lead goes to somebody else"""
+    escalate: tuple[Told, ...] = ("manager",)
+    """who is told of a breach beside the rep, in this order"""
+    lead_hours: tuple[time, time] | None = None
+    """of calls: local times of the lead between which it may be called; hand-raisers always"""
+
+
+@dataclass(frozen=True)
+class TierChoice:
+    """Leads that get a tier of their own; an empty tuple asks nothing."""
+
+    tier: str
+    band: tuple[str, ...] = ()
+    stage: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+    team: tuple[str, ...] = ()
+
+    def takes(self, band: str, stage: str | None, source: str | None, team: str | None) -> bool:
+        asked = ((self.band, band), (self.stage, stage), (self.source, source), (self.team, team))
+        return all(found in allowed for allowed, found in asked if allowed)
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """So many touches within so much business time after the first one, else the lead rests for the reason `then`."""
+
+    attempts: int
+    within: Span
+    then: str
+
+
+@dataclass(frozen=True)
+class Silent:
+    """After so many breaches in so long a rep takes no turns for the rest of the working day."""
+
+    breaches: int = 3
+    within: timedelta = timedelta(days=5)
+
+
+@dataclass(frozen=True)
+class MailRules:
+    """How people are written to; hours are those of the reader's zone."""
+
+    quiet_hours: tuple[time, time] | None = (time(20), time(7))
+    """over midnight where the end is before the start; None: none"""
+    digest_above: int = 5
+    """more than so many that wait become one mail"""
+    per_hour: int = 12
+    """to one person; what never waits is not counted"""
+    repeat_window: timedelta = timedelta(minutes=15)
+    """how long after a sending that may have failed it is tried once more"""
 
 
 @dataclass(frozen=True)
@@ -330,6 +391,25 @@ class Sla:
     """tier name of hand-raises"""
     team_hours: Hours
     team_zone: str
+    choose: tuple[TierChoice, ...] = ()
+    """before `by_band`; the first that takes the lead"""
+    queues: Mapping[Waiting, Span] = field(default_factory=dict)
+    """how long a lead may wait where no rep owes it anything, in the team's hours; not here: as long as it takes"""
+    head_of_sales: str | None = None
+    """rep id"""
+    revops: str | None = None
+    """rep id or e-mail of who is told of the pipeline itself"""
+    silent: Silent = Silent()
+    late_after: timedelta = timedelta(hours=24)
+    """a touch logged so long after it happened counts, marked"""
+    follow_up: Mapping[str, FollowUp] = field(default_factory=dict)
+    """tier name -> what follows the first touch"""
+    stage_limit: Mapping[str, Span] = field(default_factory=dict)
+    """stage -> business time after which the manager is told that a lead stays in it"""
+    mail: MailRules = MailRules()
+
+    def tier(self, name: str | None) -> Tier | None:
+        return self.tiers.get(name or "")
 
 
 # --- routing.yaml -----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from clearlane.policy import columns
 from clearlane.policy.conditions import Vocabulary, predicate, unique
 from clearlane.policy.document import Document
 from clearlane.policy.model import (
+    FIRST_STAGE,
     ActivityTerm,
     Band,
     Disqualifier,
@@ -490,7 +491,7 @@ def _variant_bands(
 
 
 def _expectations(document: Document, shape: ScoringShape, model: Scoring) -> Iterator[Expectation]:
-    stages = {"inquiry", "disqualified", *(stage.name for each in model.models for stage in each.stages)}
+    stages = {FIRST_STAGE, "disqualified", *(stage.name for each in model.models for stage in each.stages)}
     for index, expected in enumerate(shape.expect):
         path: Path = ("expect", index)
         if expected.worse is None and not (expected.never or expected.stage or expected.band):

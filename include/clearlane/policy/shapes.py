@@ -149,6 +149,11 @@ def _one_span(text: object) -> tuple[time, time]:
     return opens, closes
 
 
+def day_span(value: object) -> tuple[time, time]:
+    """`08:00-20:00`; over midnight where it ends before it begins."""
+    return _one_span(value)
+
+
 def moment(value: object) -> datetime:
     """ISO 8601, UTC unless it carries a zone."""
     if not isinstance(value, str):
@@ -189,6 +194,7 @@ Limit = Annotated[Any, BeforeValidator(limit)]
 RateText = Annotated[Any, BeforeValidator(rate)]
 Bounds = Annotated[Any, BeforeValidator(bounds)]
 WholeDays = Annotated[Any, BeforeValidator(whole_days)]
+DaySpan = Annotated[Any, BeforeValidator(day_span)]
 HoursText = Annotated[Any, BeforeValidator(hours)]
 Moment = Annotated[datetime, BeforeValidator(moment)]
 Day = Annotated[date, BeforeValidator(day)]

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import duckdb
 
-from clearlane.policy.model import Policy
+from clearlane.policy.model import FIRST_STAGE, LATER_STAGES, Policy
 from clearlane.review.history import OUTCOMES
 from clearlane.review.responses import LATE
-from clearlane.score.standing import DISQUALIFIED, FIRST_STAGE, LATER_STAGES
+from clearlane.score.standing import DISQUALIFIED
 from clearlane.score.units import quoted
 
 SIDES: Final = ("old", "new")

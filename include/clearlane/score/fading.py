@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from clearlane.policy.model import Group, Rule, Scoring
+from clearlane.policy.model import FIRST_STAGE, Group, Rule, Scoring
 from clearlane.rules import Dialect, Predicate, Type
 from clearlane.rules.sql import text_literal, write
 from clearlane.rules.tree import Call, Column, Literal, Node, columns_of
@@ -148,7 +148,7 @@ class _Fading:
 
     def moves(self) -> str:
         placed = "band <> band_before or grade <> grade_then"
-        may_rise = f"stage = '{standing.FIRST_STAGE}' and ({self.may_rise()})"
+        may_rise = f"stage = '{FIRST_STAGE}' and ({self.may_rise()})"
         return f"({placed} or coalesce(raised_until < :as_of, false) or {may_rise})"
 
     def may_rise(self) -> str:

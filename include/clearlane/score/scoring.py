@@ -19,10 +19,10 @@ from sqlalchemy import Connection
 from clearlane import policy as policies
 from clearlane.ledger import Batch
 from clearlane.policy.columns import ROLLUP
-from clearlane.policy.model import Policy, Scoring
+from clearlane.policy.model import FIRST_STAGE, Policy, Scoring
 from clearlane.rules import Dialect
 from clearlane.rules.sql import text_literal
-from clearlane.score import behaviour, fading, persons, signals, standing
+from clearlane.score import behaviour, fading, persons, signals
 from clearlane.score.signals import Counting
 from clearlane.score.statement import GROUPS, model_names
 from clearlane.score.units import first_true
@@ -271,7 +271,7 @@ def _entries(scoring: Scoring) -> str:
         for rule in model.stages
     ]
     reasons += [(f"disqualified = {_text(rule.id)}", _text(rule.because)) for rule in scoring.disqualifiers]
-    first = f"'{standing.FIRST_STAGE}'"
+    first = f"'{FIRST_STAGE}'"
     return f"""
      select lead_id, {first} as stage, cycle, coalesce(cycle_since, least(created_at, as_of)) as entered_at,
        case when cycle = 1 then 'Came in' else 'Came back' end as because

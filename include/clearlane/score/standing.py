@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from clearlane.policy.model import Scoring
+from clearlane.policy.model import FIRST_STAGE, LATER_STAGES, Scoring
 from clearlane.rules import Dialect
 from clearlane.rules.sql import text_literal
 from clearlane.score.units import MILLION, clamped, first_true, number
 
 DISQUALIFIED = "disqualified"
-FIRST_STAGE = "inquiry"
-LATER_STAGES = ("accepted", "sql", "opportunity", "customer")
-"""Set by outcomes and the source, never by a score; from first to last."""
 Text = Callable[[str], str]
 
 
