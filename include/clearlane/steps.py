@@ -25,6 +25,8 @@ from clearlane import sla as _sla
 from clearlane.ledger import Batch, batch_of
 from clearlane.policy.model import Policy, Source
 from clearlane.score import refresh as _refresh
+from clearlane.sla import incidents as _incidents
+from clearlane.sla import pipeline as _pipeline
 
 Counts = Mapping[str, int]
 Secrets = Callable[[str], str]
@@ -205,6 +207,20 @@ def river(engine: Engine, batch_id: str, at: datetime, secrets: Secrets, *, lane
     counts = {**route(engine, batch_id), **push(engine, batch_id, at, secrets)}
     close(engine, batch_id)
     return counts
+
+
+def watch_pipeline(engine: Engine, at: datetime) -> Counts:
+    """Note what is wrong with the pipeline itself at a moment, and owe who is told of it."""
+    with engine.begin() as connection:
+        pinned = policy.stored(connection, policy.in_force(connection, at))
+        return _counts(_incidents.note(connection, pinned, _pipeline.findings(connection, pinned, at), at))
+
+
+def tell_incident(engine: Engine, key: str, because: str, at: datetime) -> bool:
+    """Note one thing that is wrong with the pipeline, as somebody saw it; whether it is news."""
+    with engine.begin() as connection:
+        pinned = policy.stored(connection, policy.in_force(connection, at))
+        return _incidents.tell(connection, pinned, _pipeline.Finding(key, because, at), at)
 
 
 def replay_history(

@@ -114,6 +114,48 @@ def queue_owner(policy: Policy, team: Team | None) -> str | None:
     return named or policy.routing.exceptions_owner
 
 
+_BY_TEAM = """
+select coalesce(p.team, d.team) as team, d.rule, count(*) as number, min(p.since) as since
+from place p left join decision d on d.decision_seq = p.decision_seq
+where p.place = 'exceptions' and p.since <= :at group by 1, 2 order by 1, 2
+"""
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """Leads of a team (None: of none) for which nobody answers, and why."""
+
+    team: str | None
+    number: int
+    since: datetime
+    because: str
+
+
+def unanswered(connection: Connection, policy: Policy, at: datetime) -> Sequence[Unanswered]:
+    """The leads in exceptions whose queue has no owner at a moment, by team."""
+    found: dict[str | None, Unanswered] = {}
+    for row in connection.execute(sa.text(_BY_TEAM), {"at": at}):
+        team = policy.teams.teams.get(row.team or _team_of_rule(policy, row.rule) or "")
+        if because := _no_owner(policy, team, at):
+            name = team.id if team else None
+            known = found.get(name, Unanswered(name, 0, row.since, because))
+            found[name] = Unanswered(name, known.number + row.number, min(known.since, row.since), because)
+    return tuple(found.values())
+
+
+def _no_owner(policy: Policy, team: Team | None, at: datetime) -> str | None:
+    """Why nobody answers for a team's exceptions; None where somebody does."""
+    owner = queue_owner(policy, team)
+    if owner is None:
+        return "nobody is named"
+    rep = policy.teams.reps.get(owner)
+    if rep is None:
+        return f"{owner} is not in teams.yaml"
+    return (
+        f"{owner} left on {rep.active_until}" if rep.active_until and rep.active_until < at.date() else None
+    )
+
+
 def _team_of_rule(policy: Policy, name: str | None) -> str | None:
     """The first team that the rule would have sent the lead to."""
     rungs = (rung for rule in policy.routing.rules if rule.id == name for rung in rule.ladder)
