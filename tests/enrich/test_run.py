@@ -210,8 +210,9 @@ def test_suppression_holds_from_its_moment_on(river):
 
 def test_precedence_and_masters_decide(river):
     sources = policy.model.Sources(
-        {"erp": Source("erp", "files", "", {}, master_of=("city",))},
+        {"erp": Source("erp", "files", "", {})},
         {"employees": ("account", "lead"), "title": ("crm",)},
+        {"city": "erp", "stage": "clearlane"},
     )
     river.policy = dataclasses.replace(river.policy, sources=sources)
     river.run(

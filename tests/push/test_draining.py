@@ -447,3 +447,13 @@ def test_what_was_owed_before_a_persons_choice_was_taken_up_is_not_sent_after_a_
     crm.before_write = taken_up
     drain(desk)
     assert states(desk) == ["superseded"]
+
+
+def test_what_people_choose_where_owners_are_not_kept_is_written_over(desk, connected):
+    crm = connected(ReadableCrm(records={"7": {"owner": "carol"}}))
+    owed(desk, "7")
+    sources = replace(desk.policy.sources, masters={"owner": "web"})
+    desk = replace(desk, policy=replace(desk.policy, sources=sources))
+    assert drain(desk)["stood"] == 0
+    assert crm.records["7"]["owner"] == "U1"
+    assert not overrides(desk)

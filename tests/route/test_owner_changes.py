@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.route.conftest import World, simple
+from tests.route.conftest import CRM, World, simple
 from tests.route.firms import MONDAY_NOON
 
 from clearlane import route
@@ -170,3 +171,15 @@ def test_whoever_people_choose_last_owns_the_lead(world: World, choices: list[st
         note(world, batch)
         world.route(simple(), batch)
     assert world.place(lead)[2] == choices[-1]
+
+
+def test_only_the_master_of_owners_is_heard(world: World) -> None:
+    lead, rep = owned(world)
+    said(world, lead, another(rep), minute(5))
+    batch = world.batch(as_of=minute(6))
+    world.score(batch, lead)
+    of = simple()
+    for master, events in (("other", 0), ("crm", 1)):
+        sources = replace(of.sources, sources={"crm": CRM}, masters={"owner": master})
+        with world.engine.begin() as connection:
+            assert route.note_owner_changes(connection, replace(of, sources=sources), batch) == events

@@ -512,6 +512,8 @@ def _sources(policy: Policy) -> Iterator[str]:
         for mapping in source.objects.values():
             yield f"### {source.name}: {mapping.object}"
             yield _mapping(mapping)
+    yield "## Masters"
+    yield _table(("field", "whose word counts"), list(sources.masters.items()))
     yield "## Precedence"
     yield _table(
         ("attribute", "best first"), [(name, _names(order)) for name, order in sources.precedence.items()]

@@ -591,6 +591,14 @@ PUSHED = (
     "owner", "queue", "place", "team", "score", "band", "grade", "stage", "because", "tier", "sla_due",
 )  # fmt: skip
 """what a write to a source may set"""
+FEEDBACK = ("stage_since", "outcome", "outcome_at", "decline_reason")
+"""what became of a lead: written to a source that names it under `push_fields`"""
+OWNERSHIP = ("owner", "queue")
+"""what is also written to the master of owners: routing proposes there, and a person's choice stands"""
+CLEARLANE = "clearlane"
+"""the master of a field that no source has"""
+GOVERNED = ("owner",)
+"""attributes of a lead that are never taken from another source than their master"""
 
 
 @dataclass(frozen=True)
@@ -759,7 +767,6 @@ class Source:
     own names"""
     rest: Rest | None = None
     """of the connector `rest`"""
-    master_of: tuple[str, ...] = ()
     limits: Limits = Limits()
     score_step: float | None = 5.0
     """points by which a score moves before it is pushed without a decision; bands, grades and stages always
@@ -771,6 +778,19 @@ class Sources:
     sources: Mapping[str, Source]
     precedence: Mapping[str, tuple[str, ...]]
     """attribute -> providers, best first; the default order is under `*`"""
+    masters: Mapping[str, str] = field(default_factory=dict)
+    """field -> the source whose word on it counts, or CLEARLANE"""
+
+    def tells(self, source: str, name: str) -> bool:
+        """Whether the source's word on the field counts: it is the master, or no source is."""
+        return self.masters.get(name, CLEARLANE) in (source, CLEARLANE)
+
+    def written(self, source: Source) -> tuple[str, ...]:
+        """What is written to the source: what it takes, but for fields whose master it is."""
+        taken = tuple(source.push_fields) or (*PUSHED, "cover")
+        return tuple(
+            name for name in taken if name in OWNERSHIP or self.masters.get(name) != source.name
+        )
 
 
 # --- the whole --------------------------------------------------------------------------------

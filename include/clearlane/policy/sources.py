@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
 
@@ -11,7 +11,19 @@ from pydantic import Field
 from clearlane.policy import rest
 from clearlane.policy.contract import ObjectName
 from clearlane.policy.document import Document
-from clearlane.policy.model import OBJECTS, PUSHED, Limits, Lookup, ObjectMapping, Source, Sources
+from clearlane.policy.model import (
+    CLEARLANE,
+    FEEDBACK,
+    GOVERNED,
+    OBJECTS,
+    OWNERSHIP,
+    PUSHED,
+    Limits,
+    Lookup,
+    ObjectMapping,
+    Source,
+    Sources,
+)
 from clearlane.policy.problems import Path, nearest
 from clearlane.policy.rest import RestShape
 from clearlane.policy.shapes import Duration, FileShape, Moment, RateText, Shape, Zone
@@ -58,13 +70,14 @@ class SourceShape(Shape):
     push: str | None = None
     push_fields: dict[str, str] = Field(default={})
     rest: RestShape | None = None
-    master_of: list[str] = Field(default=[])
+    master_of: list[str] = Field(default=[])  # of versions from before `masters`
     limits: LimitsShape = LimitsShape()
     score_step: float | None = Field(default=5.0, ge=0)
 
 
 class SourcesShape(FileShape):
     sources: dict[str, SourceShape] = Field(default={})
+    masters: dict[str, str] = Field(default={})
     precedence: dict[str, list[str]] = Field(default={})
 
 
@@ -75,22 +88,51 @@ def built(document: Document, shape: SourcesShape) -> Sources:
     """Sources by name; two masters of one field and names of no object are reported."""
     _check_masters(document, shape)
     _check_objects(document, shape)
-    _check_pushed(document, shape)
+    masters = _masters(document, shape)
+    _check_pushed(document, shape, masters)
     _check_rest(document, shape)
     return Sources(
-        {name: _source(name, source) for name, source in shape.sources.items()},
+        {name: _source(name, source, masters) for name, source in shape.sources.items()},
         {attribute: tuple(order) for attribute, order in shape.precedence.items()},
+        masters,
     )
 
 
 def _check_masters(document: Document, shape: SourcesShape) -> None:
-    master: dict[str, str] = {}
+    known = _mastered(shape)
+    for field, master in shape.masters.items():
+        here = ("masters", field)
+        if field not in known:
+            allowed = "what is written to sources, or a field of the leads of one"
+            document.report(here, field, allowed, nearest(field, known))
+        elif master == CLEARLANE and field not in (*PUSHED, *FEEDBACK):
+            document.report(here, CLEARLANE, "a source: Clearlane itself knows only what it writes")
+        elif master not in (*shape.sources, CLEARLANE):
+            allowed = f"{CLEARLANE} or a source of this file: {', '.join(shape.sources)}"
+            document.report(here, master, allowed, nearest(master, (*shape.sources, CLEARLANE)))
+
+
+def _mastered(shape: SourcesShape) -> set[str]:
+    """The fields that may have a master."""
+    leads = [
+        mapping
+        for source in shape.sources.values()
+        for name, mapping in source.objects.items()
+        if (mapping.object or name) == "leads"
+    ]
+    return {*PUSHED, *FEEDBACK, *(field for one in leads for field in (*one.fields, *one.lookups))} - {"id"}
+
+
+def _masters(document: Document, shape: SourcesShape) -> dict[str, str]:
+    """Field -> its master, whichever way it is said."""
+    masters = dict(shape.masters)
     for name, source in shape.sources.items():
         for field in source.master_of:
-            first = master.setdefault(field, name)
+            first = masters.setdefault(field, name)
             if first != name:
                 path = ("sources", name, "master_of")
                 document.report(path, f"{field}, whose master is {first}", "one master for each field")
+    return masters
 
 
 def _check_objects(document: Document, shape: SourcesShape) -> None:
@@ -101,12 +143,16 @@ def _check_objects(document: Document, shape: SourcesShape) -> None:
                 document.report(("sources", source, "objects", name), name, allowed, nearest(name, OBJECTS))
 
 
-def _check_pushed(document: Document, shape: SourcesShape) -> None:
+def _check_pushed(document: Document, shape: SourcesShape, masters: Mapping[str, str]) -> None:
+    known = (*PUSHED, *FEEDBACK)
     for source, described in shape.sources.items():
         for name in described.push_fields:
-            if name not in PUSHED:
-                path = ("sources", source, "push_fields", name)
-                document.report(path, name, f"one of {', '.join(PUSHED)}", nearest(name, PUSHED))
+            path = ("sources", source, "push_fields", name)
+            if name not in known:
+                document.report(path, name, f"one of {', '.join(known)}", nearest(name, known))
+            elif masters.get(name) == source and name not in OWNERSHIP:
+                allowed = "fields of which it is not the master: what it says itself is not written over"
+                document.report(path, f"{name}, whose master is {source}", allowed)
         if described.push_fields and described.push is None:
             here = ("sources", source, "push_fields")
             document.report(here, "names for what is not written", "a `push` beside it")
@@ -130,38 +176,43 @@ def _reads(here: Path, source: SourceShape) -> Iterator[tuple[Path, str]]:
             yield (*here, "objects", name, "lookups", ours, "read"), found.read
 
 
-def _source(name: str, shape: SourceShape) -> Source:
+def _source(name: str, shape: SourceShape, masters: Mapping[str, str]) -> Source:
+    """What another source is the master of is not read of its leads."""
+    others = [field for field in GOVERNED if masters.get(field, CLEARLANE) not in (name, CLEARLANE)]
     return Source(
         name=name,
         connector=shape.connector,
         address=shape.address,
-        objects={named: _mapping(named, mapping) for named, mapping in shape.objects.items()},
+        objects={
+            named: _mapping(named, mapping, others if (mapping.object or named) == "leads" else ())
+            for named, mapping in shape.objects.items()
+        },
         live_from=shape.live_from,
         existing_owner=shape.existing_owner,
         push=shape.push,
         push_fields=shape.push_fields,
         rest=rest.built(shape.rest) if shape.rest else None,
-        master_of=tuple(shape.master_of),
         limits=Limits(**dict(shape.limits)),
         score_step=shape.score_step,
     )
 
 
-def _mapping(name: str, shape: MappingShape) -> ObjectMapping:
+def _mapping(name: str, shape: MappingShape, unread: Sequence[str]) -> ObjectMapping:
     return ObjectMapping(
         object=shape.object or name,
         read=shape.read,
-        fields=shape.fields,
+        fields={ours: column for ours, column in shape.fields.items() if ours not in unread},
         time_formats=tuple(shape.time_formats),
         zone=shape.zone,
         cursor=shape.cursor,
         extras=shape.extras,
-        drop=tuple(shape.drop),
+        drop=(*shape.drop, *(shape.fields.get(field, field) for field in unread)),
         values=shape.values,
         numbers=tuple(shape.numbers),
         lookups={
             ours: Lookup(found.read, found.match, found.by, found.take)
             for ours, found in shape.lookups.items()
+            if ours not in unread
         },
         encoding=shape.encoding,
         delimiter=shape.delimiter,

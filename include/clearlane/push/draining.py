@@ -218,8 +218,11 @@ class _Drain:
         return connector.current([_write(row) for row in rows])
 
     def _respected(self, claim: Claim, current: Current) -> tuple[list[RowMapping], int]:
-        """The writes without the owners whom people chose since, and how many those are."""
-        if not current:
+        """The writes without the owners whom people chose since, and how many those are.
+
+        Where another system is the master of owners, what people choose here counts for nothing.
+        """
+        if not current or not self._policy.sources.tells(self._source.name, owners.ROUTING):
             return list(claim.rows), 0
         with self._engine.begin() as connection:
             chosen = owners.chosen_by_people(connection, self._owners, claim.rows, current)

@@ -18,12 +18,10 @@ from sqlalchemy import Connection, RowMapping
 
 from clearlane.connectors import UNREADABLE
 from clearlane.ledger.models import PLACES
-from clearlane.policy.model import Policy, Source
+from clearlane.policy.model import OWNERSHIP, Policy, Source
 from clearlane.push.claims import Claim
 from clearlane.route.owners import User, folded, owner_names
 
-OWNERSHIP: Final = ("owner", "queue")
-"""what a write loses where a person chose the owner"""
 ROUTING: Final = "owner"
 
 

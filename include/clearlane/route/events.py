@@ -87,7 +87,8 @@ from (
            when i.place = 'disqualified' then e.kind = any(:of_the_lead) and i.disqualified is null
            else e.kind = any(:of_the_lead) and i.place in ('nurture', 'pool', 'held', 'exceptions') end as calls
     from called e join intake i using (lead_id)
-    left join owner_name o on o.source = i.source and o.name = lower(trim(e.detail ->> 'owner'))
+    left join owner_name o
+        on o.source = coalesce(e.detail ->> 'source', i.source) and o.name = lower(trim(e.detail ->> 'owner'))
 ) w where w.event_id = c.event_id
 """
 _NAME = """

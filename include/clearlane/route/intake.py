@@ -64,7 +64,8 @@ join lateral (
 join lead_profile p on p.profile_id = s.profile_id
 left join place pl on pl.lead_id = l.lead_id
 left join live_source v on v.source = l.source
-left join owner_name n on n.source = l.source and n.name = lower(trim(p.attributes ->> 'owner'))
+left join owner_name n on n.name = lower(trim(p.attributes ->> 'owner'))
+    and n.source = coalesce(split_part(p.provenance ->> 'owner', ':', 1), l.source)
 left join assignment o on o.lead_id = l.lead_id and o.ended_at is null
 left join lateral (
     select max(h.occurred_at) as touched_at from lead m join outcome h on h.lead_id = m.lead_id

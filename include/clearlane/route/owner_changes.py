@@ -1,7 +1,8 @@
 """Owners whom people changed in a source: told to routing as events, each once, and never taken back by us.
 
 What a record says is a person's change where it is newer than our decision, is not whom the lead has now, and is
-neither what we wrote last nor what stood there when we decided.
+neither what we wrote last nor what stood there when we decided. Where one source is the master of owners, only it
+is heard.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ with concerned as (
 ), decided as (
     select s.*, a.rep_id as rep_now, a.owner_external_id as owner_now, coalesce(a.started_at, p.since) as since,
            coalesce(a.by = 'person', false) as by_person
-    from said s join place p on p.lead_id = s.survivor_id
+    from said s join place p on p.lead_id = s.survivor_id and s.source <> all(cast(:others as text[]))
     left join assignment a on a.lead_id = s.survivor_id and a.ended_at is null
     where p.place not in ('waiting', 'held', 'closed') and s.valid_from >= coalesce(a.started_at, p.since)
 ), compared as (
@@ -79,5 +80,6 @@ def note_owner_changes(
         return 0
     connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": LOCK})
     intake.begin(connection, policy, batch)
+    others = [name for name in policy.sources.sources if not policy.sources.tells(name, "owner")]
     bound = {"batch": batch.batch_id, "as_of": batch.as_of, "since": since or batch.as_of, "skew": SKEW}
-    return connection.execute(sa.text(_NOTE), bound).rowcount
+    return connection.execute(sa.text(_NOTE), {**bound, "others": others}).rowcount
