@@ -46,7 +46,8 @@ def test_only_the_master_of_owners_is_asked_for_them() -> None:
 def test_without_a_master_everybody_is_asked() -> None:
     found = parsed("{stage: clearlane}")
     assert [source.objects["leads"].fields["owner"] for source in found.sources.values()] == ["OwnerId"] * 2
-    assert found.tells("marketing", "owner") and found.tells("crm", "stage")
+    assert found.tells("marketing", "owner")
+    assert found.tells("crm", "stage")
 
 
 def test_a_field_is_written_to_those_who_take_it_and_are_not_its_master() -> None:
@@ -60,7 +61,9 @@ def test_a_field_is_written_to_those_who_take_it_and_are_not_its_master() -> Non
 
 def test_writing_to_the_master_is_refused_with_the_reason() -> None:
     error = said("{stage: marketing}")
-    assert error.startswith("sources.yaml:15: sources.marketing.push_fields.stage: found stage, whose master is")
+    assert error.startswith(
+        "sources.yaml:15: sources.marketing.push_fields.stage: found stage, whose master is"
+    )
     assert "what it says itself is not written over" in error
     parsed("{owner: marketing}")
 

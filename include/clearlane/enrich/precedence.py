@@ -24,7 +24,7 @@ def priorities(sources: Sources, providers: Sequence[str]) -> list[Priority]:
     """All rows; without a default order: records, account, then the providers as they are asked."""
     default = sources.precedence.get(EVERY, ("lead", "account", *providers))
     rows = {(attribute, layer): priority for attribute, layer, priority in _ordered(sources, default)}
-    masters = {(field, master): MASTER for field, master in sources.masters.items()}
+    masters = dict.fromkeys(sources.masters.items(), MASTER)
     return [(*key, priority) for key, priority in (rows | masters).items()]
 
 

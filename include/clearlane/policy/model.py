@@ -788,9 +788,7 @@ class Sources:
     def written(self, source: Source) -> tuple[str, ...]:
         """What is written to the source: what it takes, but for fields whose master it is."""
         taken = tuple(source.push_fields) or (*PUSHED, "cover")
-        return tuple(
-            name for name in taken if name in OWNERSHIP or self.masters.get(name) != source.name
-        )
+        return tuple(name for name in taken if name in OWNERSHIP or self.masters.get(name) != source.name)
 
 
 # --- the whole --------------------------------------------------------------------------------
