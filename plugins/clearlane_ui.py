@@ -5,17 +5,25 @@ import sys
 from airflow.plugins_manager import AirflowPlugin
 
 PREFIX = "/clearlane/data-docs"
+ANSWERS = "/clearlane/answers"
 IN_API_SERVER = "api-server" in sys.argv
 
 if IN_API_SERVER:
-    from clearlane_airflow.data_docs import app
+    from clearlane_airflow import answers, data_docs
 
 
 class ClearlaneUi(AirflowPlugin):
-    """Data Docs as a tab of each run."""
+    """Data Docs as a tab of each run; the pages behind the links of mails."""
 
     name = "clearlane_ui"
-    fastapi_apps = [{"app": app, "url_prefix": PREFIX, "name": "Data Docs"}] if IN_API_SERVER else []
+    fastapi_apps = (
+        [
+            {"app": data_docs.app, "url_prefix": PREFIX, "name": "Data Docs"},
+            {"app": answers.app, "url_prefix": ANSWERS, "name": "Answers"},
+        ]
+        if IN_API_SERVER
+        else []
+    )
     external_views = [  # noqa: RUF012
         {
             "name": "Data Docs",

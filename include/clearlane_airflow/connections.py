@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 LEDGER = "clearlane_ledger"
 LEDGER_URL = "CLEARLANE_LEDGER_URL"
+LINKS = "clearlane_links"
+LINK_SECRET = "CLEARLANE_LINK_SECRET"
+PUBLIC_URL = "CLEARLANE_URL"
 
 
 def address(name: str) -> str:
@@ -53,3 +56,25 @@ def data_docs_folder() -> Path:
     """Where Data Docs are kept: CLEARLANE_DATA_DOCS, else `data_docs` in Airflow's home."""
     home = Path(os.environ.get("AIRFLOW_HOME", "."))
     return Path(os.environ.get("CLEARLANE_DATA_DOCS", home / "data_docs"))
+
+
+def link_secrets() -> tuple[str, ...]:
+    """What signs the links of mails: the password of the connection `clearlane_links`, or CLEARLANE_LINK_SECRET.
+
+    Several are separated by blanks: the first signs, all are accepted. None: mails have no links. Never log them.
+    """
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from clearlane.sla.links import secrets_of
+
+    try:
+        said = BaseHook.get_connection(LINKS).password
+    except AirflowNotFoundException:
+        said = os.environ.get(LINK_SECRET)
+    return secrets_of(said or "")
+
+
+def public_url() -> str | None:
+    """Where people reach Airflow's UI, for the links in mails: CLEARLANE_URL; None: mails have no links."""
+    return os.environ.get(PUBLIC_URL, "").strip() or None

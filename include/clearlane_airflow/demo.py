@@ -26,7 +26,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from clearlane.ledger import server
-from clearlane_airflow import prepare, processes, settings
+from clearlane_airflow import connections, prepare, processes, settings
 from clearlane_airflow.rest import Airflow
 
 HOME = settings.ROOT / ".demo"
@@ -228,6 +228,7 @@ def _environment(state: State, database: server.Server) -> dict[str, str]:
         ),
         **settings.log_ports(),
         prepare.PASSWORD: PASSWORD,
+        connections.LINK_SECRET: state.secret,
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(state.schedule),
     }

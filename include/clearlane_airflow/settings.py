@@ -45,6 +45,7 @@ def environment(
         "AIRFLOW__API_AUTH__JWT_SECRET": secret,
         "AIRFLOW__API__SECRET_KEY": secret,
         "CLEARLANE_LEDGER_URL": ledger_url,
+        "CLEARLANE_URL": f"http://localhost:{port}",
         "PYTHONPATH": os.pathsep.join(map(str, PYTHONPATH)),
     }
 

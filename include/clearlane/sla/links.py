@@ -72,7 +72,12 @@ def signed(
 
 def url(base: str, token: str) -> str:
     """The address in a mail: `base` is where Airflow's UI is reached. Airflow's access log hides what `token` says."""
-    return f"{base.rstrip('/')}{PATH}?{urlencode({'token': token})}"
+    return base.rstrip("/") + PATH + query(token)
+
+
+def query(token: str) -> str:
+    """The part of the address after its path."""
+    return "?" + urlencode({"token": token})
 
 
 def read(secrets: str | Sequence[str], token: str, at: datetime) -> Link:
