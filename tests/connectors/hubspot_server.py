@@ -22,6 +22,8 @@ from .hubspot_models import assert_is
 from .local_server import Asked, Reply
 
 TOKEN = "pat-eu1-s3cr3t"
+APP = "app-t0ken"
+PORTAL = 4711
 OPENED = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NUMBERS = ("clearlane_score",)
 
@@ -79,6 +81,12 @@ class HubSpotServer:
     token: str = TOKEN
     tokens: list[str] = field(default_factory=list)
     """what a refresh token is answered with, one after the other"""
+    subscriptions: list[dict[str, Any]] | None = None
+    """of the app to the journal; None: the app may not read it"""
+    journal: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
+    """(offset, events) of each entry"""
+    files: str = ""
+    """the address at which entries lie: another host, which wants no credentials"""
     minute: float = 0
     deepest: int = 10_000
     wrong: list[str] = field(default_factory=list)
@@ -111,6 +119,25 @@ class HubSpotServer:
             label = "Primary" if one == primary else None
             self.links.setdefault((type, to), {}).setdefault(id, []).append((one, label))
 
+    def subscribe(self, type: str, *properties: str, **said: Any) -> None:
+        actions = ["CREATE", "UPDATE", "MERGE", "RESTORE", "DELETE"]
+        one = {
+            "id": 1, "appId": 7, "subscriptionType": "OBJECT", "objectTypeId": type, "portalId": PORTAL,
+            "actions": actions, "properties": list(properties), "objectIds": None, "createdAt": stamp(),
+        }  # fmt: skip
+        self.subscriptions = [*(self.subscriptions or []), one | said]
+
+    def tell(self, *changed: tuple[str, str, str], portal: int = PORTAL) -> None:
+        """One more entry of the journal: (type, id, action) of each event."""
+        events = [
+            {
+                "type": "OBJECT", "portalId": portal, "occurredAt": stamp(), "action": action,
+                "objectTypeId": type, "objectId": int(id), "propertyChanges": {"email": "zoë@customer.example"},
+            }
+            for type, id, action in changed
+        ]  # fmt: skip
+        self.journal.append((f"550e8400-{len(self.journal):04d}", events))
+
     def hire(self, id: str, email: str, user: int, archived: bool = False) -> None:
         self.people.append(
             {
@@ -123,10 +150,17 @@ class HubSpotServer:
     # --- answering --------------------------------------------------------------------------------
 
     def __call__(self, asked: Asked) -> Reply:
+        if asked.path.startswith("/journal-files/"):
+            return self._file(asked)
+        if asked.path == "/oauth/v1/token" and b"client_credentials" in asked.body:
+            granted = self.subscriptions is not None
+            return Reply({"access_token": APP, "expires_in": 1800}) if granted else refusal(403, "BANNED")
         if asked.path == "/oauth/v1/token":
             return Reply({"access_token": self.tokens.pop(0), "expires_in": 1800, "token_type": "bearer"})
         if self.failing:
             return self.failing.pop(0)
+        if asked.path.startswith("/webhooks-journal/"):
+            return self._journal(asked)
         if asked.path.endswith("/update") and any(one["id"] in self.broken for one in asked.json["inputs"]):
             return Reply(cut=True)
         if asked.headers.get("Authorization") != f"Bearer {self.token}":
@@ -162,7 +196,7 @@ class HubSpotServer:
         if last == "search":
             return self._search(type, asked.json)
         if last == "read":
-            return self._read(type, asked.json)
+            return self._read(type, asked.json, asked.query.get("archived") == "true")
         return self._update(type, asked.json["inputs"]) if last == "update" else self._page(type, asked)
 
     def _search(self, type: str, said: Mapping[str, Any]) -> Reply:
@@ -188,11 +222,11 @@ class HubSpotServer:
         assert asked.query["archived"] == "true"
         return _paged(asked, [_shown(one, one["properties"]) for one in gone])
 
-    def _read(self, type: str, said: Mapping[str, Any]) -> Reply:
+    def _read(self, type: str, said: Mapping[str, Any], archived: bool) -> Reply:
         ids, histories = [one["id"] for one in said["inputs"]], said["propertiesWithHistory"]
         if len(ids) > (50 if histories else 100):
             return refusal(400, "VALIDATION_ERROR")
-        found, missing = self._found(type, ids)
+        found, missing = self._found(type, ids, archived)
         results = [
             _shown(one, said["properties"])
             | {"propertiesWithHistory": dict.fromkeys(histories, one["history"])}
@@ -220,8 +254,10 @@ class HubSpotServer:
             record["updatedAt"] = stamp(self.minute)
         return _multi([_shown(one, ()) for one in found if one["id"] not in self.merged], missing)
 
-    def _found(self, type: str, ids: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
-        held = {id: one for id, one in self.records.get(type, {}).items() if not one["archived"]}
+    def _found(
+        self, type: str, ids: list[str], archived: bool = False
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        held = {id: one for id, one in self.records.get(type, {}).items() if one["archived"] is archived}
         return [held[id] for id in ids if id in held], [id for id in ids if id not in held]
 
     def _associations(self, type: str, to: str, inputs: list[dict[str, Any]]) -> Reply:
@@ -259,9 +295,37 @@ class HubSpotServer:
             )
         return Reply({"results": [_property(name) for name in sorted(defined)]})
 
+    def _journal(self, asked: Asked) -> Reply:
+        """As its guide says; an offset that it does not keep any more is not there."""
+        if asked.headers.get("Authorization") != f"Bearer {APP}":
+            return refusal(401, "INVALID_AUTHENTICATION")
+        if asked.path == "/webhooks-journal/subscriptions/2026-03":
+            return Reply({"results": self.subscriptions})
+        assert asked.query == {"installPortalId": str(PORTAL)}
+        known = [offset for offset, _ in self.journal]
+        which = asked.path.removeprefix("/webhooks-journal/journal-local/2026-03/")
+        if which == "latest":
+            found = known[-1:]
+        elif (offset := which.split("/")[1]) in known:
+            found = known[known.index(offset) + 1 :][:1]
+        else:
+            return refusal(404, "OBJECT_NOT_FOUND")
+        if not found:
+            return Reply(status=204)
+        entry = {"url": f"{self.files}/journal-files/{found[0]}?Signature=s1gned", "currentOffset": found[0]}
+        return Reply(entry | {"expiresAt": stamp(30)})
+
+    def _file(self, asked: Asked) -> Reply:
+        if "Authorization" in asked.headers or asked.query != {"Signature": "s1gned"}:
+            return Reply(b"<Error>AccessDenied</Error>", status=403)
+        offset = asked.path.rpartition("/")[2]
+        return Reply(
+            {"offset": offset, "journalEvents": dict(self.journal)[offset], "publishedAt": stamp(30)}
+        )
+
     def _account(self, asked: Asked) -> Reply:
         if asked.path == "/account-info/v3/details":
-            return Reply({"portalId": 4711, "timeZone": "Europe/Berlin"})
+            return Reply({"portalId": PORTAL, "timeZone": "Europe/Berlin"})
         if asked.path == "/account-info/v3/api-usage/daily/private-apps":
             return Reply(
                 {

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final, NamedTuple
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clearlane.connectors.mapping import Mapper, unambiguous
-from clearlane.connectors.protocol import AsksAfter, Broken, Chunk, Connector, Interval, Raw
+from clearlane.connectors.protocol import AsksAfter, Broken, Chunk, Connector, Follows, Interval, Raw
 from clearlane.ledger import Batch, copy_rows, staging
 from clearlane.ledger.models import delivery, inbox
 from clearlane.policy.model import ObjectMapping, Source
@@ -49,16 +49,40 @@ class Pulled:
 
 @dataclass(frozen=True)
 class _Progress:
-    """How far live runs had read each place of the source, and the places that this run reads."""
+    """How far live runs had read each place of the source, and the places that this run reads.
+
+    `positions`: where the source's journals of changes were then; `reached`: where they are now.
+    """
 
     batch: Batch
     watermarks: Mapping[str, datetime]
-    read: set[str]
+    positions: Mapping[str, str]
+    read: set[str] = field(default_factory=set)
+    reached: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def end(self) -> datetime:
+        return self.batch.window_end or self.batch.as_of
 
     def interval(self, place: str, lookback: timedelta) -> Interval:
         """What this run reads of the place."""
         self.read.add(place)
         return interval_of(self.batch, self.watermarks.get(place), lookback)
+
+    def followed(self, connector: Connector, name: str, mapping: ObjectMapping) -> Iterator[Chunk] | None:
+        """What a journal says has changed since the last live run; None: the interval has to be asked for.
+
+        An interval that live runs have passed is asked for: a journal goes forward only.
+        """
+        watermark = self.watermarks.get(name)
+        passed = watermark is not None and self.end < watermark
+        if not isinstance(connector, Follows) or not self.batch.live or passed:
+            return None
+        followed = connector.follow(mapping, self.positions.get(name))
+        if followed is None:
+            return None
+        self.reached[name] = followed.position
+        return followed.chunks
 
 
 class Staged(NamedTuple):
@@ -85,7 +109,7 @@ def pull_from(connector: Connector, connection: Connection, source: Source, batc
     """
     staging(connection, "pulled", inbox, [name for name in Staged._fields if name != "reasons"])
     connection.exec_driver_sql("alter table pulled add reasons jsonb")
-    progress = _Progress(batch, _watermarks(connection, source.name), set())
+    progress = _progress(connection, source.name, batch)
     for name, mapping in source.objects.items():
         copy_rows(
             connection, "pulled", Staged._fields, _rows(connector, source.name, name, mapping, progress)
@@ -137,7 +161,12 @@ def _rows(
 ) -> Iterator[Staged]:
     mapper = Mapper(mapping, _found(connector, mapping))
     whole = progress.interval(name, mapping.lookback)
-    for file, chunks in _by_file(connector.read(mapping, whole)):
+    changed = progress.followed(connector, name, mapping)
+    if changed is None:
+        changed = connector.read(mapping, whole)
+    else:  # a record that changed once more has a moment later than the run: a later run works on it
+        whole = _EVERYTHING
+    for file, chunks in _by_file(changed):
         interval = progress.interval(_place(name, file), mapping.lookback) if file else whole
         seen: Counter[str] = Counter()
         for chunk in chunks:
@@ -288,7 +317,7 @@ select l.external_id from lead l join lead s on s.lead_id = l.survivor_id
 left join place p on p.lead_id = s.lead_id
 where l.source = :source and p.place is distinct from 'closed' order by 1
 """)
-_WATERMARKS = sa.text("select object, watermark from source_state where source = :source")
+_STATE = sa.text("select object, watermark, position from source_state where source = :source")
 
 # The lock makes two pulls of one source append one after the other: no deadlock over equal keys.
 _LOCK = sa.text("select pg_advisory_xact_lock(hashtextextended('clearlane.pull:' || :source, 0))")
@@ -344,14 +373,20 @@ from pulled join inbox using (source, object, record_key) join quarantine using 
 where pulled.object = 'file' and quarantine.state = 'open'
 """)
 
+# A run that asked for what changed leaves no position: the journal may have missed something in between.
 _ADVANCE = sa.text("""
-insert into source_state (source, object, watermark) values (:source, :name, :watermark)
-on conflict (source, object) do update set watermark = greatest(source_state.watermark, excluded.watermark)
+insert into source_state (source, object, watermark, position) values (:source, :name, :watermark, :position)
+on conflict (source, object) do update set
+    watermark = greatest(source_state.watermark, excluded.watermark),
+    position = case when source_state.watermark > excluded.watermark then source_state.position
+                    else excluded.position end
 """)
 
 
-def _watermarks(connection: Connection, source: str) -> dict[str, datetime]:
-    return {row.object: row.watermark for row in connection.execute(_WATERMARKS, {"source": source})}
+def _progress(connection: Connection, source: str, batch: Batch) -> _Progress:
+    state = connection.execute(_STATE, {"source": source}).all()
+    positions = {row.object: row.position for row in state if row.position is not None}
+    return _Progress(batch, {row.object: row.watermark for row in state}, positions)
 
 
 def _delivered(connection: Connection, source: Source, progress: _Progress) -> Pulled:
@@ -359,8 +394,7 @@ def _delivered(connection: Connection, source: Source, progress: _Progress) -> P
     connection.exec_driver_sql("analyze pulled")
     connection.execute(_LOCK, {"source": source.name})
     new = _counts(connection, _APPEND, batch)
-    end = batch.window_end or batch.as_of
-    connection.execute(_LEAVE, {"batch_id": batch.batch_id, "source": source.name, "end": end})
+    connection.execute(_LEAVE, {"batch_id": batch.batch_id, "source": source.name, "end": progress.end})
     unreadable = connection.execute(_QUARANTINE, {"since": batch.as_of}).rowcount
     duplicate = _counts(connection, _COUNT, batch)
     objects = sorted({*new, *duplicate, *(mapping.object for mapping in source.objects.values())})
@@ -376,8 +410,12 @@ def _delivered(connection: Connection, source: Source, progress: _Progress) -> P
 def _advance(connection: Connection, source: Source, progress: _Progress) -> None:
     broken = connection.execute(_BROKEN_FILES).scalars().all()
     held = {_place(name, file) for name in source.objects for file in broken}
-    end = progress.batch.window_end or progress.batch.as_of
-    rows = [{"source": source.name, "name": n, "watermark": end} for n in sorted(progress.read - held)]
+    rows = [
+        {
+            "source": source.name, "name": name, "watermark": progress.end, "position": progress.reached.get(name),
+        }
+        for name in sorted(progress.read - held)
+    ]  # fmt: skip
     if rows:
         connection.execute(_ADVANCE, rows)
 

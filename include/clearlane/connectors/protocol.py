@@ -153,6 +153,30 @@ class AsksAfter(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Followed:
+    """What a journal of changes gave: where it ends now, and the records that changed, as they are now.
+
+    `chunks` None: it does not reach back to where it was read before, so what changed has to be asked for.
+    """
+
+    position: str
+    chunks: Iterator[Chunk] | None
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """What a connector may do beside: follow the source's own journal of changes instead of asking what changed."""
+
+    def follow(self, object: ObjectMapping, position: str | None) -> Followed | None:
+        """What changed after `position`, which an earlier answer gave; None the first time, or after a gap.
+
+        Answers None where the source keeps no journal that tells every change of the object. May give what is later
+        than the run: later runs work on it.
+        """
+        ...
+
+
 @runtime_checkable
 class Preparable(Protocol):
     """What a connector may do beside: make the fields in the system to which it writes."""

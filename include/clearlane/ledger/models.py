@@ -127,6 +127,7 @@ source_state = Table(
     Column("source", sa.Text, primary_key=True),
     Column("object", sa.Text, primary_key=True),
     _time("watermark", nullable=True, comment="the end of the last window pulled without a gap"),
+    Column("position", sa.Text, comment="where a live run left the source's own journal of changes"),
     comment="How far live runs have read each source: a row per mapping, and per file where files are read.",
 )
 

@@ -5,11 +5,12 @@ Requests are those of HubSpot's own client (`client`); `reading` makes records o
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from operator import itemgetter
 from typing import Any, Final
 
@@ -17,12 +18,23 @@ from clearlane.connectors.address import Place, placed
 from clearlane.connectors.credentials import Auth, Bearer, OAuth
 from clearlane.connectors.http import Answer, Http, Pace, Patience, Refused
 from clearlane.connectors.hubspot.client import Client, asked, spent
-from clearlane.connectors.hubspot.reading import Reader, Record, identified, moment, objects, properties_of
+from clearlane.connectors.hubspot.journal import SCOPES, Journal, filed
+from clearlane.connectors.hubspot.reading import (
+    BATCH,
+    Reader,
+    Record,
+    Told,
+    identified,
+    moment,
+    objects,
+    properties_of,
+)
 from clearlane.connectors.pages import chunks, listed
 from clearlane.connectors.protocol import (
     Checked,
     Checks,
     Chunk,
+    Followed,
     Interval,
     Receipt,
     Secrets,
@@ -32,8 +44,6 @@ from clearlane.connectors.protocol import (
 from clearlane.connectors.values import at
 from clearlane.policy.model import ObjectMapping, Source
 
-BATCH: Final = 100
-"""records of one batch update"""
 HISTORIES: Final = 50
 """records of one batch read with the history of a property: HubSpot refuses more by name"""
 PACE: Final = (Pace(4, 1),)
@@ -59,6 +69,9 @@ FIELDS: Final[Mapping[str, tuple[str, str, str]]] = {
 """what is written -> its property where policy names none, and the type and field type it is made with"""
 
 _PATIENCE: Final = Patience()
+_LOG: Final = logging.getLogger(__name__)
+_FORGOTTEN: Final = (400, 404, 410)
+"""statuses of an offset that the journal does not know, or not any more"""
 
 
 class HubSpot:
@@ -79,11 +92,16 @@ class HubSpot:
         place = placed(source, secrets)
         self._source, self._type = source, source.push or "contacts"
         self._auth = _auth(source, place)
-        self._http = Http(
-            source.name, place.base, self._auth, patience=patience, pace=pace, spent=spent, wait=wait
-        )
+        client = partial(Http, source.name, patience=patience, pace=pace, spent=spent, wait=wait)
+        self._http = client(place.base, self._auth)
         self._client = Client(self._http)
         self._reader = Reader(source.name, self._client)
+        self._journal: Journal | None = None
+        if place.extras.get("refresh_token"):
+            app = OAuth(_tokens(place), place.login or "", place.password or "", scope=SCOPES)
+            self._journal = Journal(
+                client(place.base, app), lambda: self._portal, filed(self._http, cache(client))
+            )
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -93,6 +111,37 @@ class HubSpot:
         Only properties that the mapping names are asked for.
         """
         yield from chunks(self._reader.pages(object, interval))
+
+    def follow(self, object: ObjectMapping, position: str | None) -> Followed | None:
+        """The records that the webhooks journal names, where the app subscribes to all that the mapping reads.
+
+        Without the right to a journal, or while it does not answer, what changed is searched.
+        """
+        told = self._reader.told(object)
+        if self._journal is None or isinstance(told, str):
+            return None
+        try:
+            if self._journal.lacks(told.type, told.properties, told.actions):
+                return None
+            return self._followed(self._journal, object, told, position)
+        except SourceFailed as failed:
+            _LOG.warning("%s; changes are searched", failed)
+            self._journal = None
+            return None
+
+    def _followed(
+        self, journal: Journal, object: ObjectMapping, told: Told, position: str | None
+    ) -> Followed | None:
+        if position is not None:
+            try:
+                reached, changes = journal.since(position)
+                ids = {one.id for one in changes if one.type == told.type and one.action in told.actions}
+                return Followed(reached, chunks(self._reader.by_ids(object, sorted(ids, key=int))))
+            except Refused as refused:
+                if refused.status not in _FORGOTTEN:
+                    raise
+        latest = journal.latest()
+        return Followed(latest, None) if latest else None
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -235,15 +284,52 @@ class HubSpot:
     def check(self) -> Checks:
         """Login, scopes and limits; the properties that would be written, and those that objects name."""
         tried: list[tuple[str, Callable[[], Checked]]] = [
-            ("login", self._login), ("scopes", self._scopes), ("limits", self._limits),
+            ("login", self._login), ("scopes", self._scopes), ("limits", self._limits), ("changes", self._feeds),
             *([("write", self._writable)] if self._source.push else []),
             *((name, partial(self._readable, name, mapping)) for name, mapping in self._source.objects.items()),
         ]  # fmt: skip
         return [_tried(what, attempt) for what, attempt in tried]
 
+    @cached_property
+    def _account(self) -> Any:
+        return asked(self._http, "GET", "account-info/v3/details").json()
+
+    @property
+    def _portal(self) -> int:
+        portal = at(self._account, "portalId")
+        if not isinstance(portal, int):
+            raise SourceFailed(f"source {self._source.name}: its account has no number (portalId)")
+        return portal
+
     def _login(self) -> Checked:
-        account = asked(self._http, "GET", "account-info/v3/details").json()
-        return Checked("login", True, f"account {at(account, 'portalId')}, zone {at(account, 'timeZone')}")
+        return Checked("login", True, f"account {self._portal}, zone {at(self._account, 'timeZone')}")
+
+    def _feeds(self) -> Checked:
+        """How changes are found: by the journal, or by search, and why."""
+        if self._journal is None:
+            said = "searched; the webhooks journal needs the connection of an OAuth app"
+            return Checked("changes", None, said)
+        try:
+            lacking = {name: self._lacking(mapping) for name, mapping in self._source.objects.items()}
+            empty = self._journal.latest() is None
+        except SourceFailed as failed:
+            return Checked("changes", None, f"searched; {failed}")
+        followed = ", ".join(name for name, why in lacking.items() if why is None)
+        told = [f"{name}: searched, {why}" for name, why in lacking.items() if why is not None]
+        if followed:
+            still = ", which is still empty: searched until it has an entry" if empty else ""
+            told.insert(0, f"by the webhooks journal{still}: {followed}")
+        return Checked("changes", True if followed else None, "; ".join(told))
+
+    def _lacking(self, mapping: ObjectMapping) -> str | None:
+        """Why these records are not read by the journal."""
+        try:
+            told = self._reader.told(mapping)
+        except SourceFailed:
+            told = "there is no such thing"
+        if isinstance(told, str) or self._journal is None:
+            return str(told)
+        return self._journal.lacks(told.type, told.properties, told.actions)
 
     def _scopes(self) -> Checked:
         if not isinstance(self._auth, Bearer):
@@ -289,7 +375,11 @@ def _auth(source: Source, place: Place) -> Auth:
     refresh = place.extras.get("refresh_token")
     if refresh is None:
         return Bearer(place.password)
-    return OAuth(f"{place.base}/oauth/v1/token", place.login or "", place.password, refresh_token=refresh)
+    return OAuth(_tokens(place), place.login or "", place.password, refresh_token=refresh)
+
+
+def _tokens(place: Place) -> str:
+    return f"{place.base}/oauth/v1/token"
 
 
 def _tried(what: str, attempt: Callable[[], Checked]) -> Checked:

@@ -33,8 +33,8 @@ class Client:
     def page(self, type: str, **params: Any) -> Answer:
         return self._given(self._crm.objects.basic_api.get_page(type, **params, **_RAW))
 
-    def read(self, type: str, request: Mapping[str, Any]) -> Answer:
-        return self._given(self._crm.objects.batch_api.read(type, request, **_RAW))
+    def read(self, type: str, request: Mapping[str, Any], **params: Any) -> Answer:
+        return self._given(self._crm.objects.batch_api.read(type, request, **params, **_RAW))
 
     def update(self, type: str, inputs: Sequence[Mapping[str, Any]]) -> Answer:
         return self._given(self._crm.objects.batch_api.update(type, {"inputs": list(inputs)}, **_RAW))

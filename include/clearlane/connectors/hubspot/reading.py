@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from clearlane.connectors.http import Answer
 from clearlane.connectors.hubspot.client import Client
+from clearlane.connectors.hubspot.journal import CHANGES, DELETION, TYPES
 from clearlane.connectors.pages import Page, by_token, listed
 from clearlane.connectors.protocol import Interval, SourceFailed
 from clearlane.connectors.values import at
@@ -27,6 +28,8 @@ PAGE: Final = 200
 """records of one search ("Search the CRM")"""
 LISTED: Final = 100
 """records of one page of the deleted ones, and of the owners"""
+BATCH: Final = 100
+"""records of one batch, read or written"""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OWNER: Final = "hubspot_owner_id"
@@ -43,6 +46,10 @@ _ACTIVITIES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """what people and prospects did together -> the properties that say what it was"""
 _COMPUTED: Final = frozenset({"id", "createdAt", "updatedAt", "archived", "owner_email", "activity", *_LINKS})
+_KEPT: Final = frozenset(
+    {"createdate", "hs_createdate", "hs_object_id", "lastmodifieddate", "hs_lastmodifieddate"}
+)
+"""properties that change with others, or never"""
 _OUTCOMES: Final = {"lifecycle stages": "contacts", "deal stages": "deals"}
 
 
@@ -63,6 +70,15 @@ class _Wanted:
     @property
     def links(self) -> list[str]:
         return [column for column in _LINKS if column in self.columns]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a journal has to tell for records to be read by it: of a type (its number), which actions and properties."""
+
+    type: str
+    properties: frozenset[str]
+    actions: frozenset[str]
 
 
 class Reader:
@@ -93,6 +109,34 @@ class Reader:
             return _OUTCOMES[mapping.read], [f"{_ENTERED}{stage}" for stage in stages]
         wanted = self._wanted(mapping)
         return wanted.type, wanted.properties
+
+    def told(self, mapping: ObjectMapping) -> Told | str:
+        """What a journal has to tell of these records, or why none can."""
+        if mapping.read in ("owners", "touches") or mapping.read in _OUTCOMES:
+            return "it is no record of one type"
+        wanted = self._wanted(mapping)
+        type = TYPES.get(wanted.type, wanted.type)
+        if not type[0].isdigit():
+            return "its type has no number here: name it as 2-123"
+        if mapping.read.startswith(_DELETED):
+            return Told(type, frozenset(), frozenset({DELETION}))
+        if wanted.links:
+            return f"a change of {', '.join(wanted.links)} is no change of the record"
+        return Told(type, frozenset(wanted.properties) - _KEPT, CHANGES)
+
+    def by_ids(self, mapping: ObjectMapping, ids: Sequence[str]) -> Iterator[Page]:
+        """These records as they are now, those that are not there left out, as `pages` gives them."""
+        wanted = self._wanted(mapping)
+        return self._flattened(wanted, self._batches(wanted, ids, mapping.read.startswith(_DELETED)))
+
+    def _batches(self, wanted: _Wanted, ids: Sequence[str], gone: bool) -> Iterator[Page]:
+        for start in range(0, len(ids), BATCH):
+            request = {
+                "inputs": [{"id": id} for id in ids[start : start + BATCH]],
+                "properties": wanted.properties,
+                "propertiesWithHistory": [],
+            }
+            yield listed(self._client.read(wanted.type, request, archived=gone), "results")
 
     def _wanted(self, mapping: ObjectMapping) -> _Wanted:
         wanted = _Wanted(mapping.read.removeprefix(_DELETED), _columns(mapping))
