@@ -469,8 +469,8 @@ def test_what_can_be_tried_is_said(server: HubSpotServer, local: Local, clock: C
     }  # fmt: skip
     checks = {one.what: one for one in connected(local, clock, objects=objects).check()}
     assert {what: one.good for what, one in checks.items()} == {
-        "login": True, "scopes": False, "limits": True, "changes": None, "write": False, "leads": True, "typo": False, "reps": True,
-        "odd": False, "stages": False,
+        "login": True, "scopes": False, "limits": True, "changes": None, "write": False, "leads": True,
+        "typo": False, "reps": True, "odd": False, "stages": False,
     }  # fmt: skip
     assert checks["login"].said == "account 4711, zone Europe/Berlin"
     assert checks["scopes"].said == "crm.objects.contacts.read, oauth; lacking crm.objects.contacts.write"
