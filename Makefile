@@ -34,8 +34,8 @@ demo: setup ## PostgreSQL, Airflow, a week of leads and a report (PORT=8080, SCH
 down: ## stop all that `make demo` started
 	@test ! -x $(PY) || $(RUN) -m clearlane_airflow.demo down
 
-test: setup ## every test but the long ones, on two cores
-	@.ci/test
+test: setup ## every test but the long ones, on up to four cores
+	@$(RUN) -m pytest -q -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-full: setup ## every test, with many more examples
 	@$(RUN) -m pytest -q -m "not crm" --hypothesis-profile=full

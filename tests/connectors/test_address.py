@@ -51,19 +51,6 @@ def test_what_a_connection_says_beside() -> None:
     )
 
 
-@pytest.mark.airflow
-def test_as_airflow_writes_it() -> None:
-    sdk = pytest.importorskip("airflow.sdk")
-    made = {
-        "conn_id": "crm", "conn_type": "http", "host": "https://crm.example.com/api", "login": "ann@x.com",
-        "password": "p:w/ü", "port": 8443, "schema": None, "extra": '{"scope": "a b"}',
-    }  # fmt: skip
-    found = place(sdk.Connection(**made).get_uri())
-    assert found == Place("https://crm.example.com:8443/api", "ann@x.com", "p:w/ü", {"scope": "a b"})
-    found = place(sdk.Connection(**made | {"conn_type": "https"}).get_uri())
-    assert found.base == "https://crm.example.com:8443/api"
-
-
 def test_a_plain_address_is_taken_as_it_stands() -> None:
     found = placed(source("http://crm.example.com/v1"), {}.__getitem__)
     assert found.base == "http://crm.example.com/v1"
