@@ -644,6 +644,8 @@ class ObjectMapping:
     """of CSV files; None: found from the header"""
     lookback: timedelta = timedelta(hours=1)
     """how far before its watermark a live run reads again, for records that were written late"""
+    link: str | None = None
+    """address of a record's page for people, with `{external_id}` in it"""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from clearlane.policy import rest
 from clearlane.policy.contract import ObjectName
@@ -27,6 +28,15 @@ from clearlane.policy.model import (
 from clearlane.policy.problems import Path, nearest
 from clearlane.policy.rest import RestShape
 from clearlane.policy.shapes import Duration, FileShape, Moment, RateText, Shape, Zone
+
+
+def _link(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s{}\"<>]*\{external_id\}[^\s{}\"<>]*", text):
+        raise ValueError("an http or https address with {external_id} in it")
+    return text
+
+
+LinkText = Annotated[str, AfterValidator(_link)]
 
 
 class LookupShape(Shape):
@@ -51,6 +61,7 @@ class MappingShape(Shape):
     encoding: str = "utf-8"
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     lookback: Duration = timedelta(hours=1)
+    link: LinkText | None = None
 
 
 class LimitsShape(Shape):
@@ -217,4 +228,5 @@ def _mapping(name: str, shape: MappingShape, unread: Sequence[str]) -> ObjectMap
         encoding=shape.encoding,
         delimiter=shape.delimiter,
         lookback=shape.lookback,
+        link=shape.link,
     )

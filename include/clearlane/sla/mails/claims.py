@@ -26,7 +26,9 @@ HOUR: Final = timedelta(hours=1)
 AT_ONCE: Final = 5_000
 MAYBE_SENT: Final = "may have been sent: the mail server's answer was lost"
 
-_FREE: Final = "state = 'owed' and coalesce(claimed_until <= :at, true) and coalesce(next_attempt_at <= :at, true)"
+_FREE: Final = (
+    "state = 'owed' and coalesce(claimed_until <= :at, true) and coalesce(next_attempt_at <= :at, true)"
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,10 @@ def claim(connection: Connection, envelope: Envelope, rules: MailRules, at: date
     Senders of mails to one person take turns; the count of the last hour is theirs together.
     """
     connection.execute(_ALONE, {"person": envelope.person})
-    if envelope.urgency != "now" and lately(connection, at, envelope.person).get(envelope.person, 0) >= rules.per_hour:
+    if (
+        envelope.urgency != "now"
+        and lately(connection, at, envelope.person).get(envelope.person, 0) >= rules.per_hour
+    ):
         return None
     mail_id = _one(connection, envelope, at)
     taken = {"mail_id": mail_id, "at": at, "until": at + LEASE}
@@ -155,9 +160,7 @@ _ENDED: Final = sa.text(f"update mail set state = :state, error = :error, claime
 _UNSENT: Final = """
     claimed_until = null, error = :error, begun_at = case when again then begun_at end, again = false
 """
-_FAILED: Final = sa.text(
-    f"update mail set state = :state, next_attempt_at = :next, {_UNSENT} {_MINE}"
-)
+_FAILED: Final = sa.text(f"update mail set state = :state, next_attempt_at = :next, {_UNSENT} {_MINE}")
 _RELEASED: Final = sa.text(f"update mail set attempts = attempts - 1, {_UNSENT} {_MINE}")
 _UNKNOWN: Final = sa.text(f"update mail set claimed_until = null, error = :error {_MINE}")
 _BOUNCED: Final = sa.text(

@@ -53,7 +53,11 @@ def envelopes(
         envelope
         for person, owed in by_person
         for envelope in _of_person(
-            person, list(owed), rules, rules.per_hour - lately.get(person, 0), is_quiet(rules, at, zone_of(person))
+            person,
+            list(owed),
+            rules,
+            rules.per_hour - lately.get(person, 0),
+            is_quiet(rules, at, zone_of(person)),
         )
     ]
     return sorted(found, key=lambda one: (_FIRST[one.urgency], one.mails))

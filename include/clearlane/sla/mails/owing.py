@@ -62,7 +62,7 @@ def owe(
 
 def address_of(policy: Policy, person: str) -> str | None:
     """The e-mail address of a person of teams.yaml, or of the role `revops`; None where there is none."""
-    named = getattr(policy.sla, "revops", None) if person == "revops" else person
+    named = policy.sla.revops if person == "revops" else person
     rep = policy.teams.reps.get(named or "")
     return rep.email if rep else named if named and "@" in named else None
 

@@ -1,0 +1,60 @@
+"""The assignment notices of a run: one for each lead that got an owner, or whose owner is asked for again.
+
+Owed in the run that decided, after the owner's write; whoever covers for the owner reads it instead. What a rep took
+for itself, and who was owner already without a new request, needs no notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, RowMapping
+
+from clearlane.ledger import Batch
+from clearlane.policy.model import Policy
+from clearlane.sla.mails.owing import Mail
+from clearlane.sla.mails.owing import owe as owe_mails
+
+GOOD_FOR: Final = timedelta(days=3)
+"""a notice that could not be sent for so long is not sent any more: the watch's mails say what is late"""
+
+_GIVEN: Final = """
+select d.decision_seq, d.lead_id, d.tier, d.band, coalesce(c.cover_rep_id, d.rep_id) as person
+from decision d
+left join cover c on c.lead_id = d.lead_id and c.rep_id = d.rep_id and c.ended_at is null
+where d.batch_id = :batch and d.place = 'owned' and d.rep_id is not null and case d.mode
+    when 'live' then exists (select from assignment a where a.decision_seq = d.decision_seq and a.by = 'clearlane')
+        or exists (select from inquiry q where q.decision_seq = d.decision_seq)
+    when 'hand' then exists (
+        select from routing_event e where e.lead_id = d.lead_id and e.kind = 'assign'
+            and cast(e.detail ->> 'decision' as bigint) = d.decision_seq)
+    else false end
+order by d.decision_seq
+"""
+
+
+def owe(connection: Connection, policy: Policy, batch: Batch) -> int:
+    """Owe the notices of the batch's decisions; how many were not yet. None of a backfill or in shadow."""
+    if not batch.takes_unclaimed:
+        return 0
+    given = connection.execute(sa.text(_GIVEN), {"batch": batch.batch_id}).mappings()
+    return owe_mails(connection, policy, _mails(policy, batch, given), batch_id=batch.batch_id)
+
+
+def _mails(policy: Policy, batch: Batch, given: Iterable[RowMapping]) -> Iterator[Mail]:
+    for one in given:
+        yield Mail(
+            key=f"notice:{one['decision_seq']}:{one['person']}",
+            kind="notice",
+            person=one["person"],
+            urgency="now"
+            if "hot" in (one["band"], one["tier"]) or one["tier"] == policy.sla.hand_raise
+            else "soon",
+            send_after=batch.as_of,
+            lead_id=one["lead_id"],
+            decision_seq=one["decision_seq"],
+            expires_at=batch.as_of + GOOD_FOR,
+        )
