@@ -48,7 +48,7 @@ from mail m left join lead l using (lead_id)
 where m.state = any(cast(:states as text[]))
 order by m.state = 'owed' desc, m.send_after desc, m.mail_id desc limit :most
 """
-_COUNTS: Final = "select state, count(*) from mail group by state order by state"
+_COUNTS: Final = "select state, count(*) as mails from mail group by state order by state"
 _BOUNCES: Final = """
 select coalesce((select string_agg(distinct person, ', ' order by person) from mail m
                  where lower(m.address) = b.address), '') as person,
@@ -68,8 +68,12 @@ def listed(
 ) -> tuple[Mapping[str, int], Sequence[Listed]]:
     """How many mails are in each state, and the newest of those asked for."""
     rows = connection.execute(sa.text(_LISTED), {"states": list(states), "most": most}).mappings()
-    counts = dict(connection.execute(sa.text(_COUNTS)).tuples().all())
+    counts = _counts(connection)
     return counts, [Listed(**row) for row in rows]
+
+
+def _counts(connection: Connection) -> dict[str, int]:
+    return {row.state: row.mails for row in connection.execute(sa.text(_COUNTS))}
 
 
 def bounces(connection: Connection) -> Sequence[Bounce]:
@@ -83,7 +87,7 @@ def notes(connection: Connection, at: datetime) -> Iterator[str]:
     if row.since and row.since < at - LATE:
         said = f" ({row.error})" if row.error else ""
         yield f"{row.owed} mails are owed, an urgent one since {row.since:%Y-%m-%d %H:%M}Z{said}"
-    counts = dict(connection.execute(sa.text(_COUNTS)).tuples().all())
+    counts = _counts(connection)
     for state in ("refused", "dead"):
         if counts.get(state):
             yield f"{counts[state]} mails are {state}: `clearlane sla mails` says why"
