@@ -7,9 +7,22 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from tests.route.firms import ALWAYS_OPEN, MONDAY_NOON, capped, policy, rep, routing, rule, team, teams, to
+from tests.route.firms import (
+    ALWAYS_OPEN,
+    MONDAY_NOON,
+    SLA,
+    WARM,
+    capped,
+    policy,
+    rep,
+    routing,
+    rule,
+    team,
+    teams,
+    to,
+)
 
-from clearlane.policy.model import Caps, OnCall, Policy, Stint, TimeOff
+from clearlane.policy.model import Caps, OnCall, Policy, Stint, TierChoice, TimeOff
 from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.eligibility import NO_LOAD
@@ -421,3 +434,25 @@ def test_an_owner_whom_the_rule_accepts_stays_also_where_nobody_is_free(at, ladd
     floor.book("ana", NO_LOAD.plus_one())
     told = one(of, floor, owned=True, owner="ana", team="sales", reconsidered=True)
     assert (told.place, told.rep, told.reason, told.keeps_owner) == ("owned", "ana", "stays", True)
+
+
+def test_choices_of_the_promises_go_between_the_rules_tier_and_the_bands():
+    chosen = replace(
+        SLA,
+        tiers={**SLA.tiers, "partner": replace(WARM, name="partner"), "north": replace(WARM, name="north")},
+        choose=(
+            TierChoice("partner", band=("hot", "warm"), source=("portal",)),
+            TierChoice("none", stage=("pql",)),
+            TierChoice("north", team=("sales",)),
+        ),
+    )
+    rules = routing(rule("only", "true", SALES))
+    of = policy(rules, STAFF, sla=chosen)
+    about = {"band": "warm", "stage": "mql", "source": "web"}
+    assert one(of, **{**about, "source": "portal"}).tier == "partner"
+    assert one(of, **{**about, "source": "portal", "band": "cool"}).tier == "north"
+    assert one(of, **{**about, "stage": "pql"}).tier == "none"
+    assert one(of, **about).tier == "north"
+    pooled = routing(rule("only", "true", to("pool", "channel")))
+    assert one(policy(pooled, STAFF, sla=chosen), **about).tier == "warm"
+    assert one(of, **{**about, "source": "portal"}, hand_raise=True).tier == "hot"

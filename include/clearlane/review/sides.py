@@ -45,7 +45,7 @@ _DECIDED: Final = pa.schema(
 were asked and the cap (hour, day, week, open).
 """
 _FACTS: Final = (
-    "lead_id", "band", "matched", "kind", "hand_raise", "stopped", "disqualified", "language",
+    "lead_id", "band", "matched", "kind", "source", "stage", "hand_raise", "stopped", "disqualified", "language",
     *(f"{noun}_owner" for noun in (*OWNERS, "parent_account")),
 )  # fmt: skip
 _PROFILES: Final = """

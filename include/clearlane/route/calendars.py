@@ -18,8 +18,9 @@ import holidays as holiday_calendars
 
 from clearlane.policy.model import Hours, Rep, Sla, Span, TimeOff
 
-HORIZON_DAYS = 400
-_DAY = timedelta(days=1)
+HORIZON = timedelta(days=400)
+_DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
+_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 _Opening = tuple[datetime, datetime]
 
 
@@ -33,9 +34,11 @@ class Calendar:
     time_off: tuple[TimeOff, ...] = ()
     on_call: tuple[_Opening, ...] = ()
     """moments between which it is open whatever the hours, as UTC"""
+    also: Calendar | None = None
+    """open only while this one is, too"""
 
     def __hash__(self) -> int:
-        return hash((self.zone, self.holidays, self.time_off, self.on_call))
+        return hash((self.zone, self.holidays, self.time_off, self.on_call, self.also))
 
     def local(self, at: datetime) -> datetime:
         return at.astimezone(ZoneInfo(self.zone))
@@ -54,6 +57,11 @@ def rep_calendar(rep: Rep) -> Calendar:
 
 def team_calendar(sla: Sla) -> Calendar:
     return Calendar(sla.team_zone, sla.team_hours)
+
+
+def lead_calendar(zone: str, hours: tuple[clock, clock]) -> Calendar:
+    """When somebody who lives in the zone may be called: the same local times every day."""
+    return Calendar(zone, dict.fromkeys(range(1, 8), (hours,)))
 
 
 def absence(calendar: Calendar, at: datetime) -> TimeOff | None:
@@ -81,32 +89,70 @@ def due(start: datetime, span: Span, calendar: Calendar) -> datetime | None:
 
 
 def openings(calendar: Calendar, at: datetime) -> Iterator[_Opening]:
-    """Open spans that end after `at`, in order, as UTC moments that do not overlap."""
-    first = calendar.local(at).date() - _DAY
-    reached = at.astimezone(UTC) - HORIZON_DAYS * _DAY
-    days = (span for offset in range(HORIZON_DAYS) for span in _of_day(calendar, first + offset * _DAY))
+    """Open spans that end after `at` and begin within 400 days of it, in order, as UTC moments that do not overlap."""
+    first, last = calendar.local(at).date() - _DAY, at + HORIZON
+    days = open_spans(calendar, first, first + HORIZON + 3 * _DAY)
+    return ((opens, closes) for opens, closes in days if closes > at and opens <= last)
+
+
+def open_spans(calendar: Calendar, first: date, last: date) -> Iterator[_Opening]:
+    """The spans that begin on these local dates, and those on call, in order, as UTC moments that do not overlap."""
+    reached = _LONG_AGO
+    days = (span for n in range((last - first).days + 1) for span in _own(calendar, first + n * _DAY))
     for opens, closes in merge(days, sorted(calendar.on_call)):
-        if closes > max(reached, at):
-            yield max(opens, reached), closes
+        if closes > reached:
+            yield from _shared(calendar.also, (max(opens, reached), closes))
             reached = closes
 
 
-def _of_day(calendar: Calendar, day: date) -> list[_Opening]:
+def of_day(calendar: Calendar, day: date) -> list[_Opening]:
+    """The spans that begin on a local date, as UTC moments."""
+    return [part for span in _own(calendar, day) for part in _shared(calendar.also, span)]
+
+
+def _own(calendar: Calendar, day: date) -> list[_Opening]:
     spans = calendar.hours.get(day.isoweekday(), ())
     if not spans or _is_free(calendar, day):
         return []
     zone = ZoneInfo(calendar.zone)
-    return sorted(_moments(day, opens, closes, zone) for opens, closes in spans)
+    moments = (_moments(day, opens, closes, zone) for opens, closes in spans)
+    return sorted(span for span in moments if span[0] < span[1])
+
+
+def _shared(other: Calendar | None, span: _Opening) -> Iterator[_Opening]:
+    """The parts of a span in which another calendar is open, too; all of it without one."""
+    if other is None:
+        yield span
+        return
+    first = other.local(span[0]).date() - _DAY
+    for opens, closes in open_spans(other, first, other.local(span[1]).date()):
+        if opens < span[1] and closes > span[0]:
+            yield max(opens, span[0]), min(closes, span[1])
 
 
 def _moments(day: date, opens: clock, closes: clock, zone: ZoneInfo) -> _Opening:
     """A span of one day, or over midnight where it closes no later than it opens."""
     until = day if closes > opens else day + _DAY
-    return _utc(day, opens, zone), _utc(until, closes, zone)
+    return on_clock(day, opens, zone), on_clock(until, closes, zone)
 
 
-def _utc(day: date, at: clock, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, at, tzinfo=zone).astimezone(UTC)
+def on_clock(day: date, at: clock, zone: ZoneInfo) -> datetime:
+    """The first moment at which a clock in the zone shows that time or, where it leaps over it, a later one."""
+    moment = datetime.combine(day, at.replace(fold=0), tzinfo=zone).astimezone(UTC)
+    shown = moment.astimezone(zone).replace(tzinfo=None)
+    return moment if shown == datetime.combine(day, at) else _leap(moment, zone)
+
+
+def _leap(after: datetime, zone: ZoneInfo) -> datetime:
+    """When the zone's clock leapt, less than a day before `after`. Clocks leap at whole seconds."""
+    before, offset = after - _DAY, after.astimezone(zone).utcoffset()
+    while after - before > _SECOND:
+        middle = before + (after - before) / 2
+        if middle.astimezone(zone).utcoffset() == offset:
+            after = middle
+        else:
+            before = middle
+    return after.replace(microsecond=0)
 
 
 def _is_free(calendar: Calendar, day: date) -> bool:
@@ -141,21 +187,21 @@ def _after_days(start: datetime, days: int, calendar: Calendar) -> datetime | No
 
 
 def _working_days(calendar: Calendar, after: date) -> Iterator[date]:
-    days = (after + offset * _DAY for offset in range(1, HORIZON_DAYS))
-    return (day for day in days if _of_day(calendar, day))
+    days = (after + offset * _DAY for offset in range(1, HORIZON.days))
+    return (day for day in days if of_day(calendar, day))
 
 
 def _same_time(calendar: Calendar, day: date, at: clock) -> datetime:
     """The wall-clock time on that day, moved into its opening hours."""
-    wanted = _utc(day, at, ZoneInfo(calendar.zone))
-    spans = _of_day(calendar, day)
+    wanted = on_clock(day, at, ZoneInfo(calendar.zone))
+    spans = of_day(calendar, day)
     inside = next((max(wanted, opens) for opens, closes in spans if wanted <= closes), None)
     return inside if inside is not None else spans[-1][1]
 
 
 def open_on(calendar: Calendar, day: date) -> timedelta:
     """How long it is open in the spans that begin on a local date."""
-    return sum((closes - opens for opens, closes in _of_day(calendar, day)), timedelta())
+    return sum((closes - opens for opens, closes in of_day(calendar, day)), timedelta())
 
 
 def open_between(calendar: Calendar, start: datetime, end: datetime) -> timedelta:

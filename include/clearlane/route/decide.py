@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Final, NamedTuple
 
-from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Tier, within
+from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Sla, Tier, within
 from clearlane.route.decisions import NOBODY, Decision, Facts, Pick, Way
 from clearlane.route.eligibility import not_in_team, refusal, unsuited
 from clearlane.route.floor import Floor
@@ -121,7 +121,7 @@ def _told_again(policy: Policy, floor: Floor, facts: Facts) -> Decision:
 def _given_up(policy: Policy, floor: Floor, facts: Facts, why: str) -> Decision:
     """In the exceptions of the last owner's team: its manager decides."""
     team = facts.team or (floor.team_of(facts.owner) if facts.owner else None)
-    tier = tier_of(policy, facts, first_rule(policy.routing, facts))
+    tier = tier_of(policy, facts, first_rule(policy.routing, facts), team)
     return Decision(
         facts.lead_id,
         "exceptions",
@@ -166,7 +166,7 @@ def _walked(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule | None
     attempt = Attempt(facts, floor, policy.routing.sticky_company)
     spot = _spot(attempt, rule, policy.routing.fallback)
     eligible = _eligible(spot)
-    tier = tier_of(policy, facts, rule) if spot.place in PROMISED else None
+    tier = tier_of(policy, facts, rule, spot.team) if spot.place in PROMISED else None
     due = _due(floor, tier, spot)
     promised = f", first touch due {due:%Y-%m-%d %H:%M}Z" if spot.until and due else ""
     return Decision(
@@ -207,11 +207,17 @@ def _eligible(spot: Spot) -> tuple[str, ...]:
     return (spot.rep,) if spot.rep else ()
 
 
-def tier_of(policy: Policy, facts: Facts, rule: RoutingRule | None) -> Tier | None:
-    """Hand-raises have their own tier, then the rule's, then the band's."""
-    by_band = policy.sla.by_band.get(facts.band, "")
-    name = policy.sla.hand_raise if facts.hand_raise else (rule and rule.tier) or by_band
-    return policy.sla.tiers.get(name)
+def tier_of(policy: Policy, facts: Facts, rule: RoutingRule | None, team: str | None = None) -> Tier | None:
+    """Hand-raises have their own; else the rule's, else that of the first choice that takes it, else the band's."""
+    sla = policy.sla
+    if facts.hand_raise:
+        return sla.tier(sla.hand_raise)
+    return sla.tier((rule and rule.tier) or _chosen(sla, facts, team) or sla.by_band.get(facts.band))
+
+
+def _chosen(sla: Sla, facts: Facts, team: str | None) -> str | None:
+    about = facts.band, facts.stage, facts.source, team
+    return next((choice.tier for choice in sla.choose if choice.takes(*about)), None)
 
 
 def _owner_of_company(attempt: Attempt, rung: Destination) -> Spot | None:

@@ -24,6 +24,8 @@ class Facts:
     band: str
     matched: str = ""
     kind: str = "sales"
+    source: str | None = None
+    stage: str | None = None
     hand_raise: bool = False
     stopped: str | None = None
     """why nobody may contact this lead at all"""

@@ -43,7 +43,8 @@ _READ: Final = (
 )
 """Attributes that routing reads itself, as text where scoring.yaml does not declare them."""
 _SAME: Final = (
-    "lead_id", "band", "matched", "kind", "hand_raise", "stopped", "disqualified", "language", *_OWNERS
+    "lead_id", "band", "matched", "kind", "source", "stage", "hand_raise", "stopped", "disqualified",
+    "language", *_OWNERS
 )  # fmt: skip
 _WANTED: Final = sorted({*_SAME, *_COMPANY, "account_id"} - {"matched", *_OWNERS})
 _NO_PARENTS: Final = "select cast(null as varchar) as account_id, cast(null as varchar) as rep_id where false"
