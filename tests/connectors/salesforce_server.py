@@ -11,9 +11,10 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import sqlglot
@@ -59,7 +60,9 @@ def described(*names: str, editable: bool = True, **types: str) -> dict[str, Rec
 
 OURS = ("Clearlane_band__c", "Clearlane_because__c")
 LEAD = {
-    **described("Id", "CreatedDate", "SystemModstamp", "IsConverted", "IsDeleted", editable=False),
+    **described(
+        "Id", "CreatedDate", "SystemModstamp", "LastModifiedDate", "IsConverted", "IsDeleted", editable=False
+    ),
     **described("Address", editable=False, Address="address"),
     **described("OwnerId", "LastName", "Email", *OURS, Clearlane_score__c="double"),
 }
@@ -84,6 +87,8 @@ class Org:
     """askings for a job's state before it has ended"""
     failing: list[Reply] = field(default_factory=list)
     """answers of the next requests, before anything is done"""
+    before_write: Callable[[], None] = lambda: None
+    """what people do between the last look and a write"""
     missing: tuple[str, ...] = ()
     """objects that this organisation does not have"""
 
@@ -99,7 +104,8 @@ class Org:
 
     def lead(self, number: int, owner: str = ADA, **said: Any) -> Record:
         plain = {"LastName": "Zoë 株式会社", "Email": f"l{number}@customer.example", "OwnerId": owner}
-        record = plain | {"Id": lead_id(number), "CreatedDate": SINCE, "SystemModstamp": SINCE}
+        record = plain | {"Id": lead_id(number), "CreatedDate": SINCE}
+        record |= {"SystemModstamp": SINCE, "LastModifiedDate": SINCE}
         return self.put("Lead", record | {"IsConverted": False, "IsDeleted": False} | said)
 
     def expire(self) -> None:
@@ -123,8 +129,12 @@ class Org:
             return self._more(rest) if rest else self._query(asked.query["q"], first == "queryAll")
         if first == "limits":
             return Reply({"DailyApiRequests": {"Max": 15_000, "Remaining": self.left}})
+        if asked.method in ("PATCH", "POST", "PUT"):
+            self.before_write()
         if path == "composite/sobjects":
             return self._collection(asked)
+        if path == "composite":
+            return self._composite(asked.json)
         if first == "jobs":
             return self._job(asked, rest.removeprefix("ingest").strip("/"))
         return self._describe(rest.removesuffix("/describe"))
@@ -204,6 +214,25 @@ class Org:
             results.append({**named, "success": error is None, "errors": [error] if error else []})
         return Reply(results)
 
+    def _composite(self, said: Record) -> Reply:
+        """Parts inherit Accept, Authorization and Content-Type only."""
+        if len(said["compositeRequest"]) > 25:
+            return denied(400, "LIMIT_EXCEEDED", "Limit exceeded")
+        return Reply({"compositeResponse": [self._part(part) for part in said["compositeRequest"]]})
+
+    def _part(self, part: Record) -> Record:
+        sobject, id = re.fullmatch(rf"{VERSION}/sobjects/(\w+)/(\w+)", part["url"]).groups()  # type: ignore[union-attr]
+        headers, told = part["httpHeaders"], {"httpHeaders": {}, "referenceId": part["referenceId"]}
+        record = self.tables[sobject].get(id, {})
+        since = parsedate_to_datetime(headers["If-Unmodified-Since"])
+        if record and datetime.fromisoformat(record["LastModifiedDate"]) > since:
+            return told | {"body": None, "httpStatusCode": 412}
+        error = self._update(sobject, id, part["body"], headers.get("Sforce-Auto-Assign") != "FALSE")
+        if error is None:
+            return told | {"body": None, "httpStatusCode": 204}
+        said = {"errorCode": error["statusCode"], "message": error["message"], "fields": error["fields"]}
+        return told | {"body": [said], "httpStatusCode": 400}
+
     def _update(self, sobject: str, id: str, values: Record, ruled: bool) -> Record | None:
         record = self.tables[sobject].get(id)
         if record is None or record["IsDeleted"]:
@@ -224,7 +253,8 @@ class Org:
             return failed("STRING_TOO_LONG", f"data value too large: {values}", "Clearlane_because__c")
         kinds = {name: one["type"] for name, one in self.fields[sobject].items()}
         record |= {name: kept(kinds[name], value) for name, value in values.items()} | {
-            "SystemModstamp": LATER
+            "SystemModstamp": LATER,
+            "LastModifiedDate": LATER,
         }
         if ruled:
             record["OwnerId"] = RULE_OWNER

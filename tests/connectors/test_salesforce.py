@@ -7,6 +7,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,7 @@ def test_with_extras_all_that_this_user_sees_comes_but_not_what_we_wrote_or_what
     org.lead(1, Clearlane_band__c="hot")
     [lead] = read(connector, mapping(extras=True, drop=("Email",), fields={"id": "Id", "owner": "OwnerId"}))
     assert set(lead) == {
-        "Id", "OwnerId", "LastName", "CreatedDate", "SystemModstamp", "IsConverted", "IsDeleted",
+        "Id", "OwnerId", "LastName", "CreatedDate", "SystemModstamp", "LastModifiedDate", "IsConverted", "IsDeleted",
     }  # fmt: skip
 
 
@@ -630,14 +631,72 @@ def test_who_chose_another_owner_is_told_from_the_history(org: Org, connector: S
 def test_an_owner_who_changed_since_it_was_looked_at_is_left_alone(org: Org, connector: Salesforce) -> None:
     for number, owner in ((0, BOB), (1, BOB), (2, PARTNERS)):
         org.lead(number, owner=owner)
-    before = connector.current(writes(OWNED, 0, 1, 2))
+    sent = looked_at(connector, writes(OWNED, 0, 1, 2))
     org.tables["Lead"][lead_id(1)]["OwnerId"] = "005000000000ZEDAAA"
-    sent = [
-        Write(w.idempotency_key, w.object, w.external_id, w.fields, before[w.external_id])
-        for w in writes(OWNED, 0, 1, 2)
-    ]
     assert results(connector.write(sent)) == ["sent", "changed", "sent"]
     assert "Clearlane_score__c" not in org.tables["Lead"][lead_id(1)]
+
+
+def looked_at(connector: Salesforce, sent: list[Write]) -> list[Write]:
+    held = connector.current(sent)
+    return [replace(write, seen=held.get(write.external_id)) for write in sent]
+
+
+def test_whom_a_person_chooses_in_the_very_moment_of_the_write_stands(
+    org: Org, connector: Salesforce, local: Local
+) -> None:
+    for number in range(30):
+        org.lead(number, owner=BOB)
+    org.lead(1, owner=BOB, LastModifiedDate="2026-03-02T09:00:00.500+0000")
+    sent = looked_at(connector, writes(OWNED, *range(30)))
+
+    def choose() -> None:
+        for number in (0, 29):
+            org.tables["Lead"][lead_id(number)] |= {"OwnerId": OLD, "LastModifiedDate": LATER}
+
+    org.before_write = choose
+    assert results(connector.write(sent)) == ["changed", *["sent"] * 28, "changed"]
+    owners = [org.tables["Lead"][lead_id(number)]["OwnerId"] for number in range(30)]
+    assert owners == [OLD, *[ADA] * 28, OLD]  # and no assignment rule ran
+    posts = [asked.json["compositeRequest"] for asked in local.asked if asked.method == "POST"]
+    assert [len(parts) for parts in posts] == [25, 5]
+    said = {part["httpHeaders"]["If-Unmodified-Since"] for parts in posts for part in parts}
+    assert said == {"Mon, 02 Mar 2026 09:00:00 GMT", "Mon, 02 Mar 2026 09:00:01 GMT"}
+
+
+def test_on_condition_each_record_fails_by_itself_and_a_locked_one_is_tried_again(
+    org: Org, connector: Salesforce, local: Local, clock: Clock
+) -> None:
+    for number in range(4):
+        org.lead(number, owner=BOB)
+    sent = looked_at(connector, writes(OWNED, 0, 1, 2, 3)) + writes({"score": 5}, 9)
+    org.lead(1, owner=BOB, IsConverted=True)
+    org.locks[lead_id(2)] = 1
+    org.lead(9)
+    receipts = connector.write(sent)
+    assert results(receipts) == ["sent", "refused", "sent", "sent", "sent"]
+    assert receipts[1].error == "CANNOT_UPDATE_CONVERTED_LEAD: the lead was converted"
+    assert clock.waits == [1]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply({"compositeResponse": []}), Reply([]), Reply(b"<html>"), Reply({}, status=503), Reply(cut=True)],
+)
+def test_on_condition_what_is_no_answer_leaves_all_for_later(
+    serve: Serve, org: Org, clock: Clock, reply: Reply
+) -> None:
+    local = serve(org)
+    connector = connected(local, clock)
+    org.lead(0, owner=BOB)
+    sent = looked_at(connector, writes(OWNED, 0))
+
+    def answer(asked: Asked) -> Reply:
+        return reply if asked.path.endswith("/composite") else org(asked)
+
+    failing = connected(serve(answer), clock)
+    assert results(failing.write(sent)) == ["retry"]
+    assert org.tables["Lead"][lead_id(0)]["OwnerId"] == BOB
 
 
 # --- many at once -----------------------------------------------------------------------------------

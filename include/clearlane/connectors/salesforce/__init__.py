@@ -51,6 +51,8 @@ __all__ = ["OWNER", "QUEUED", "VERSION", "Salesforce"]
 VERSION: Final = "63.0"
 """of the API, where the connection's extra `version` says none"""
 OWNER: Final = "OwnerId"
+MODIFIED: Final = "LastModifiedDate"
+"""to which Salesforce holds If-Unmodified-Since"""
 QUEUED: Final = ("pool", "nurture", "held", "disqualified", "exceptions", "redirected")
 """places whose leads have no rep"""
 _PATIENCE: Final = Patience()
@@ -132,7 +134,7 @@ class Salesforce:
         return next((self._asked_for(mapping)[0] for mapping in read), "Lead")
 
     def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
-        """Collections of 200 records, above 2,000 a bulk job; assignment rules do not run.
+        """Owners 25 at once on condition, else collections of 200 records, above 2,000 a bulk job; no assignment rule.
 
         An owner is a user's id, user name or e-mail address; without one the lead goes to the queue of that name.
         """
@@ -147,7 +149,7 @@ class Salesforce:
         if wrong:
             raise SourceFailed(f"source {self._source.name}: {sobject}: {wrong}")
         rows: list[Row] = []
-        settled = self._changed(sobject, writes)
+        settled, unchanged = self._overtaken(sobject, writes)
         for write in writes:
             values = self._values(write)
             if isinstance(values, str):
@@ -155,27 +157,27 @@ class Salesforce:
             elif not values:  # of its fields push_fields names none
                 settled[write.idempotency_key] = Receipt(write.idempotency_key, "sent")
             elif write.idempotency_key not in settled:
-                rows.append(Row(write, values))
+                rows.append(Row(write, values, unchanged.get(write.idempotency_key)))
         data = f"/services/data/v{self._version}"
         return settled | Updates(self._wire, data, sobject, self._wait).done(rows)
 
-    def _changed(self, sobject: str, writes: Sequence[Write]) -> dict[str, Receipt]:
-        """The writes of an owner whose record has another one by now than they have `seen`.
-
-        Collections know no condition, so this is looked up just before: what a person changes in the same moment
-        is still lost.
+    def _overtaken(
+        self, sobject: str, writes: Sequence[Write]
+    ) -> tuple[dict[str, Receipt], dict[str, datetime]]:
+        """The writes of an owner whose record has another one by now than they have `seen`; and of the others when
+        the record changed last: they are written only if that is still so.
         """
         field = self._pushed.get("owner")
         asked = [write for write in writes if field and write.seen is not None and "owner" in write.fields]
-        now = self._records(sobject, ["Id", str(field)], asked)
-        return {
-            write.idempotency_key: Receipt(
-                write.idempotency_key, "changed", "its owner was changed meanwhile"
-            )
-            for write in asked
-            if (record := now.get(short(write.external_id)))
-            and self._held_owner(write, record) != (write.seen or {}).get("owner")
-        }
+        now = self._records(sobject, ["Id", str(field), MODIFIED], asked)
+        settled, unchanged = dict[str, Receipt](), dict[str, datetime]()
+        for write in asked:
+            record, key = now.get(short(write.external_id)), write.idempotency_key
+            if record and self._held_owner(write, record) != (write.seen or {}).get("owner"):
+                settled[key] = Receipt(key, "changed", "its owner was changed meanwhile")
+            elif record and (moment := _moment(record.get(MODIFIED))):
+                unchanged[key] = moment
+        return settled, unchanged
 
     def _records(self, sobject: str, columns: Sequence[str], writes: Sequence[Write]) -> Mapping[str, Record]:
         """Short id -> the record of a write, as it is now."""
@@ -343,6 +345,13 @@ class Salesforce:
             return Checked("queues", True, said)
         lost = "such a lead is refused unless its team's queue is there"
         return Checked("queues", None, f"{said}, none named {', '.join(missing)}: {lost}")
+
+
+def _moment(text: object) -> datetime | None:
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(str(text))
+        return moment if moment.tzinfo else None
+    return None
 
 
 def _owned_otherwise(write: Write, held: Mapping[str, Any]) -> bool:

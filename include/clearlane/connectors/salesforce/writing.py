@@ -1,6 +1,8 @@
-"""Updates of one object: collections of 200 records, and a job of Bulk API 2.0 for many.
+"""Updates of one object: on condition 25 records at once, collections of 200, and a job of Bulk API 2.0 for many.
 
-Each record succeeds or fails by itself (`allOrNone` false). A record that another process holds is tried again.
+Each record succeeds or fails by itself (`allOrNone` false). A record that another process holds is tried again. Only
+single updates know a condition, If-Unmodified-Since (REST API Developer Guide, Conditional Request Headers), so these
+go as parts of a composite request; its moments are whole seconds.
 """
 
 from __future__ import annotations
@@ -11,16 +13,21 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 from clearlane.connectors.http import Answer
 from clearlane.connectors.protocol import Receipt, SourceFailed, Write
-from clearlane.connectors.salesforce.session import Wire, explained, named_fields
+from clearlane.connectors.salesforce.session import NOT_ASSIGNED, Wire, explained, named_fields
 from clearlane.connectors.salesforce.soql import Record, short
 
 COLLECTION: Final = 200
 """records of one request (REST API Developer Guide, Update Records Using sObject Collections)"""
+CONDITIONAL: Final = 25
+"""parts of one composite request (REST API Developer Guide, Composite)"""
 BULK_ABOVE: Final = 2_000
 """records above which a job is quicker than collections (Bulk API 2.0 Developer Guide, Introduction)"""
 PATIENCE: Final = 600.0
@@ -45,6 +52,8 @@ class Row:
 
     write: Write
     values: Record
+    unchanged: datetime | None = None
+    """since when nothing may have changed the record, else nothing is written"""
 
 
 @dataclass(frozen=True)
@@ -88,14 +97,44 @@ class Updates:
     def _tried(self, rows: Sequence[Row]) -> dict[str, Outcome]:
         """After a failure of the whole the rest waits."""
         outcomes: dict[str, Outcome] = {}
-        parts = [rows] if len(rows) > BULK_ABOVE else _parts(rows, COLLECTION)
-        for part in parts:
+        for request in self._requests(rows):
             try:
-                outcomes |= self._by_job(part) if len(part) > BULK_ABOVE else self._collection(part)
+                outcomes |= request()
             except SourceFailed as failed:
                 left = (row for row in rows if row.write.idempotency_key not in outcomes)
                 return outcomes | {row.write.idempotency_key: _waiting(row, failed) for row in left}
         return outcomes
+
+    def _requests(self, rows: Sequence[Row]) -> Iterator[Callable[[], dict[str, Outcome]]]:
+        if len(rows) > BULK_ABOVE:
+            yield partial(self._by_job, rows)
+            return
+        for part in _parts([row for row in rows if row.unchanged], CONDITIONAL):
+            yield partial(self._composite, part)
+        for part in _parts([row for row in rows if not row.unchanged], COLLECTION):
+            yield partial(self._collection, part)
+
+    # --- on condition -----------------------------------------------------------------------------
+
+    def _composite(self, rows: Sequence[Row]) -> dict[str, Outcome]:
+        """Parts inherit no header of ours but the login. Not sent again: what it has written it would find changed."""
+        parts = [
+            {
+                "method": "PATCH", "url": f"{self._data}/sobjects/{self._sobject}/{row.write.external_id}",
+                "referenceId": f"row{number}", "body": row.values,
+                "httpHeaders": {**NOT_ASSIGNED, "If-Unmodified-Since": _http_date(row.unchanged)},
+            }
+            for number, row in enumerate(rows)
+        ]  # fmt: skip
+        sent = {"allOrNone": False, "compositeRequest": parts}
+        answer = self._wire.ask("POST", f"{self._data}/composite", json=sent)
+        said = answer.json()
+        results = said.get("compositeResponse") if isinstance(said, dict) else None
+        if not isinstance(results, list) or len(results) != len(rows):
+            raise SourceFailed(f"{answer.asked} answered {answer.status} without a result for each record")
+        return {
+            row.write.idempotency_key: _answered(row, one) for row, one in zip(rows, results, strict=True)
+        }
 
     # --- collections ------------------------------------------------------------------------------
 
@@ -206,6 +245,24 @@ def _cell(values: Mapping[str, Any], name: str) -> str:
 
 
 # --- what became of it ----------------------------------------------------------------------------
+
+
+def _http_date(moment: datetime | None) -> str:
+    """To the second, rounded up: what has a part of a second is not later than itself."""
+    assert moment is not None  # of a row on condition
+    whole = moment.replace(microsecond=0) + timedelta(seconds=bool(moment.microsecond))
+    return format_datetime(whole.astimezone(UTC), usegmt=True)
+
+
+def _answered(row: Row, result: Any) -> Outcome:
+    """One part of a composite request: done, changed meanwhile (412), or its errors."""
+    status = result.get("httpStatusCode") if isinstance(result, dict) else None
+    if status in (200, 204):
+        return Receipt(row.write.idempotency_key, "sent")
+    if status == 412:
+        return Receipt(row.write.idempotency_key, "changed", "the record was changed meanwhile")
+    errors = result.get("body") if isinstance(result, dict) else None
+    return _worst([_error(one) for one in errors or () if isinstance(one, dict)])
 
 
 def _saved(row: Row, result: Any) -> Outcome:
