@@ -154,7 +154,7 @@ def test_who_took_a_lead_may_decline_it_later_and_not_the_other_way_round(world:
     said(world, link(world, lead, "accept"))
     assert said(world, link(world, lead, "decline"), "duplicate").state == "declined"
     later = Link(lead, link(world, lead, "accept").decision_seq, "ana", "accept", MONDAY_NOON + 9 * MINUTE)
-    assert said(world, later).state == "declined"
+    assert said(world, later).state == stands(world, link(world, lead, "accept")).state == "declined"
     assert written(world) == (1, 1, 2)
 
 

@@ -52,11 +52,11 @@ def standing(connection: Connection, token: str, link: Link) -> Standing:
     """Where it stands now; reads only."""
     found = connection.execute(sa.text(_ASKED), _bound(token, link)).mappings().one()
     about = _about(found) if found["mine"] else None
+    if found["declined_at"] and found["declined_because"] != declines.TIME_OUT:
+        return Standing("declined", found["declined_at"], found["declined_because"], about)
     if found["used_at"]:
         state: State = "accepted" if found["answer"] == "accept" else "declined"
         return Standing(state, found["used_at"], found["reason"], about)
-    if found["declined_at"] and found["declined_because"] != declines.TIME_OUT:
-        return Standing("declined", found["declined_at"], found["declined_because"], about)
     return Standing("open" if found["mine"] and not found["declined_at"] else "gone", about=about)
 
 
