@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date, time, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from clearlane.policy import wording as say
 from clearlane.policy.model import (
-    ActivityTerm,
-    BestFit,
-    Caps,
     Check,
     Contract,
-    Destination,
     Field,
     Group,
-    Hours,
-    Measure,
     ObjectMapping,
     Policy,
     Rep,
@@ -28,15 +22,12 @@ from clearlane.policy.model import (
     Sla,
     Source,
     Sources,
-    Span,
     Stint,
     Team,
     Teams,
     Tier,
     TierChoice,
 )
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def pages(policy: Policy) -> Mapping[str, str]:
@@ -50,33 +41,6 @@ def _page(policy: Policy, name: str, sections: Callable[[Policy], Iterator[str]]
         section = policy.sections[name]
         yield f"Answered for by {section.owner}, approved by {section.approver}."
     yield from sections(policy)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [list(heads), ["---"] * len(heads), *([_cell(value) for value in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    if value is None or value == "":
-        return "–"
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _code(text: str) -> str:
-    return f"`{' '.join(text.split())}`"
-
-
-def _names(values: Iterable[str]) -> str:
-    return ", ".join(values)
-
-
-def _length(length: timedelta) -> str:
-    hours = length / timedelta(hours=1)
-    if hours > 24 and hours % 24 == 0:
-        return f"{hours / 24:g} days"
-    return f"{hours:g} hours" if hours >= 1 else f"{length / timedelta(minutes=1):g} minutes"
 
 
 # --- scoring ----------------------------------------------------------------------------------
@@ -103,24 +67,15 @@ def _group(scoring: Scoring, group: Group, level: str) -> Iterator[str]:
     least, most = scoring.group_bounds[group]
     yield f"{level} {group.capitalize()}: {least:g} to {most:g} points"
     rules = [_rule(rule) for rule in scoring.rules if rule.group == group]
-    yield _table(("rule", "points", "why", "when"), rules)
+    yield say.table(("rule", "points", "why", "when"), rules)
 
 
 def _rule(rule: Rule) -> Sequence[object]:
     points = f"{rule.points:+g}" + (f", at most {rule.cap:g}" if rule.cap is not None else "")
     points += f", within {rule.bounds[0]:g} and {rule.bounds[1]:g}" if rule.bounds is not None else ""
-    seen = [_activity(rule.activity)] if rule.activity else []
-    seen += [_code(rule.when.text)] if rule.when else []
+    seen = [say.activity(rule.activity)] if rule.activity else []
+    seen += [say.code(rule.when.text)] if rule.when else []
     return rule.id, points, rule.because, "; and ".join(seen)
-
-
-def _activity(term: ActivityTerm) -> str:
-    counted = {"every": "each", "first": "the first", "per_day": "each day with"}[term.counting]
-    parts = [f"{counted} " + " or ".join(map(_code, term.types))]
-    parts += [f"with {_code(term.when.text)}"] if term.when else []
-    parts += [f"at most {term.at_most} in {term.window_days} days"] if term.at_most else []
-    parts += [f"half after {term.half_life_days:g} days"] if term.half_life_days else []
-    return ", ".join(parts)
 
 
 def _meaning(scoring: Scoring) -> Iterator[str]:
@@ -132,27 +87,27 @@ def _meaning(scoring: Scoring) -> Iterator[str]:
     yield _stages(scoring)
     yield "## Hand-raises"
     yield (
-        f"{_names(map(_code, scoring.hand_raise_types))}: counts for {scoring.hand_raise_days:g} days; "
-        f"two within {_length(scoring.inquiry_gap)} are one inquiry."
+        f"{say.names(map(say.code, scoring.hand_raise_types))}: counts for {scoring.hand_raise_days:g} days; "
+        f"two within {say.length(scoring.inquiry_gap)} are one inquiry."
     )
 
 
 def _bands(scoring: Scoring) -> str:
-    rows = [(band.name, band.entry, band.exit, _length(band.dwell)) for band in scoring.bands]
-    return _table(("band", "entered at", "left below", "not before"), rows)
+    rows = [(band.name, band.entry, band.exit, say.length(band.dwell)) for band in scoring.bands]
+    return say.table(("band", "entered at", "left below", "not before"), rows)
 
 
 def _grades(scoring: Scoring) -> str:
     fit, engagement = scoring.grades.fit, scoring.grades.engagement
-    return _table(
+    return say.table(
         ("fit", "at least", "engagement", "at least"),
         zip("ABCD", (*fit, None), "1234", (*engagement, None), strict=True),
     )
 
 
 def _stages(scoring: Scoring) -> str:
-    rows = [(stage.name.upper(), stage.because, _code(stage.when.text)) for stage in scoring.stages]
-    return _table(("stage", "why", "when"), rows)
+    rows = [(stage.name.upper(), stage.because, say.code(stage.when.text)) for stage in scoring.stages]
+    return say.table(("stage", "why", "when"), rows)
 
 
 def _lives(scoring: Scoring) -> Iterator[str]:
@@ -161,15 +116,16 @@ def _lives(scoring: Scoring) -> Iterator[str]:
     if recycling.outcomes:
         yield "## Recycling"
         yield (
-            f"A lead that is {_names(map(_code, recycling.outcomes))} for one of these reasons starts a new cycle: "
-            f"its earlier engagement counts × {recycling.engagement:g}, and points make it an MQL again only after "
-            f"the rest and after it did something; asking for sales does so at once. "
+            f"A lead that is {say.names(map(say.code, recycling.outcomes))} for one of these reasons starts a new "
+            f"cycle: its earlier engagement counts × {recycling.engagement:g}, and points make it an MQL again only "
+            f"after the rest and after it did something; asking for sales does so at once. "
             f"After {recycling.cycles} cycles it is closed."
         )
         rests = [
-            ("any other" if name == "*" else name, _length(rest)) for name, rest in recycling.cooldown.items()
+            ("any other" if name == "*" else name, say.length(rest))
+            for name, rest in recycling.cooldown.items()
         ]
-        yield _table(("reason", "rest"), rests)
+        yield say.table(("reason", "rest"), rests)
     yield "## People of one account"
     yield (
         "Conditions may name what the *other* people of the account come to, by the rules that do not ask this: "
@@ -187,7 +143,7 @@ def _variants(scoring: Scoring) -> Iterator[str]:
     yield "The first whose condition holds is in force for a lead, else the default; of each, what differs from it."
     for variant in scoring.variants:
         yield f"### {variant.id}"
-        yield f"{variant.because}: {_code(variant.when.text)}."
+        yield f"{variant.because}: {say.code(variant.when.text)}."
         yield from _differences(scoring, variant.scoring)
 
 
@@ -207,25 +163,17 @@ def _conditions(scoring: Scoring) -> Iterator[str]:
     if scoring.measures:
         yield "## Measures"
         yield "Numbers about what a lead did; conditions name them like an attribute."
-        measures = [(m.name, m.because, _measure(m)) for m in scoring.measures]
-        yield _table(("measure", "what", "counts"), measures)
+        measures = [(m.name, m.because, say.measure(m)) for m in scoring.measures]
+        yield say.table(("measure", "what", "counts"), measures)
     yield "## Disqualifiers"
-    rows = [(rule.id, rule.because, _code(rule.when.text)) for rule in scoring.disqualifiers]
-    yield _table(("rule", "why", "when"), rows)
+    rows = [(rule.id, rule.because, say.code(rule.when.text)) for rule in scoring.disqualifiers]
+    yield say.table(("rule", "why", "when"), rows)
     yield "## Kinds"
     yield "Decided before the score; the first that holds, else `sales`."
-    kinds = [(rule.id, rule.kind, rule.because, _code(rule.when.text)) for rule in scoring.kinds]
-    yield _table(("rule", "kind", "why", "when"), kinds)
+    kinds = [(rule.id, rule.kind, rule.because, say.code(rule.when.text)) for rule in scoring.kinds]
+    yield say.table(("rule", "kind", "why", "when"), kinds)
     yield "## Lists"
-    yield _table(("list", "holds"), [(name, _names(values)) for name, values in scoring.lists.items()])
-
-
-def _measure(measure: Measure) -> str:
-    counted = {"events": "each", "days": "each day with", "days_since": "days since the last"}[measure.count]
-    parts = [f"{counted} " + " or ".join(map(_code, measure.types))]
-    parts += [f"with {_code(measure.when.text)}"] if measure.when else []
-    parts += [f"in {measure.within_days} days, today included"] if measure.within_days else []
-    return ", ".join(parts)
+    yield say.table(("list", "holds"), [(name, say.names(values)) for name, values in scoring.lists.items()])
 
 
 def _columns(scoring: Scoring) -> Iterator[str]:
@@ -233,13 +181,13 @@ def _columns(scoring: Scoring) -> Iterator[str]:
     yield "What people can find out or correct is marked: explanations say what it would lift."
     changeable = dict.fromkeys(scoring.changeable, "changeable")
     rows = [(name, kind.value, changeable.get(name)) for name, kind in scoring.attributes.items()]
-    yield _table(("attribute", "type", ""), rows)
-    yield "Of activities: " + _names(
-        f"{_code(name)} ({kind.value})" for name, kind in scoring.activity_attributes.items()
+    yield say.table(("attribute", "type", ""), rows)
+    yield "Of activities: " + say.names(
+        f"{say.code(name)} ({kind.value})" for name, kind in scoring.activity_attributes.items()
     )
     yield "## Protected"
     yield (
-        f"{_names(map(_code, sorted(scoring.protected)))}: refused in every condition, of scoring and of "
+        f"{say.names(map(say.code, sorted(scoring.protected)))}: refused in every condition, of scoring and of "
         "routing, and never learned from. People are not preferred or passed over by what they are."
     )
 
@@ -259,7 +207,7 @@ def _rerouting(again: Rerouting) -> Iterator[str]:
         f" than {again.hops} owners were silent, the manager decides."
     )
     yield (
-        f"After a first touch a lead stays with its owner for {_span(again.protect)}, in working time, whatever it"
+        f"After a first touch a lead stays with its owner for {say.span(again.protect)}, in working time, whatever it"
         f" becomes. A team gets at most {again.promotions_a_day} leads a day that rose because the model changed or"
         " points faded."
     )
@@ -271,53 +219,25 @@ def _routing(policy: Policy) -> Iterator[str]:
     if routing.sticky_company:
         yield "People of one company follow the owner of its open leads."
     if routing.pool_max_age:
-        yield f"A lead waits at most {_length(routing.pool_max_age)} in a pool, then goes down the ladder."
+        yield f"A lead waits at most {say.length(routing.pool_max_age)} in a pool, then goes down the ladder."
     yield from _rerouting(routing.rerouting)
     if routing.exceptions_owner:
-        yield f"Exceptions that no team answers for are {_code(routing.exceptions_owner)}'s."
+        yield f"Exceptions that no team answers for are {say.code(routing.exceptions_owner)}'s."
     rows = [
-        (rule.id, rule.because, _code(rule.when.text), _ladder(rule.ladder), rule.tier)
+        (rule.id, rule.because, say.code(rule.when.text), say.ladder(rule.ladder), rule.tier)
         for rule in routing.rules
     ]
     yield "## Rules"
-    yield _table(("rule", "why", "when", "goes to", "tier"), rows)
-    yield f"Then, for all of them: {_ladder(routing.fallback)}."
+    yield say.table(("rule", "why", "when", "goes to", "tier"), rows)
+    yield f"Then, for all of them: {say.ladder(routing.fallback)}."
     yield "## Territories"
     yield "The deepest that matches counts, and among siblings the first."
-    yield _table(
+    yield say.table(
         ("territory", "within", "when"),
-        [(each.name, each.within, _code(each.when.text)) for each in routing.territories],
+        [(each.name, each.within, say.code(each.when.text)) for each in routing.territories],
     )
     yield "## Lists"
-    yield _table(("list", "holds"), [(name, _names(values)) for name, values in routing.lists.items()])
-
-
-def _ladder(ladder: Iterable[Destination]) -> str:
-    return " → ".join(_rung(rung) for rung in ladder)
-
-
-def _rung(rung: Destination) -> str:
-    if rung.until:
-        speaking = " and speaks their language" if rung.language else ""
-        return f"who of {_code(rung.name or '')} is in hours{speaking}, else hold until one is back"
-    target = rung.target.replace("_", " ") + (f" {_code(rung.name)}" if rung.name else "")
-    asked = ["who speak their language"] if rung.language else []
-    asked += [f"who suit their {_names(rung.match)}"] if rung.match else []
-    asked += [f"here for {rung.min_tenure_days} days"] if rung.min_tenure_days else []
-    asked += ["only in hours"] if rung.hours == "require" else []
-    asked += ["in hours, else who is on call"] if rung.hours == "on_call" else []
-    asked += ["at any hour"] if rung.hours == "ignore" else []
-    asked += ["fewest open leads first"] if rung.pick == "least_open" else []
-    asked += [_fitting(rung.fit)] if rung.fit else []
-    return target + (f" ({', '.join(asked)})" if asked else "")
-
-
-def _fitting(fit: BestFit) -> str:
-    alike = f" of the same {_names(map(_code, fit.segment))}" if fit.segment else ""
-    return (
-        f"best results with leads{alike} first, {fit.explore:.3g} of them by turns,"
-        f" nobody more than {fit.at_most_ahead:g} turns ahead"
-    )
+    yield say.table(("list", "holds"), [(name, say.names(values)) for name, values in routing.lists.items()])
 
 
 # --- teams ------------------------------------------------------------------------------------
@@ -326,11 +246,11 @@ def _fitting(fit: BestFit) -> str:
 def _teams(policy: Policy) -> Iterator[str]:
     teams: Teams = policy.teams
     yield "## Teams"
-    yield _table(
+    yield say.table(
         ("team", "name", "members", "manager", "queue"), [_team(team) for team in teams.teams.values()]
     )
     yield "## Reps"
-    yield _table(
+    yield say.table(
         ("rep", "role", "zone", "hours", "holidays", "takes", "remarks"),
         [_rep(rep) for rep in teams.reps.values()],
     )
@@ -344,51 +264,30 @@ def _on_call(teams: Teams) -> Iterator[str]:
         rows = [
             (o.team, o.rep, f"{o.first:%Y-%m-%d %H:%M}Z", f"{o.last:%Y-%m-%d %H:%M}Z") for o in teams.on_call
         ]
-        yield _table(("team", "rep", "from", "until"), rows)
+        yield say.table(("team", "rep", "from", "until"), rows)
 
 
 def _team(team: Team) -> Sequence[object]:
-    members = _names(
-        _member(rep, stint)
+    members = say.names(
+        say.member(rep, stint)
         for rep, weight in team.members
         for stint in team.stints.get(rep, (Stint(weight),))
     )
-    return team.id, team.name + _dates(team.first, team.last), members, team.manager, team.queue
-
-
-def _member(rep: str, stint: Stint) -> str:
-    weight = f" × {stint.weight:g}" if stint.weight != 1 else ""
-    return f"{rep}{weight}{_dates(stint.first, stint.last)}"
-
-
-def _dates(first: date | None, last: date | None) -> str:
-    return (f" from {first}" if first else "") + (f" until {last}" if last else "")
+    return team.id, team.name + say.dates(team.first, team.last), members, team.manager, team.queue
 
 
 def _rep(rep: Rep) -> Sequence[object]:
-    takes = _caps(rep.caps) if rep.sells else "nothing"
-    return rep.name, rep.role, rep.zone, _hours(rep.hours), rep.holidays, takes, _remarks(rep)
-
-
-def _caps(caps: Caps) -> str:
-    spans = (("an hour", caps.hour), ("a day", caps.day), ("a week", caps.week), ("open", caps.open))
-    return _names(f"{cap} {span}" for span, cap in spans if cap is not None)
-
-
-def _hours(hours: Hours) -> str:
-    spans: dict[str, list[int]] = {}
-    for day, opens in hours.items():
-        spans.setdefault(_names(f"{start:%H:%M}–{end:%H:%M}" for start, end in opens), []).append(day)
-    return "; ".join(f"{_names(_DAYS[day - 1] for day in days)} {span}" for span, days in spans.items())
+    takes = say.caps(rep.caps) if rep.sells else "nothing"
+    return rep.name, rep.role, rep.zone, say.hours(rep.hours), rep.holidays, takes, _remarks(rep)
 
 
 def _remarks(rep: Rep) -> str:
     remarks = [f"off {off.first} to {off.last}: {off.because}" for off in rep.time_off]
-    remarks += [f"covered by {_names(rep.cover)}"] if rep.cover else []
-    remarks += [f"suits {name} {_names(values)}" for name, values in rep.suits.items()]
+    remarks += [f"covered by {say.names(rep.cover)}"] if rep.cover else []
+    remarks += [f"suits {name} {say.names(values)}" for name, values in rep.suits.items()]
     remarks += [f"since {rep.active_from}"] if rep.active_from else []
     remarks += [f"until {rep.active_until}"] if rep.active_until else []
-    remarks += ["ramp by month " + _names(f"{share:.0%}" for share in rep.ramp)] if rep.ramp else []
+    remarks += ["ramp by month " + say.names(f"{share:.0%}" for share in rep.ramp)] if rep.ramp else []
     return "; ".join(remarks)
 
 
@@ -401,14 +300,14 @@ def _sla(policy: Policy) -> Iterator[str]:
         "tier", "bands", "first touch within", "accepted within", "hours of", "warn at", "reassign at",
         "told of a breach",
     )  # fmt: skip
-    yield _table(heads, [_tier(sla, tier) for tier in sla.tiers.values()])
-    yield f"Hand-raises have the tier {_code(sla.hand_raise)}."
+    yield say.table(heads, [_tier(sla, tier) for tier in sla.tiers.values()])
+    yield f"Hand-raises have the tier {say.code(sla.hand_raise)}."
     if sla.choose:
         yield "Before its band says so, the first of these that takes a lead gives it its tier:"
-        yield _table(
+        yield say.table(
             ("tier", "bands", "stages", "sources", "teams"), [_chosen(choice) for choice in sla.choose]
         )
-    yield f"The team's hours: {_hours(sla.team_hours)}, {sla.team_zone}."
+    yield f"The team's hours: {say.hours(sla.team_hours)}, {sla.team_zone}."
     yield from _waiting(sla)
     yield from _followed(sla)
     yield from _told(sla)
@@ -417,72 +316,69 @@ def _sla(policy: Policy) -> Iterator[str]:
 def _tier(sla: Sla, tier: Tier) -> Sequence[object]:
     bands = (band for band, name in sla.by_band.items() if name == tier.name)
     return (
-        tier.name, _names(bands), _span(tier.first_touch), _span(tier.accept), _whose(tier), f"{tier.warn_share:.0%}",
-        f"{tier.reassign_factor:g} ×", _names(told.replace("_", " ") for told in tier.escalate),
+        tier.name, say.names(bands), say.span(tier.first_touch), say.span(tier.accept), _whose(tier),
+        f"{tier.warn_share:.0%}", f"{tier.reassign_factor:g} ×",
+        say.names(told.replace("_", " ") for told in tier.escalate),
     )  # fmt: skip
 
 
 def _whose(tier: Tier) -> str:
-    lead = f", and {_between(tier.lead_hours)} at the lead" if tier.lead_hours else ""
+    lead = f", and {say.between(tier.lead_hours)} at the lead" if tier.lead_hours else ""
     return tier.calendar + lead
 
 
-def _between(hours: tuple[time, time]) -> str:
-    return f"{hours[0]:%H:%M}–{hours[1]:%H:%M}"
-
-
 def _chosen(choice: TierChoice) -> Sequence[object]:
-    return choice.tier, *map(_names, (choice.band, choice.stage, choice.source, choice.team))
+    return choice.tier, *map(say.names, (choice.band, choice.stage, choice.source, choice.team))
 
 
 def _waiting(sla: Sla) -> Iterator[str]:
     if sla.queues:
         yield "## Where no rep owes anything"
         yield "In the team's hours, from the moment a lead comes there:"
-        yield _table(("place", "answered within"), [(name, _span(span)) for name, span in sla.queues.items()])
+        yield say.table(
+            ("place", "answered within"), [(name, say.span(span)) for name, span in sla.queues.items()]
+        )
 
 
 def _followed(sla: Sla) -> Iterator[str]:
     if sla.follow_up:
         yield "## After the first touch"
-        rows = [(tier, f.attempts, _span(f.within), f.then) for tier, f in sla.follow_up.items()]
-        yield _table(("tier", "touches", "within", "else it rests for"), rows)
+        rows = [(tier, f.attempts, say.span(f.within), f.then) for tier, f in sla.follow_up.items()]
+        yield say.table(("tier", "touches", "within", "else it rests for"), rows)
     if sla.stage_limit:
-        limits = [(stage, _span(span)) for stage, span in sla.stage_limit.items()]
-        yield _table(("stage", "at most"), limits)
+        limits = [(stage, say.span(span)) for stage, span in sla.stage_limit.items()]
+        yield say.table(("stage", "at most"), limits)
 
 
 def _told(sla: Sla) -> Iterator[str]:
     silent, mail = sla.silent, sla.mail
-    quiet = f"Quiet hours are {_between(mail.quiet_hours)} of the reader. " if mail.quiet_hours else ""
+    quiet = f"Quiet hours are {say.between(mail.quiet_hours)} of the reader. " if mail.quiet_hours else ""
     yield "## Who is told"
     yield (
-        f"After {silent.breaches} breaches within {_length(silent.within)} a rep takes no turns for the rest of the "
-        f"working day. A touch logged more than {_length(sla.late_after)} after it happened counts, and is marked."
+        f"After {silent.breaches} breaches within {say.length(silent.within)} a rep takes no turns for the rest of the "
+        f"working day. A touch logged more than {say.length(sla.late_after)} after it happened counts, and is marked."
     )
     yield (
         f"{quiet}More than {mail.digest_above} mails that wait become one; nobody gets more than {mail.per_hour} an "
-        f"hour. A mail that may have failed is sent once more within {_length(mail.repeat_window)}, marked."
+        f"hour. A mail that may have failed is sent once more within {say.length(mail.repeat_window)}, marked."
     )
     people = {"The head of sales": sla.head_of_sales, "Who answers for the pipeline": sla.revops}
     yield from (f"{role}: {name}." for role, name in people.items() if name)
-
-
-def _span(span: Span | None) -> str:
-    return f"{span.amount:g} {span.unit}" if span else ""
 
 
 def _contract(policy: Policy) -> Iterator[str]:
     contract: Contract = policy.contract
     for name, described in contract.objects.items():
         yield f"## {name.capitalize()}"
-        yield _table(("field", "type", "required", "checks"), [_field(field) for field in described.fields])
+        yield say.table(
+            ("field", "type", "required", "checks"), [_field(field) for field in described.fields]
+        )
         for group in described.any_of:
-            yield f"At least one of {_names(map(_code, group))} must be usable."
+            yield f"At least one of {say.names(map(say.code, group))} must be usable."
     yield "## Deliveries"
-    yield _table(
+    yield say.table(
         ("rule", "objects", "warn", "stop", "windows before"),
-        [(r.rule, _names(r.objects), r.warn, r.stop, r.trailing_windows) for r in contract.batch_rules],
+        [(r.rule, say.names(r.objects), r.warn, r.stop, r.trailing_windows) for r in contract.batch_rules],
     )
 
 
@@ -493,7 +389,11 @@ def _field(field: Field) -> Sequence[object]:
 def _check(check: Check) -> str:
     allowed = check.allowed
     shown = (
-        _names(map(_cell, allowed)) if isinstance(allowed, list) else "" if allowed is None else str(allowed)
+        say.names(map(say.cell, allowed))
+        if isinstance(allowed, list)
+        else ""
+        if allowed is None
+        else str(allowed)
     )
     return f"{check.rule} {shown}".strip()
 
@@ -504,8 +404,8 @@ def _sources(policy: Policy) -> Iterator[str]:
         yield f"## {source.name}"
         yield _source(source)
         if source.push_fields:
-            yield _table(
-                ("we write", "as"), [(ours, _code(name)) for ours, name in source.push_fields.items()]
+            yield say.table(
+                ("we write", "as"), [(ours, say.code(name)) for ours, name in source.push_fields.items()]
             )
         if source.rest:
             yield _rest(source.rest)
@@ -513,10 +413,10 @@ def _sources(policy: Policy) -> Iterator[str]:
             yield f"### {source.name}: {mapping.object}"
             yield _mapping(mapping)
     yield "## Masters"
-    yield _table(("field", "whose word counts"), list(sources.masters.items()))
+    yield say.table(("field", "whose word counts"), list(sources.masters.items()))
     yield "## Precedence"
-    yield _table(
-        ("attribute", "best first"), [(name, _names(order)) for name, order in sources.precedence.items()]
+    yield say.table(
+        ("attribute", "best first"), [(name, say.names(order)) for name, order in sources.precedence.items()]
     )
 
 
@@ -526,7 +426,7 @@ def _source(source: Source) -> str:
         if source.live_from
         else "live from its first record"
     )
-    back = f"assignments go back to {_code(source.push)}{_limits(source)}" if source.push else _NOT_PUSHED
+    back = f"assignments go back to {say.code(source.push)}{_limits(source)}" if source.push else _NOT_PUSHED
     owners = {"keep": "stand", "ignore": "are not looked at"}[source.existing_owner]
     return (
         f"Connector `{source.connector}` at `{source.address}`; {live}; owners found there {owners}; {back}."
@@ -548,18 +448,20 @@ def _limits(source: Source) -> str:
 
 def _rest(rest: Rest) -> str:
     reads = [
-        (name, f"{read.method} {read.path}", _names(sorted(read.params)), read.pages.by)
+        (name, f"{read.method} {read.path}", say.names(sorted(read.params)), read.pages.by)
         for name, read in rest.reads.items()
     ]
     writes = [(name, f"{write.method} {write.path}", "", "") for name, write in rest.writes.items()]
-    asked = _table(("name", "request", "parameters", "pages by"), [*reads, *writes])
+    asked = say.table(("name", "request", "parameters", "pages by"), [*reads, *writes])
     return f"Credentials by {rest.auth.by}.\n\n{asked}"
 
 
 def _mapping(mapping: ObjectMapping) -> str:
-    order = f", in order of {_code(mapping.cursor)}" if mapping.cursor else ""
-    fields = _table(("ours", "theirs"), [(ours, _code(theirs)) for ours, theirs in mapping.fields.items()])
-    return f"Read from {_code(mapping.read)}{order}.\n\n{fields}"
+    order = f", in order of {say.code(mapping.cursor)}" if mapping.cursor else ""
+    fields = say.table(
+        ("ours", "theirs"), [(ours, say.code(theirs)) for ours, theirs in mapping.fields.items()]
+    )
+    return f"Read from {say.code(mapping.read)}{order}.\n\n{fields}"
 
 
 _PAGES: Final[Mapping[str, Callable[[Policy], Iterator[str]]]] = {
