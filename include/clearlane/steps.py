@@ -128,7 +128,7 @@ def score_refresh(engine: Engine, as_of: datetime) -> Counts:
             for name, count in _counts(chunk).items():
                 counts[name] = counts.get(name, 0) + count
         with connection.begin():
-            counts["owed"] = _push.owe_scores(connection, pinned).owed
+            counts["owed"] = _push.owe_scores(connection, pinned, as_of).owed
             if counts["owed"] >= LARGE:
                 ledger.refresh_statistics(connection, "outbox")
     return counts
@@ -159,13 +159,18 @@ def route(engine: Engine, batch_id: str) -> Counts:
 
 
 def outcomes(engine: Engine, batch_id: str) -> Counts:
-    """Tell routing of owners whom people changed lately, and note the clocks that touches have met."""
+    """Tell routing of owners whom people changed lately, note the clocks that touches have met.
+
+    What became of leads is owed to the sources that want to know.
+    """
     with engine.begin() as connection:
         run, pinned = _run(connection, batch_id)
         changes = _route.note_owner_changes(connection, pinned, run, since=run.as_of - LATE)
         met = _sla.meet(connection, pinned, run)
+    with engine.begin() as connection:
+        owed = _push.owe_outcomes(connection, pinned, run, run.as_of - LATE).owed
     close(engine, batch_id)
-    return {"owner_changes": changes, "clocks_met": met}
+    return {"owner_changes": changes, "clocks_met": met, "owed": owed}
 
 
 def owe(engine: Engine, batch_id: str) -> Counts:

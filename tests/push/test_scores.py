@@ -149,8 +149,8 @@ def test_a_refresh_owes_what_faded(desk):
     scored(desk, "two", score=80)
     with desk.engine.begin() as connection:
         connection.execute(sa.text("update standing set score = 72, as_of = as_of + interval '1 day'"))
-        assert push.owe_scores(connection, desk.policy) == push.Owed(1, 0)
-        assert push.owe_scores(connection, desk.policy) == push.Owed(0, 0)
+        assert push.owe_scores(connection, desk.policy, NOON) == push.Owed(1, 0)
+        assert push.owe_scores(connection, desk.policy, NOON) == push.Owed(0, 0)
     assert waiting(desk) == [{"score": 72, "band": "hot", "grade": "A1", "stage": "mql"}]
 
 

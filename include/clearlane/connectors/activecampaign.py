@@ -16,7 +16,7 @@ from clearlane.connectors.pages import chunks, listed
 from clearlane.connectors.preset import People, Preset, Record, Unwritable, as_written, number, text
 from clearlane.connectors.protocol import Chunk, Interval, SourceFailed, Write
 from clearlane.connectors.values import at
-from clearlane.policy.model import PUSHED, ObjectMapping, RestAuth, RestPages, RestRead
+from clearlane.policy.model import FEEDBACK, PUSHED, ObjectMapping, RestAuth, RestPages, RestRead
 from clearlane.policy.model import Rest as Description
 
 _API: Final = "/api/3"
@@ -107,7 +107,7 @@ class ActiveCampaign(Preset):
         owner = at(record, "owner.id")
         if owner is not None:
             plain |= {"owner_id": owner, "owner_type": at(record, "owner.type")}
-        ours = {self._theirs(name).lower() for name in PUSHED}
+        ours = {self._theirs(name).lower() for name in (*PUSHED, *FEEDBACK)}
         custom = self._beside.get(str(record.get("id")), {}) if read == "contacts" else {}
         return plain | {f"cf_{tag}": value for tag, value in sorted(custom.items()) if tag not in ours}
 

@@ -27,7 +27,7 @@ from clearlane.connectors.protocol import (
     SourceFailed,
     Write,
 )
-from clearlane.policy.model import ObjectMapping, Source
+from clearlane.policy.model import FEEDBACK, ObjectMapping, Source
 
 Record = dict[str, Any]
 
@@ -36,6 +36,7 @@ PAGE: Final = 200
 FIELDS: Final[Mapping[str, str]] = {
     "owner": "text", "queue": "text", "place": "text", "team": "text", "score": "number", "band": "text",
     "grade": "text", "stage": "text", "because": "textarea", "tier": "text", "cover": "text", "sla_due": "text",
+    "stage_since": "text", "outcome": "text", "outcome_at": "text", "decline_reason": "text",
 }  # fmt: skip
 """what is written -> the type of its custom field; a custom field of type date would lose the time of `sla_due`"""
 _FEW: Final = 10
@@ -308,7 +309,7 @@ class BottleCrm:
 
     def _held(self, write: Write, lead: Record) -> Record:
         custom = _custom(lead)
-        held = {name: custom.get(self._field(name)) for name in FIELDS}
+        held = {name: custom.get(self._field(name)) for name in self._written_fields}
         return held | {"owner": self._named(write.fields.get("owner"), self._owner(lead)["owner"])}
 
     def _named(self, wanted: Any, found: str | None) -> Any:
@@ -333,9 +334,16 @@ class BottleCrm:
         keys = {one["key"] for one in listed(answer, "definitions")}
         return {name for name in FIELDS if self._field(name) in keys}
 
+    @property
+    def _written_fields(self) -> Sequence[str]:
+        """Those that sources.yaml names; without, all but what only goes where it is named."""
+        named = self._source.push_fields
+        return [name for name in FIELDS if (name in named if named else name not in FEEDBACK)]
+
     def prepare(self) -> Sequence[str]:
         """Make the custom fields that are missing, and name them; the token's owner must be an administrator."""
-        missing = [name for name in FIELDS if name not in self._defined]
+        defined = self._defined
+        missing = [name for name in self._written_fields if name not in defined]
         for name in missing:
             label = f"{self._prefix} {name.replace('_', ' ')}".capitalize()
             described = {"key": self._field(name), "label": label, "field_type": FIELDS[name]}
@@ -357,7 +365,8 @@ class BottleCrm:
     def _check_write(self) -> Checks:
         try:
             self._http.ask("PATCH", f"leads/{_NOBODY}/", json={}, idempotent=True, accept={404})
-            missing = [self._field(name) for name in FIELDS if name not in self._defined]
+            defined = self._defined
+            missing = [self._field(name) for name in self._written_fields if name not in defined]
         except SourceFailed as failed:
             return (Checked("write", False, str(failed)),)
         allowed = Checked("write", True, "the token may write leads (tried on an id that nobody has)")

@@ -16,7 +16,7 @@ from clearlane.connectors.pages import Page, listed
 from clearlane.connectors.preset import People, Preset, Record, as_written, number
 from clearlane.connectors.protocol import Chunk, Interval, SourceFailed, Write
 from clearlane.connectors.values import at
-from clearlane.policy.model import PUSHED, ObjectMapping, RestAuth, RestPages, RestRead
+from clearlane.policy.model import FEEDBACK, PUSHED, ObjectMapping, RestAuth, RestPages, RestRead
 from clearlane.policy.model import Rest as Description
 
 _VIEWS: Final = {
@@ -113,7 +113,7 @@ class Freshsales(Preset):
         plain = {name: value for name, value in record.items() if not isinstance(value, dict | list)}
         tags = record.get("tags")
         plain |= {"tags": ", ".join(sorted(map(str, tags)))} if tags else {}
-        ours = {self._theirs(name) for name in PUSHED}
+        ours = {self._theirs(name) for name in (*PUSHED, *FEEDBACK)}
         custom = record.get("custom_field") or {}
         return plain | {name: value for name, value in sorted(custom.items()) if name not in ours}
 

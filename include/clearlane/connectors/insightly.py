@@ -14,7 +14,7 @@ from clearlane.connectors.http import Answer, Pace, Spent
 from clearlane.connectors.pages import listed
 from clearlane.connectors.preset import People, Preset, Record, as_written, number
 from clearlane.connectors.protocol import Chunk, Interval, Write
-from clearlane.policy.model import PUSHED, ObjectMapping, RestAuth, RestPages, RestRead
+from clearlane.policy.model import FEEDBACK, PUSHED, ObjectMapping, RestAuth, RestPages, RestRead
 from clearlane.policy.model import Rest as Description
 
 _API: Final = "/v3.1"
@@ -88,7 +88,7 @@ class Insightly(Preset):
             f"LINK_{str(link['LINK_OBJECT_NAME']).upper()}": link["LINK_OBJECT_ID"]
             for link in record.get("LINKS") or ()
         }
-        ours = {self._theirs(name) for name in PUSHED if name != "owner"}
+        ours = {self._theirs(name) for name in (*PUSHED, *FEEDBACK) if name != "owner"}
         custom = {name: value for name, value in sorted(_custom(record).items()) if name not in ours}
         return plain | custom | links | ({"TAGS": ", ".join(tags)} if tags else {})
 

@@ -55,8 +55,10 @@ _RETRY: Final = sa.text(
     update outbox o
     set state = 'owed', attempts = 0, next_attempt_at = null, claimed_until = null, by = :by,
         note = concat_ws('; ', o.note, 'tried again: ' || :because),
-        fields = o.fields || case when st.score_id >= o.score_id then jsonb_build_object(
-            'score', st.score, 'band', st.band, 'grade', st.grade, 'stage', st.stage) else '{}' end,
+        fields = o.fields || case when st.score_id >= o.score_id then (
+            select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(jsonb_build_object(
+                'score', st.score, 'band', st.band, 'grade', st.grade, 'stage', st.stage))
+            where o.fields ? key and (key <> 'stage' or not o.fields ? 'stage_since')) else '{}' end,
         score_id = greatest(o.score_id, st.score_id)
     from outbox x left join standing st using (lead_id)
     where o.outbox_id = x.outbox_id and x.outbox_id = any(:ids)

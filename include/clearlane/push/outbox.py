@@ -1,22 +1,26 @@
 """The outbox: one row per owed write, newest only, owed in the transaction that made it known.
 
-A live decision owes where the lead goes and what it scores; a score that moved without one owes itself alone. A
-write that holds a newer decision, or all of another and a newer score, supersedes it; what is in flight is left to
-its claim. `draining` sends what is owed.
+A live decision owes where the lead goes and what it scores; a score that moved without one, and what became of the
+lead, owe themselves alone. Each source is owed what it takes and is not the master of. A write that holds a newer
+decision, or all of another and a newer score, supersedes it; what is in flight is left to its claim. `draining` sends
+what is owed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
 
 from clearlane.ledger import Batch
-from clearlane.policy.model import Policy, Source, Teams
+from clearlane.policy.model import FEEDBACK, Policy, Source, Teams
+from clearlane.push import feedback
 from clearlane.push.claims import OVERRULED, SUPERSEDE
 from clearlane.route.overrules import beside
 
@@ -27,23 +31,36 @@ class Owed:
     superseded: int
 
 
+_TAKERS: Final = (
+    "jsonb_to_recordset(:takers) t(source text, taken jsonb, step double precision, live_from timestamptz,"
+    " hears boolean)"
+)
+
+
+def _taken(fields: str) -> str:
+    """Of these fields those that the source t takes."""
+    return f"""(select coalesce(jsonb_object_agg(key, value), '{{}}') from jsonb_each({fields}) where t.taken ? key)"""
+
+
+_DECIDED: Final = """jsonb_build_object(
+               'owner', o.owner, 'queue', coalesce(q.queue, case when d.rep_id is null then d.place end),
+               'place', d.place, 'team', d.team, 'score', coalesce(st.score, made.score),
+               'band', coalesce(st.band, made.band), 'grade', coalesce(st.grade, made.grade),
+               'stage', coalesce(st.stage, made.stage), 'because', d.because, 'tier', d.tier, 'cover', co.owner,
+               'sla_due', to_char(d.sla_due at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+           || coalesce(fed.fields, '{}')"""
 # A decision that is owed late says what the lead scores by now.
 _OWE: Final = sa.text(
-    """
+    f"""
     insert into outbox
         (idempotency_key, source, object, external_id, lead_id, decision_seq, batch_id, score_id, fields)
     select m.source || ':leads:' || m.external_id || ':' || d.decision_seq,
-           m.source, 'leads', m.external_id, d.lead_id, d.decision_seq, d.batch_id,
-           greatest(d.score_id, st.score_id),
-           jsonb_build_object(
-               'owner', o.owner, 'queue', coalesce(q.queue, case when d.rep_id is null then d.place end),
-               'place', d.place, 'team', d.team, 'score', coalesce(st.score, s.score),
-               'band', coalesce(st.band, s.band), 'grade', coalesce(st.grade, s.grade),
-               'stage', coalesce(st.stage, s.stage), 'because', d.because, 'tier', d.tier, 'cover', co.owner,
-               'sla_due', to_char(d.sla_due at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+           m.source, 'leads', m.external_id, d.lead_id, d.decision_seq, d.batch_id, s.score_id,
+           {_taken(_DECIDED)}
     from decision d
     join lead m on m.survivor_id = d.lead_id
-    join score s using (score_id)
+    join {_TAKERS} on t.source = m.source
+    join score made using (score_id)
     left join jsonb_to_recordset(:owners) o(source text, rep_id text, owner text)
         on (o.source, o.rep_id) = (m.source, d.rep_id)
     left join cover c on c.lead_id = d.lead_id and c.rep_id = d.rep_id and c.ended_at is null
@@ -51,29 +68,38 @@ _OWE: Final = sa.text(
         on (co.source, co.rep_id) = (m.source, c.cover_rep_id)
     left join jsonb_to_recordset(:queues) q(team text, queue text) on q.team = d.team and d.rep_id is null
     left join standing st on st.lead_id = d.lead_id and st.score_id >= d.score_id
-    where d.batch_id = :batch_id and d.mode <> 'shadow' and m.source = any(:pushable)
-      and (d.place <> 'owned' or d.rep_id is not null)
+    cross join lateral (
+        select greatest(d.score_id, st.score_id) as score_id, coalesce(st.stage, made.stage) as stage) s
+    {feedback.OF_LEAD}
+    where d.batch_id = :batch_id and d.mode <> 'shadow' and (d.place <> 'owned' or d.rep_id is not null)
     order by d.decision_seq, m.source, m.external_id
     on conflict (idempotency_key) do nothing
     returning outbox_id
     """
 )
-# The key names the moment: points fade without a new score. What is owed and not in flight goes along with it.
-_OWE_SCORES: Final = """
+_SHOWN: Final = """
+        case when p.place = 'closed' then '{}' else jsonb_build_object(
+            'score', s.score, 'band', s.band, 'grade', s.grade, 'stage', s.stage) end
+        || coalesce(fed.fields, '{}')"""
+
+
+# The key names what was told before: back and forth is told each time, and twice is once. What is owed and not in
+# flight goes along with it. Of closed leads only what became of them is told.
+def _owe_news(of: str) -> str:
+    return f"""
     insert into outbox
         (idempotency_key, source, object, external_id, lead_id, decision_seq, batch_id, score_id, fields)
-    select m.source || ':leads:' || m.external_id || ':score:' || s.score_id || ':'
-               || trim_scale(extract(epoch from s.as_of)),
+    select m.source || ':leads:' || m.external_id || ':after:' || coalesce(told.outbox_id, 0) || ':'
+               || md5(cast(now.fields as text)),
            m.source, 'leads', m.external_id, s.lead_id, waits.decision_seq, :batch_id, s.score_id,
-           coalesce(waits.fields, '{{}}') || jsonb_build_object(
-               'score', s.score, 'band', s.band, 'grade', s.grade, 'stage', s.stage)
+           coalesce(waits.fields, '{{}}') || now.fields
     from {of}
-    join place p on p.lead_id = s.lead_id and p.place not in ('waiting', 'quarantined', 'held', 'closed')
+    join place p on p.lead_id = s.lead_id and p.place not in ('waiting', 'quarantined', 'held')
+        and (p.place <> 'closed' or p.reason not in ('merged', 'deleted', 'erased'))
     join lead m on m.survivor_id = s.lead_id
-    join jsonb_to_recordset(:steps) t(source text, step double precision, live_from timestamptz)
-        on t.source = m.source
+    join {_TAKERS} on t.source = m.source and (t.hears or t.step is not null and p.place <> 'closed')
     left join lateral (
-        select x.fields, x.score_id from outbox x
+        select x.outbox_id, x.fields, x.score_id from outbox x
         where (x.source, x.object, x.external_id) = (m.source, 'leads', m.external_id)
           and x.state in ('owed', 'sent') and x.score_id is not null
         order by x.outbox_id desc limit 1
@@ -84,16 +110,29 @@ _OWE_SCORES: Final = """
           and x.state = 'owed' and x.claimed_until is null and x.decision_seq is not null
         order by x.decision_seq desc, x.outbox_id desc limit 1
     ) waits on true
+    {feedback.OF_LEAD}
+    cross join lateral (select {_taken(_SHOWN)} as fields) now
     where case when told.score_id is null then t.live_from is null or m.created_at >= t.live_from
-          else s.score_id >= told.score_id
-               and ((s.band, s.grade, s.stage) is distinct from
-                        (told.fields ->> 'band', told.fields ->> 'grade', told.fields ->> 'stage')
-                    or abs(s.score - cast(told.fields ->> 'score' as double precision)) >= greatest(t.step, 1)) end
+               else s.score_id >= told.score_id end
+      and exists (
+          select from jsonb_each_text(now.fields) f where case
+              when f.key = any(:feedback) or f.key = 'stage' and t.hears then
+                  f.value is distinct from told.fields ->> f.key
+              when t.step is null then false
+              when f.key = 'score' and told.fields ? 'score' then
+                  abs(s.score - cast(told.fields ->> 'score' as double precision)) >= greatest(t.step, 1)
+              else f.value is distinct from told.fields ->> f.key end)
     order by m.source, m.external_id
     on conflict (idempotency_key) do nothing
     returning outbox_id
 """
-_OF_BATCH: Final = "work w join standing s on w.batch_id = :batch_id and s.lead_id = w.lead_id"
+
+
+_OF_BATCH: Final = f"""standing s join (
+        select lead_id from work where batch_id = :batch_id union {feedback.LATELY}) lately using (lead_id)"""
+_OF_LATELY: Final = (
+    f"standing s join (select survivor_id as lead_id from ({feedback.LATELY}) l group by 1) l using (lead_id)"
+)
 _OF_ALL: Final = "standing s"
 _LOCK: Final = sa.text("select pg_advisory_xact_lock(hashtext('clearlane.push'))")
 # By decision, not by arrival: a push task that is cleared late owes what an older decision said.
@@ -117,8 +156,8 @@ def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
     owed = connection.execute(
         _OWE,
         {
+            **_told(policy, batch.as_of),
             "batch_id": batch.batch_id,
-            "pushable": [source.name for source in pushed],
             "owners": Jsonb(list(_owners(policy.teams, pushed))),
             "queues": Jsonb(
                 [{"team": t.id, "queue": t.queue} for t in policy.teams.teams.values() if t.queue]
@@ -128,34 +167,57 @@ def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
     ids = list(owed.scalars())
     overruled = connection.execute(_OVERRULED, {"beside": beside(batch)}).rowcount
     if batch.live:
-        ids += _scores(connection, pushed, _OF_BATCH, batch)
+        ids += _news(connection, policy, _OF_BATCH, batch.as_of, batch_id=batch.batch_id, since=batch.as_of)
     superseding = _superseding(connection, ids)
     return replace(superseding, superseded=superseding.superseded + overruled)
 
 
-def owe_scores(connection: Connection, policy: Policy) -> Owed:
-    """Put the scores of all leads that moved since they were last pushed into the outbox."""
+def owe_outcomes(connection: Connection, policy: Policy, batch: Batch, since: datetime) -> Owed:
+    """Put what became of leads since a moment (UTC), or came with the batch, into the outbox. Nothing in shadow."""
+    if not batch.live or not any(map(feedback.hears, _pushed(policy))):
+        return Owed(0, 0)
     connection.execute(_LOCK)
-    return _superseding(connection, _scores(connection, _pushed(policy), _OF_ALL))
+    ids = _news(connection, policy, _OF_LATELY, batch.as_of, batch_id=batch.batch_id, since=since)
+    return _superseding(connection, ids)
 
 
-def _scores(
-    connection: Connection, pushed: Sequence[Source], of: str, batch: Batch | None = None
+def owe_scores(connection: Connection, policy: Policy, as_of: datetime) -> Owed:
+    """Put the scores of all leads that moved since they were last pushed, and what became of them, into the outbox."""
+    connection.execute(_LOCK)
+    return _superseding(connection, _news(connection, policy, _OF_ALL, as_of, batch_id=None, since=as_of))
+
+
+def _news(
+    connection: Connection,
+    policy: Policy,
+    of: str,
+    as_of: datetime,
+    *,
+    batch_id: UUID | None,
+    since: datetime,
 ) -> list[int]:
-    steps = [
+    pushed = _pushed(policy)
+    if not any(source.score_step is not None or feedback.hears(source) for source in pushed):
+        return []
+    lately = {"hear": any(map(feedback.hears, pushed)), "since": since} if ":since" in of else {}
+    bound = {**_told(policy, as_of), "feedback": list(FEEDBACK), "batch_id": batch_id, **lately}
+    statement = sa.text(_owe_news(of)).bindparams(sa.bindparam("batch_id", type_=sa.UUID))
+    return list(connection.execute(statement, bound).scalars())
+
+
+def _told(policy: Policy, as_of: datetime) -> Mapping[str, Any]:
+    """What the sources take, and whose word on it counts."""
+    takers = [
         {
             "source": source.name,
+            "taken": policy.sources.written(source),
             "step": source.score_step,
             "live_from": source.live_from and source.live_from.isoformat(),
+            "hears": feedback.hears(source),
         }
-        for source in pushed
-        if source.score_step is not None
+        for source in _pushed(policy)
     ]
-    if not steps:
-        return []
-    bound: dict[str, Any] = {"batch_id": batch.batch_id if batch else None, "steps": Jsonb(steps)}
-    statement = sa.text(_OWE_SCORES.format(of=of)).bindparams(sa.bindparam("batch_id", type_=sa.UUID))
-    return list(connection.execute(statement, bound).scalars())
+    return {"takers": Jsonb(takers), "as_of": as_of, **feedback.masters(policy.sources)}
 
 
 def _superseding(connection: Connection, ids: Sequence[int]) -> Owed:

@@ -42,7 +42,7 @@ from clearlane.connectors.protocol import (
     Write,
 )
 from clearlane.connectors.values import at
-from clearlane.policy.model import ObjectMapping, Source
+from clearlane.policy.model import PUSHED, ObjectMapping, Source
 
 HISTORIES: Final = 50
 """records of one batch read with the history of a property: HubSpot refuses more by name"""
@@ -65,6 +65,10 @@ FIELDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "because": ("clearlane_because", "string", "textarea"),
     "tier": ("clearlane_tier", "string", "text"),
     "sla_due": ("clearlane_sla_due", "datetime", "date"),
+    "stage_since": ("clearlane_stage_since", "datetime", "date"),
+    "outcome": ("clearlane_outcome", "string", "text"),
+    "outcome_at": ("clearlane_outcome_at", "datetime", "date"),
+    "decline_reason": ("clearlane_decline_reason", "string", "text"),
 }
 """what is written -> its property where policy names none, and the type and field type it is made with"""
 
@@ -148,7 +152,7 @@ class HubSpot:
     @cached_property
     def _named(self) -> Mapping[str, str]:
         """What is written -> its property."""
-        own = {ours: property for ours, (property, _, _) in FIELDS.items()}
+        own = {ours: FIELDS[ours][0] for ours in PUSHED}
         return self._source.push_fields or own
 
     def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
