@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -528,17 +528,26 @@ def connector_prepare(
     name: Annotated[str, typer.Argument(help="a source of sources.yaml")],
     folder: Annotated[Path, typer.Option("--policy", help="policy folder")] = DEFAULT_POLICY,
 ) -> None:
-    """Make the fields in a source to which owner, score and the rest are written, where they are missing."""
+    """Make the fields in a source to which owner, score and the rest are written, or say how they are made by hand."""
     from clearlane import connectors
 
     _, connector, _ = _connected(name, folder)
-    if not isinstance(connector, connectors.Preparable):
-        _stop(f"{name}: its connector has nothing to prepare", code=1)
     try:
-        made = connector.prepare()
+        if isinstance(connector, connectors.Preparable):
+            made = connector.prepare()
+            typer.echo(f"made: {', '.join(made)}" if made else "all fields are there")
+        elif isinstance(connector, connectors.Instructs):
+            _instruct(connector.instructions())
+        else:
+            _stop(f"{name}: its connector has nothing to prepare", code=1)
     except connectors.SourceFailed as problem:
         _stop(str(problem), code=1)
-    typer.echo(f"made: {', '.join(made)}" if made else "all fields are there")
+
+
+def _instruct(steps: Sequence[str]) -> None:
+    typer.echo("\n".join(steps) if steps else "all fields are there")
+    if steps:
+        raise typer.Exit(1)
 
 
 def _connected(name: str, folder: Path) -> tuple[Any, Any, Any]:

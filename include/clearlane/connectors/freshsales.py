@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import ClassVar, Final
 
 from clearlane.connectors import pages
+from clearlane.connectors.by_hand import Kinds
 from clearlane.connectors.http import Answer, Pace, Spent
 from clearlane.connectors.pages import Page, listed
 from clearlane.connectors.preset import People, Preset, Record, as_written, number
@@ -29,6 +30,7 @@ _PAGE: Final = 100
 _HOUR_IS_SPENT: Final = 900.0
 """seconds to leave the account alone then, where the answer says nothing: a quarter of the hour that limits it"""
 _NUMBERED: Final = RestPages(by="number", name="page", limit=_PAGE, limit_name="per_page")
+_KINDS: Final = Kinds("number", "text area", "text field: a moment with its zone", "text field")
 _SENT: Final = {"sort": "updated_at", "sort_type": "desc", "include": "owner"}
 
 
@@ -146,6 +148,13 @@ class Freshsales(Preset):
         return held | owner
 
     # --- trying -----------------------------------------------------------------------------------
+
+    def instructions(self) -> Sequence[str]:
+        """The fields of contacts that are missing: no request makes them."""
+        where = (
+            "Admin Settings, Contacts, Fields: add fields with these internal names (`cf_` comes by itself)"
+        )
+        return self._by_hand(where, _KINDS)
 
     def _missing(self) -> Sequence[str]:
         answer = self._http.ask("GET", "/api/settings/contacts/fields")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
+from clearlane.connectors.by_hand import Kinds
 from clearlane.connectors.http import Answer, Pace, Spent
 from clearlane.connectors.pages import listed
 from clearlane.connectors.preset import People, Preset, Record, as_written, number
@@ -23,6 +24,7 @@ _SINCE: Final = "updated_after_utc"
 _SECOND: Final = timedelta(seconds=1)
 _DAY_IS_SPENT: Final = 3600.0
 """seconds to leave the instance alone then; no answer says when its day ends"""
+_KINDS: Final = Kinds("Number", "Multi-Line Text", "Text: a moment with its zone", "Text")
 _OWNER: Final = "RESPONSIBLE_USER_ID"
 
 
@@ -130,6 +132,12 @@ class Insightly(Preset):
         return held | owner
 
     # --- trying -----------------------------------------------------------------------------------
+
+    def instructions(self) -> Sequence[str]:
+        """The custom fields of leads that are missing: no request makes them."""
+        return self._by_hand(
+            "System Settings, custom fields of Lead: add fields with these field names", _KINDS
+        )
 
     def _missing(self) -> Sequence[str]:
         there = {

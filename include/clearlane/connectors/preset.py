@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from clearlane.connectors import pages
+from clearlane.connectors.by_hand import Kinds, steps
 from clearlane.connectors.http import Answer, Failed, Pace, Spent
 from clearlane.connectors.protocol import (
     Checked,
@@ -26,7 +27,7 @@ from clearlane.connectors.protocol import (
 )
 from clearlane.connectors.rest import Rest, concerns_all, receipt
 from clearlane.connectors.values import at
-from clearlane.policy.model import ObjectMapping, Source
+from clearlane.policy.model import PUSHED, ObjectMapping, Source
 from clearlane.policy.model import Rest as Description
 
 Record = dict[str, Any]
@@ -221,6 +222,13 @@ class Preset(Rest):
         if missing:
             where = f"{self.record}s have no custom field {', '.join(missing)}"
             raise SourceFailed(f"source {self._source.name}: {where}; prepare it")
+
+    def _by_hand(self, where: str, kinds: Kinds) -> Sequence[str]:
+        """What an administrator has to make where no request can."""
+        with self._as_described():
+            missing = self._missing()
+        called = {name: self._theirs(name) for name in self._source.push_fields or PUSHED}
+        return list(steps(where, kinds, called, missing))
 
     def _missing(self) -> Sequence[str]:
         """Fields that would be written and are not there."""

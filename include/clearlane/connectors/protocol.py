@@ -187,6 +187,15 @@ class Preparable(Protocol):
 
 
 @runtime_checkable
+class Instructs(Protocol):
+    """What a connector does beside where the system's interface makes no fields: say what is made by hand."""
+
+    def instructions(self) -> Sequence[str]:
+        """What an administrator has to do, step by step; nothing where all is there. Raises SourceFailed."""
+        ...
+
+
+@runtime_checkable
 class Checkable(Protocol):
     """What a connector may do beside: try its login, rights and limits, and write nothing."""
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from clearlane.connectors.address import placed
+from clearlane.connectors.by_hand import Kinds, steps
 from clearlane.connectors.http import Patience
 from clearlane.connectors.pages import chunks
 from clearlane.connectors.protocol import (
@@ -56,6 +57,7 @@ MODIFIED: Final = "LastModifiedDate"
 QUEUED: Final = ("pool", "nurture", "held", "disqualified", "exceptions", "redirected")
 """places whose leads have no rep"""
 _PATIENCE: Final = Patience()
+_KINDS: Final = Kinds("Number of 3 digits", "Long Text Area", "Date/Time", "Text of 80 characters")
 _WITHOUT_VALUE: Final = ("address", "location", "base64")  # compounds of other fields, and files
 
 
@@ -185,12 +187,16 @@ class Salesforce:
         found = self._asking.by_ids(columns, sobject, "Id", ids)
         return {short(record["Id"]): record for record in found}
 
-    def _uneditable(self, sobject: str, names: Iterable[str]) -> str:
-        """What this user cannot write, by its reason; field-level security hides fields or makes them read-only."""
+    def _unwritable(self, sobject: str, names: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Fields that are not there, or hidden by field-level security, and those that it makes read-only."""
         wanted = {self._pushed[name] for name in names if name in self._pushed}
         known = self._asking.fields(sobject)
-        missing = sorted(wanted - set(known))
         locked = sorted(field for field in wanted & set(known) if not known[field].get("updateable"))
+        return sorted(wanted - set(known)), locked
+
+    def _uneditable(self, sobject: str, names: Iterable[str]) -> str:
+        """What this user cannot write, by its reason."""
+        missing, locked = self._unwritable(sobject, names)
         said = (
             f"no field {', '.join(missing)}, or hidden from this user" if missing else "",
             f"read-only for this user: {', '.join(locked)}" if locked else "",
@@ -281,6 +287,26 @@ class Salesforce:
             for change in sorted(changes, key=lambda change: str(change["CreatedDate"]))
         }
 
+    # --- setting it up ----------------------------------------------------------------------------
+
+    def instructions(self) -> Sequence[str]:
+        """Fields, rights and queues that are missing. To make them is no right of an integration's user."""
+        missing, locked = self._unwritable(self._leads, self._pushed)
+        where = (
+            f"Setup, Object Manager, {self._leads}, Fields & Relationships: make these fields, or where they are there"
+            " let this user see them; and give this user's permission set edit access"
+        )
+        told = list(steps(where, _KINDS, self._pushed, missing))
+        if locked:
+            told.append(f"Setup, Permission Sets, that of this user: edit access to {', '.join(locked)}")
+        queues = self._missing_queues() if self._pushed.get("queue") == OWNER else ()
+        if queues:
+            told.append(f"Setup, Queues: make queues for {self._leads} named {', '.join(queues)}")
+        return told
+
+    def _missing_queues(self) -> Sequence[str]:
+        return [place for place in QUEUED if self._people.queue(place) is None]
+
     # --- trying it --------------------------------------------------------------------------------
 
     def check(self) -> Checks:
@@ -337,7 +363,7 @@ class Salesforce:
     def _trial_of_queues(self) -> Checked:
         """A place without a rep goes to the queue that teams.yaml names for its team, else to one of its own name."""
         try:
-            missing = [place for place in QUEUED if self._people.queue(place) is None]
+            missing = self._missing_queues()
         except SourceFailed as failed:
             return Checked("queues", False, str(failed))
         said = f"{self._people.queues} queues"
