@@ -29,6 +29,10 @@ ENOUGH = 4 * 2**30
 _OURS = "clearlane-tests-"
 _numbers = itertools.count(1)
 
+# The command line reads its width when it is imported: of a test, never of the terminal that the tests run in.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 hypothesis.settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("full", max_examples=1000, deadline=None)
 hypothesis.settings.load_profile("quick")

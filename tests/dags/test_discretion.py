@@ -114,6 +114,13 @@ def flow(dagbag: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return lead_flow
 
 
+@pytest.fixture(autouse=True)
+def _everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Requests too: the client of HubSpot, once it is made, keeps all of urllib3 at warnings."""
+    for logger in (None, "urllib3"):
+        caplog.set_level(logging.DEBUG, logger)
+
+
 def told(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], ledger: sa.Engine, run: Any
 ) -> str:
@@ -142,7 +149,6 @@ def is_discreet(text: str) -> None:
 
 
 def test_a_good_run_names_nobody(crm, flow, ledger, caplog, capfd):
-    caplog.set_level(logging.DEBUG)
     moment = END + timedelta(days=1)
     vendor = Crm(moment)
     local = crm(vendor)
@@ -163,7 +169,6 @@ def refusal(asked: Asked) -> Reply:
 
 
 def test_a_run_whose_writes_fail_names_nobody(crm, flow, ledger, caplog, capfd):
-    caplog.set_level(logging.DEBUG)
     moment = END + timedelta(days=2)
     crm(Crm(moment, refusal), SOURCES.replace("{by: query, name: api_key}", OAUTH))
     run = flow.test(logical_date=moment, run_conf=LIVE)
@@ -184,7 +189,6 @@ def test_a_run_whose_writes_fail_names_nobody(crm, flow, ledger, caplog, capfd):
     ids=["cut off", "broken records", "a web page", "an error in place of records", "refused"],
 )
 def test_a_run_that_cannot_read_names_nobody(crm, flow, ledger, caplog, capfd, page):
-    caplog.set_level(logging.DEBUG)
     moment = END + timedelta(days=3)
     crm(Crm(moment, last_page=page))
     run = flow.test(logical_date=moment, run_conf=LIVE)

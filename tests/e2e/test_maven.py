@@ -102,6 +102,14 @@ def since(first: datetime, export: Export, folder: Path) -> Export:
     return Export(folder)
 
 
+def policy_of(export: Export) -> Mapping[str, str]:
+    """The policy of `maven/` with the export's people, of whom the file's first manager leads the sales."""
+    texts = policy.texts(POLICIES, OURS)
+    head = export.agents[0]["manager"]
+    sla = {**yaml.safe_load(texts["sla"]), "head_of_sales": slug(head)}
+    return {**texts, "teams": teams_of(export), "sla": yaml.safe_dump(sla)}
+
+
 def slug(name: str) -> str:
     return name.lower().replace(" ", "_").replace("-", "_")
 
@@ -191,7 +199,7 @@ def lived(
     name = f"maven_{len(request.param)}"
     ledger_server.create(name, ledger_template)
     river = River(connect(ledger_server.url(name)), secrets=lambda source: str(export.folder))
-    river.publish({**policy.texts(POLICIES, OURS), "teams": teams_of(export)})
+    river.publish(policy_of(export))
     for week in pairwise(request.param):
         river.run(week, mode="live")
     yield Lived(river, export, request.param)
