@@ -88,6 +88,24 @@ def _of_outcomes(source: Source) -> Source:
     return replace(source, objects=longer)
 
 
+def pull_touches(engine: Engine, batch_id: str, source: str, secrets: Secrets) -> Counts:
+    """Read what the source says of touches since it was last read: little, for it is asked every few minutes."""
+    return _staged(
+        engine,
+        batch_id,
+        lambda c, p, b: connectors.pull(c, _of_touches(p.sources.sources[source]), b, secrets),
+    )
+
+
+def _of_touches(source: Source) -> Source:
+    """Its outcomes, from as far back as they may come late to be seen at all."""
+    kept = {name: one for name, one in source.objects.items() if one.object == "outcomes"}
+    return replace(
+        source,
+        objects={name: replace(one, lookback=max(one.lookback, one.lag)) for name, one in kept.items()},
+    )
+
+
 def quality(engine: Engine, batch_id: str, docs_dir: Path | None = None, *, lane: Lane = "gx") -> Counts:
     """Judge the batch against the contract; raises `quality.Stopped` after its verdicts are saved."""
     with engine.begin() as connection:
@@ -171,6 +189,32 @@ def outcomes(engine: Engine, batch_id: str) -> Counts:
         owed = _push.owe_outcomes(connection, pinned, run, run.as_of - LATE).owed
     close(engine, batch_id)
     return {"owner_changes": changes, "clocks_met": met, "owed": owed}
+
+
+def sweep(engine: Engine, batch_id: str) -> Counts:
+    """Note what fell due among the promises, once each, and ask routing to take late leads away."""
+    return _staged(engine, batch_id, _sla.sweep)
+
+
+def reroute(engine: Engine, batch_id: str) -> Counts:
+    """Route the leads that were taken away; a run that a later one has overtaken leaves them to that one."""
+    with engine.connect() as connection:
+        run, _ = _run(connection, batch_id)
+        old = not run.takes_unclaimed or _sla.outrun(connection, run)
+    return {} if old else route(engine, batch_id)
+
+
+def watch(engine: Engine, batch_id: str, at: datetime, secrets: Secrets) -> Counts:
+    """The whole of the watch in this process: touches, sweep, routing, what is owed to the sources."""
+    with engine.connect() as connection:
+        run, _ = _run(connection, batch_id)
+    for source in run.sources:
+        pull_touches(engine, batch_id, source, secrets)
+    quality(engine, batch_id, lane="plain")
+    identity(engine, batch_id)
+    counts = {**sweep(engine, batch_id), **reroute(engine, batch_id), **push(engine, batch_id, at, secrets)}
+    close(engine, batch_id)
+    return counts
 
 
 def owe(engine: Engine, batch_id: str) -> Counts:

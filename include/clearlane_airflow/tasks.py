@@ -138,6 +138,37 @@ def outcomes(batch_id: str) -> Counts:
     return dict(steps.outcomes(ledger(), batch_id))
 
 
+@task(
+    multiple_outputs=False,
+    map_index_template="{{ source }}",
+    doc_md="Read the touches of one source's leads since it was last read.",
+)
+def pull_touches(batch_id: str, source: str) -> Counts:
+    """Read the touches of one source's leads since it was last read."""
+    from airflow.sdk import get_current_context
+
+    from clearlane import steps
+
+    get_current_context()["source"] = source  # type: ignore[typeddict-unknown-key]
+    return dict(steps.pull_touches(ledger(), batch_id, source, address))
+
+
+@task(multiple_outputs=False)
+def sweep(batch_id: str) -> Counts:
+    """Note which promises warn, fell due or are taken away, once each; clocks of unread sources wait."""
+    from clearlane import steps
+
+    return dict(steps.sweep(ledger(), batch_id))
+
+
+@task(multiple_outputs=False)
+def reroute(batch_id: str) -> Counts:
+    """Give the leads that were taken from silent owners to others."""
+    from clearlane import steps
+
+    return dict(steps.reroute(ledger(), batch_id))
+
+
 @task(multiple_outputs=False, outlets=[OUTBOX])
 def push(batch_id: str) -> Counts:
     """Put what is owed to the sources into the outbox and send it, unless the run is dry or in shadow."""

@@ -78,7 +78,7 @@ def note(connection: Connection, batch: Batch) -> int:
     if _by_window(batch):
         window = {"start": batch.window_start, "end": batch.window_end}
         connection.execute(sa.text(_IN_WINDOW), run | window)
-    if batch.takes_unclaimed:
+    if batch.takes_inbox:
         connection.execute(sa.text(_LEFT_WAITING), run | {"stalled_after": STALLED_AFTER})
         connection.execute(sa.text(_CALLED_FOR), run)
     connection.execute(sa.text(_FOLLOW), run)

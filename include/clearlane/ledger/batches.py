@@ -16,8 +16,10 @@ from clearlane.ledger import ids
 from clearlane.ledger.models import batch
 
 Mode = Literal["live", "shadow"]
-OUTCOMES_ONLY: Final = "outcome_sync"
-"""the DAG whose runs bring no leads: what they took of others would be scored and routed by nobody"""
+OUTCOMES_ONLY: Final = ("outcome_sync", "sla_watch")
+"""the DAGs whose runs bring no leads: what they took of others would be scored by nobody"""
+UNROUTED: Final = "outcome_sync"
+"""of these the one that routes nothing"""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,13 @@ class Batch:
 
     @property
     def takes_unclaimed(self) -> bool:
-        """Backfills never take what waits in the inbox, nor do runs that read outcomes only."""
-        return self.live and self.run_type != "backfill" and self.dag_id != OUTCOMES_ONLY
+        """Whether it does what waits for any run, such as events; backfills do not, nor runs that route nothing."""
+        return self.live and self.run_type != "backfill" and self.dag_id != UNROUTED
+
+    @property
+    def takes_inbox(self) -> bool:
+        """Whether it takes what waits in the inbox; runs that read outcomes only never do."""
+        return self.takes_unclaimed and self.dag_id not in OUTCOMES_ONLY
 
 
 def mode_of(asked: str, run_type: str) -> Mode:

@@ -849,6 +849,26 @@ sla_clock = Table(
     _text("paused_because", nullable=True),
     _time("ended_at", nullable=True),
     sa.UniqueConstraint("decision_seq", "kind", "step", name="sla_clock_decision_kind_step_key"),
+    Index(
+        "sla_clock_warn_ix",
+        "warn_at",
+        postgresql_where=text(
+            "warned_at is null and (met_at is null or met_at > warn_at) and (ended_at is null or ended_at > warn_at)"
+        ),
+    ),
+    Index(
+        "sla_clock_due_ix",
+        "due_at",
+        postgresql_where=text(
+            "breached_at is null and (met_at is null or met_at > due_at) and (ended_at is null or ended_at > due_at)"
+        ),
+    ),
+    Index(
+        "sla_clock_breached_ix",
+        "clock_id",
+        postgresql_where=text("met_at is null and ended_at is null and breached_at is not null"),
+    ),
+    Index("sla_clock_unverified_ix", "clock_id", postgresql_where=text("unverified_since is not null")),
     Index("sla_clock_open_ix", "due_at", postgresql_where=text("met_at is null and ended_at is null")),
     Index("sla_clock_lead_ix", "lead_id"),
     Index("sla_clock_open_lead_ix", "lead_id", postgresql_where=text("met_at is null and ended_at is null")),
@@ -873,7 +893,7 @@ sla_event = Table(
     _text(
         "kind",
         comment="warn, breach, reassign, escalate_manager, escalate_head, suspend, time_out, exhausted,"
-        " unverified, verified, pause, resume",
+        " unverified, verified, withdrawn (a breach that a touch in time, logged later, belies), pause, resume",
     ),
     _time("occurred_at", comment="the moment in business time at which it fell due"),
     _time("noted_at", comment="the moment of the run that noted it"),
@@ -887,6 +907,7 @@ sla_event = Table(
         "clock_id", "kind", "rep_id", name="sla_event_clock_kind_rep_key", postgresql_nulls_not_distinct=True
     ),
     Index("sla_event_noted_ix", "noted_at"),
+    Index("sla_event_rep_ix", "rep_id", "occurred_at", postgresql_where=text("kind = 'breach'")),
     comment="What the watch did about promises, each once: the log that alerts and figures are made from.",
 )
 suspension = Table(

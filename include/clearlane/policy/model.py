@@ -646,6 +646,8 @@ class ObjectMapping:
     """how far before its watermark a live run reads again, for records that were written late"""
     link: str | None = None
     """address of a record's page for people, with `{external_id}` in it"""
+    lag: timedelta = timedelta(0)
+    """of outcomes: how long after a touch the source may show it; promises are judged that much later"""
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ class MappingShape(Shape):
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     lookback: Duration = timedelta(hours=1)
     link: LinkText | None = None
+    lag: Duration = timedelta(0)
 
 
 class LimitsShape(Shape):
@@ -229,4 +230,5 @@ def _mapping(name: str, shape: MappingShape, unread: Sequence[str]) -> ObjectMap
         delimiter=shape.delimiter,
         lookback=shape.lookback,
         link=shape.link,
+        lag=shape.lag,
     )

@@ -90,7 +90,7 @@ update quarantine q set hand_raise = true from raised where q.seq = raised.seq a
 
 def claim(connection: Connection, batch: Batch) -> int:
     """Give the batch the rows that no run works on; the number taken. Only live runs that are no backfill take any."""
-    if not batch.takes_unclaimed:
+    if not batch.takes_inbox:
         return 0
     asked = {
         "batch_id": batch.batch_id,

@@ -199,6 +199,17 @@ def _same_time(calendar: Calendar, day: date, at: clock) -> datetime:
     return inside if inside is not None else spans[-1][1]
 
 
+def end_of_day(calendar: Calendar, at: datetime) -> datetime:
+    """When the working day that `at` belongs to ends (UTC); on a day off and after closing at local midnight."""
+    today = calendar.local(at).date()
+    for day in (today - _DAY, today):
+        spans = of_day(calendar, day)
+        begun = day == today or (spans and spans[0][0] <= at)
+        if begun and spans and at < spans[-1][1]:
+            return spans[-1][1]
+    return on_clock(today + _DAY, clock(0), ZoneInfo(calendar.zone))
+
+
 def open_on(calendar: Calendar, day: date) -> timedelta:
     """How long it is open in the spans that begin on a local date."""
     return sum((closes - opens for opens, closes in of_day(calendar, day)), timedelta())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from math import ceil, floor
 from typing import NamedTuple
@@ -59,6 +59,15 @@ def presence(rep: Rep, at: datetime) -> Presence:
     if absent is None and opening is None:
         absent = "no working hours"
     return Presence(rep, absent, opening, opening == at, share, ramped(rep.caps, share), today)
+
+
+def suspended(there: Presence, until: datetime) -> Presence:
+    """The rep without turns until that moment (UTC), for having been silent too often."""
+    return (
+        there
+        if there.absent
+        else replace(there, absent=f"silent too often: out until {until:%Y-%m-%d %H:%M}Z")
+    )
 
 
 def _off(calendar: Calendar, at: datetime) -> str | None:

@@ -8,18 +8,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 from clearlane.policy.model import Destination, Policy, Rep, Span, Team, Tier
 from clearlane.route.calendars import ALWAYS, Calendar, due, rep_calendar, team_calendar
 from clearlane.route.decisions import Decision, Facts
-from clearlane.route.eligibility import NO_LOAD, Load, Presence, has_room, kinds, not_in_team, presence
+from clearlane.route.eligibility import (
+    NO_LOAD,
+    Load,
+    Presence,
+    has_room,
+    kinds,
+    not_in_team,
+    presence,
+    suspended,
+)
 from clearlane.route.fairness import Kinds, Rotation, entering
 from clearlane.route.fit import Fit, Key
 from clearlane.route.lineup import Seats
 
 CompanyKey = tuple[str, str]
 Promise = Literal["first_touch", "accept"]
+NOBODY_OUT: Final[Mapping[str, datetime]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -208,9 +219,11 @@ def company_keys(facts: Facts) -> Iterator[CompanyKey]:
         yield facts.kind, f"account:{facts.account}"
 
 
-def open_floor(policy: Policy, as_of: datetime) -> Floor:
-    """A floor where nobody holds anything yet."""
-    return Floor(policy, as_of, presences(policy.teams.reps.values(), as_of))
+def open_floor(policy: Policy, as_of: datetime, out: Mapping[str, datetime] = NOBODY_OUT) -> Floor:
+    """A floor where nobody holds anything yet; `out` says until when reps take no turns."""
+    there = presences(policy.teams.reps.values(), as_of)
+    there |= {rep: suspended(there[rep], until) for rep, until in out.items() if rep in there}
+    return Floor(policy, as_of, there)
 
 
 def presences(reps: Iterable[Rep], at: datetime) -> dict[str, Presence]:

@@ -26,7 +26,7 @@ from clearlane.route.state import Known, loads
 
 MOST: Final = 3
 """reps of whom is told what would have brought them the lead"""
-ABSENT: Final = frozenset({"away", "out_of_hours", "not_yet", "left"})
+ABSENT: Final = frozenset({"away", "silent", "out_of_hours", "not_yet", "left"})
 """codes of refusals after which a rep might have been there"""
 
 

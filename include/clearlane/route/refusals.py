@@ -46,6 +46,7 @@ _DAY = r"(\d{4}-\d\d-\d\d)"
 _KNOWN: Final[tuple[tuple[str, re.Pattern[str], Ends], ...]] = (
     ("cap", re.compile(r"(hour|day|week|open) cap of \d+ reached"), _cap_over),
     ("out_of_hours", re.compile(rf"out of hours until ({_DAY[1:-1]} \d\d:\d\d)Z"), _at),
+    ("silent", re.compile(rf"silent too often: out until ({_DAY[1:-1]} \d\d:\d\d)Z"), _at),
     ("away", re.compile(rf"off until {_DAY}"), _after_leave),
     ("not_yet", re.compile(rf"starts on {_DAY}"), _from_day),
     ("left", re.compile(rf"left on {_DAY}"), _never),
@@ -56,6 +57,7 @@ _KNOWN: Final[tuple[tuple[str, re.Pattern[str], Ends], ...]] = (
 WORDS: Final[Mapping[str, str]] = {
     "cap": "at cap",
     "out_of_hours": "out of hours",
+    "silent": "silent too often",
     "away": "away",
     "not_yet": "not yet there",
     "left": "left",

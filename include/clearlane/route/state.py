@@ -128,7 +128,8 @@ def load_floor(
     connection: Connection, policy: Policy, batch: Batch, bands: Iterable[str], known: Known = ALL
 ) -> Floor:
     """The floor at the batch's moment, with what leads of these bands and of `candidate` may need."""
-    floor = open_floor(policy, batch.as_of)
+    out = suspensions(connection, batch.as_of, known)
+    floor = open_floor(policy, batch.as_of, out)
     floor.loads.update(loads(connection, policy.teams.reps.values(), batch.as_of, known))
     floor.rotations.update(_rotations(connection, policy, sorted(set(bands)), known))
     floor.companies.update(_companies(connection, batch, known))
@@ -136,6 +137,21 @@ def load_floor(
     if not batch.live:
         _add_shadows(connection, floor, batch, known)
     return floor
+
+
+_SUSPENDED = """
+select rep_id, max(until) as until from suspension
+where began_at <= :at and until > :at and begun_seq < :before and {ended}
+group by 1
+"""
+
+
+def suspensions(connection: Connection, at: datetime, known: Known = ALL) -> dict[str, datetime]:
+    """Reps who take no turns at a moment for having been silent too often, and until when (UTC)."""
+    now = known.before == LATEST
+    ended = "ended_at is null" if now else "(ended_at is null or ended_seq >= :before)"
+    rows = connection.execute(sa.text(_SUSPENDED.format(ended=ended)), {"at": at, "before": known.before})
+    return {row.rep_id: row.until for row in rows}
 
 
 def loads(connection: Connection, reps: Iterable[Rep], at: datetime, known: Known) -> dict[str, Load]:

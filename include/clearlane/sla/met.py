@@ -1,7 +1,9 @@
 """Clocks that a touch has met: a logged call, mail, chat or meeting by the owner's team, after the clock began.
 
 Touches are the outcomes `first_touch` and `meeting`; an accept is met by `accepted` too. A touch whose member nobody
-knows counts: it was logged by somebody. Reads `outcome`, writes `sla_clock.met_at`; what is met stays met.
+knows counts: it was logged by somebody. One that is logged long after it happened counts, marked (`met_late`). What is
+met stays met, also where the source deletes the touch later: nobody tells us of that. A breach that a touch in time
+belies, logged after it was told, is withdrawn. Reads `outcome`, writes `sla_clock`, `sla_event`.
 """
 
 from __future__ import annotations
@@ -18,17 +20,22 @@ from clearlane.route import intake
 
 SKEW: Final = timedelta(minutes=5)
 """how much earlier than our clock a source may date a touch that followed"""
+WITHDRAWN_WITHIN: Final = timedelta(days=7)
+"""how long after it was told a breach is withdrawn by a touch that is logged late"""
 
 _MEET: Final = """
 with met as (
-    select k.clock_id, min(greatest(o.occurred_at, k.started_at)) as at
+    select distinct on (k.clock_id) k.clock_id, greatest(o.occurred_at, k.started_at) as at,
+           b.as_of - o.occurred_at > cast(:late_after as interval) as late
     from sla_clock k
     join lead own on own.lead_id = k.lead_id
     join lead m on m.survivor_id = own.survivor_id
     join outcome o on o.lead_id = m.lead_id
+    left join inbox i on i.seq = o.seq
+    left join batch b on b.batch_id = i.first_batch
     left join decision d on d.decision_seq = k.decision_seq
     left join owner_name n on n.source = o.source and n.name = lower(btrim(o.rep_id))
-    where k.met_at is null and k.ended_at is null
+    where k.met_at is null and k.ended_at is null and k.kind <> 'follow_up'
       and o.kind = any(case when k.kind = 'accept' then array['first_touch', 'meeting', 'accepted']
                             else array['first_touch', 'meeting'] end)
       and o.occurred_at >= k.started_at - :skew and o.occurred_at < :as_of
@@ -38,9 +45,9 @@ with met as (
                       where a.lead_id = own.survivor_id and a.rep_id = n.rep_id
                         and a.started_at <= o.occurred_at + :skew
                         and (a.ended_at is null or a.ended_at > o.occurred_at)))
-    group by k.clock_id
+    order by k.clock_id, 2, o.outcome_id
 )
-update sla_clock k set met_at = met.at from met where met.clock_id = k.clock_id
+update sla_clock k set met_at = met.at, met_late = coalesce(met.late, false) from met where met.clock_id = k.clock_id
 """
 
 
@@ -53,4 +60,32 @@ def meet(connection: Connection, policy: Policy, batch: Batch) -> int:
     connection.execute(sa.text("create temporary table team_member (team text, rep_id text) on commit drop"))
     members = ((team.id, rep) for team in policy.teams.teams.values() for rep, _ in team.members)
     copy_rows(connection, "team_member", ["team", "rep_id"], members)
-    return connection.execute(sa.text(_MEET), {"as_of": batch.as_of, "skew": SKEW}).rowcount
+    bound = {"as_of": batch.as_of, "skew": SKEW, "late_after": policy.sla.late_after}
+    return connection.execute(sa.text(_MEET), bound).rowcount
+
+
+_WITHDRAW: Final = """
+insert into sla_event (clock_id, lead_id, kind, occurred_at, noted_at, rep_id, team, detail, batch_id)
+select e.clock_id, e.lead_id, 'withdrawn', e.occurred_at, :as_of, e.rep_id, e.team,
+       e.detail || jsonb_build_object('of', e.kind, 'met_at', h.at), :batch
+from sla_event e join sla_clock k using (clock_id)
+cross join lateral (
+    select k.met_at as at where k.met_at <= k.due_at
+    union all
+    select o.occurred_at from lead own join lead m using (survivor_id) join outcome o on o.lead_id = m.lead_id
+    left join owner_name n on n.source = o.source and n.name = lower(btrim(o.rep_id))
+    where own.lead_id = k.lead_id and k.met_at is null and k.ended_at is not null and k.kind <> 'follow_up'
+      and o.kind in ('first_touch', 'meeting') and (n.rep_id is null or n.rep_id = e.rep_id)
+      and o.occurred_at >= k.started_at - cast(:skew as interval) and o.occurred_at <= k.due_at
+    order by 1 limit 1
+) h
+where e.kind in ('breach', 'time_out') and e.noted_at > cast(:as_of as timestamptz) - cast(:kept as interval)
+  and not exists (select from sla_event x where x.clock_id = e.clock_id and x.kind = 'withdrawn')
+on conflict do nothing
+"""
+
+
+def withdraw(connection: Connection, batch: Batch) -> int:
+    """Note the breaches of the last days that a touch in time, logged later, belies; how many. After `meet`."""
+    bound = {"as_of": batch.as_of, "batch": batch.batch_id, "skew": SKEW, "kept": WITHDRAWN_WITHIN}
+    return connection.execute(sa.text(_WITHDRAW), bound).rowcount

@@ -9,6 +9,21 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
+_CLOCK_INDEXES = {
+    "sla_clock_warn_ix": (
+        "warn_at",
+        "warned_at is null and (met_at is null or met_at > warn_at) and (ended_at is null or ended_at > warn_at)",
+    ),
+    "sla_clock_due_ix": (
+        "due_at",
+        "breached_at is null and (met_at is null or met_at > due_at) and (ended_at is null or ended_at > due_at)",
+    ),
+    "sla_clock_breached_ix": (
+        "clock_id",
+        "met_at is null and ended_at is null and breached_at is not null",
+    ),
+    "sla_clock_unverified_ix": ("clock_id", "unverified_since is not null"),
+}
 _LAST_DECISION = "coalesce(pg_sequence_last_value('decision_seq'), 0)"
 
 
@@ -105,6 +120,8 @@ def _widen_clocks() -> None:
         "kind",
         comment="arrival, assignment, accept; queue: a place that is no rep; follow_up",
     )
+    for index, (indexed, where) in _CLOCK_INDEXES.items():
+        op.create_index(index, "sla_clock", [indexed], postgresql_where=sa.text(where))
     op.drop_constraint("sla_clock_decision_kind_key", "sla_clock")
     op.create_unique_constraint(
         "sla_clock_decision_kind_step_key", "sla_clock", ["decision_seq", "kind", "step"]
@@ -131,7 +148,7 @@ def _create_log() -> None:
         _text(
             "kind",
             "warn, breach, reassign, escalate_manager, escalate_head, suspend, time_out, exhausted,"
-            " unverified, verified, pause, resume",
+            " unverified, verified, withdrawn (a breach that a touch in time, logged later, belies), pause, resume",
         ),
         _time("occurred_at", "the moment in business time at which it fell due"),
         _time("noted_at", "the moment of the run that noted it"),
@@ -156,6 +173,12 @@ def _create_log() -> None:
     )
     op.create_index(op.f("sla_event_lead_id_ix"), "sla_event", ["lead_id"])
     op.create_index("sla_event_noted_ix", "sla_event", ["noted_at"])
+    op.create_index(
+        "sla_event_rep_ix",
+        "sla_event",
+        ["rep_id", "occurred_at"],
+        postgresql_where=sa.text("kind = 'breach'"),
+    )
     op.create_table(
         "suspension",
         _id("suspension_id"),
