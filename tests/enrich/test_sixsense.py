@@ -148,6 +148,16 @@ def test_what_was_paid_for_is_kept_when_the_credits_go_and_the_next_run_says_so(
         make().enrich(known.loc[2:])
 
 
+def test_what_was_paid_for_is_kept_when_the_token_ends_mid_run(make: Make, scribe: Scribe) -> None:
+    scribe.failing = {
+        "p2@customer.example": Reply({"status": "error", "message": "Unauthorized"}, status=401)
+    }
+    provider, known = make(), leads(*people(4))
+    assert provider.enrich(known)["employees"].tolist() == [480, 480]
+    with pytest.raises(Abort, match="its token is not accepted"):
+        make().enrich(known.loc[2:])
+
+
 @pytest.mark.parametrize(
     "reply",
     [
