@@ -147,16 +147,22 @@ def policy_publish(
     folder: Annotated[Path, typer.Argument(help="policy folder")] = DEFAULT_POLICY,
     in_force_from: Annotated[str | None, typer.Option("--from", help="ISO 8601 moment; default: now")] = None,
 ) -> None:
-    """Put the policy files in force; DAGs use the published version."""
+    """Put the policy files in force; DAGs use the published version, and who is concerned is owed a mail."""
     from clearlane import policy
+    from clearlane.sla import publishing
 
-    moment = _moment(in_force_from) if in_force_from else _now()
+    now = _now()
+    moment = _moment(in_force_from) if in_force_from else now
     with _readable(), _ledger() as connection:
+        before = policy.in_force(connection, moment)
         published = policy.publish(connection, folder, by=by, because=because, in_force_from=moment)
+        told = publishing.tell(connection, before, publishing.Published(published, by, because, moment, now))
     for name, digest in published.items():
         out.print(f"{name} {digest[:12]} in force", highlight=False)
     if not published:
         out.print("nothing changed: these versions are in force already")
+    if told:
+        out.print(f"mails owed to {told} people whom it changes something for", highlight=False)
 
 
 @policy_app.command("diff")

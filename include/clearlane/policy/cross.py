@@ -71,8 +71,9 @@ def _promised_names(policy: Policy) -> Iterator[_Name]:
         ("scoring", ("stage_limit", stage), stage, _stages(policy), _STAGE) for stage in sla.stage_limit
     )
     yield "teams", ("head_of_sales",), sla.head_of_sales, reps, "the id of a rep of teams.yaml"
-    revops = None if sla.revops and "@" in sla.revops else sla.revops
-    yield "teams", ("revops",), revops, reps, "an e-mail, or the id of a rep of teams.yaml"
+    for role, name in (("revops", sla.revops), ("marketing", sla.marketing)):
+        rep = None if name and "@" in name else name
+        yield "teams", (role,), rep, reps, "an e-mail, or the id of a rep of teams.yaml"
     reasons = policy.scoring.recycling.cooldown
     for tier, follow_up in sla.follow_up.items():
         reason = None if "*" in reasons or not reasons else follow_up.then

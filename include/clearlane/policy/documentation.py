@@ -71,11 +71,7 @@ def _group(scoring: Scoring, group: Group, level: str) -> Iterator[str]:
 
 
 def _rule(rule: Rule) -> Sequence[object]:
-    points = f"{rule.points:+g}" + (f", at most {rule.cap:g}" if rule.cap is not None else "")
-    points += f", within {rule.bounds[0]:g} and {rule.bounds[1]:g}" if rule.bounds is not None else ""
-    seen = [say.activity(rule.activity)] if rule.activity else []
-    seen += [say.code(rule.when.text)] if rule.when else []
-    return rule.id, points, rule.because, "; and ".join(seen)
+    return rule.id, say.points(rule), rule.because, say.evidence(rule)
 
 
 def _meaning(scoring: Scoring) -> Iterator[str]:
@@ -362,7 +358,11 @@ def _told(sla: Sla) -> Iterator[str]:
         f"{quiet}More than {mail.digest_above} mails that wait become one; nobody gets more than {mail.per_hour} an "
         f"hour. A mail that may have failed is sent once more within {say.length(mail.repeat_window)}, marked."
     )
-    people = {"The head of sales": sla.head_of_sales, "Who answers for the pipeline": sla.revops}
+    people = {
+        "The head of sales": sla.head_of_sales,
+        "Who answers for the pipeline": sla.revops,
+        "Who hears of changes for marketing": sla.marketing,
+    }
     yield from (f"{role}: {name}." for role, name in people.items() if name)
 
 

@@ -399,6 +399,8 @@ class Sla:
     """rep id"""
     revops: str | None = None
     """rep id or e-mail of who is told of the pipeline itself"""
+    marketing: str | None = None
+    """rep id or e-mail of who is told when what makes a lead changes"""
     silent: Silent = Silent()
     late_after: timedelta = timedelta(hours=24)
     """a touch logged so long after it happened counts, marked"""

@@ -81,6 +81,7 @@ class SlaShape(FileShape):
     queues: dict[Waiting, SpanText] = Field(default={})
     head_of_sales: str | None = None
     revops: str | None = None
+    marketing: str | None = None
     silent: SilentShape = SilentShape()
     late_after: Duration = Sla.late_after
     follow_up: dict[str, FollowUpShape] = Field(default={})
@@ -112,6 +113,7 @@ def built(document: Document, shape: SlaShape) -> Sla:
         queues=dict(shape.queues),
         head_of_sales=shape.head_of_sales,
         revops=shape.revops,
+        marketing=shape.marketing,
         silent=Silent(shape.silent.breaches, shape.silent.within),
         late_after=shape.late_after,
         follow_up={tier: FollowUp(f.attempts, f.within, f.then) for tier, f in shape.follow_up.items()},

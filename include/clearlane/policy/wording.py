@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, time, timedelta
 
-from clearlane.policy.model import ActivityTerm, BestFit, Caps, Destination, Hours, Measure, Span, Stint
+from clearlane.policy.model import ActivityTerm, BestFit, Caps, Destination, Hours, Measure, Rule, Span, Stint
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -35,6 +35,16 @@ def length(of: timedelta) -> str:
     if hours > 24 and hours % 24 == 0:
         return f"{hours / 24:g} days"
     return f"{hours:g} hours" if hours >= 1 else f"{of / timedelta(minutes=1):g} minutes"
+
+
+def points(rule: Rule) -> str:
+    given = f"{rule.points:+g}" + (f", at most {rule.cap:g}" if rule.cap is not None else "")
+    return given + (f", within {rule.bounds[0]:g} and {rule.bounds[1]:g}" if rule.bounds is not None else "")
+
+
+def evidence(rule: Rule) -> str:
+    seen = [activity(rule.activity)] if rule.activity else []
+    return "; and ".join([*seen, *([code(rule.when.text)] if rule.when else [])])
 
 
 def activity(term: ActivityTerm) -> str:
@@ -108,4 +118,6 @@ def between(day: tuple[time, time]) -> str:
 
 
 def span(of: Span | None) -> str:
-    return f"{of.amount:g} {of.unit}" if of else ""
+    if of is None:
+        return ""
+    return f"{of.amount:g} {of.unit.removesuffix('s') if of.amount == 1 else of.unit}"
