@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.companies import policy_for, write_company
+from tests.companies import END, WINDOWS, policy_for, write_company
+from tests.e2e.rivers import River
 
 from clearlane import policy
 from clearlane.ledger import server
@@ -81,3 +82,10 @@ def published(ledger: Any, company: Path) -> Any:
     with ledger.begin() as connection:
         policy.publish(connection, policy_for(company), by="test", because="test", in_force_from=None)
     return ledger
+
+
+@pytest.fixture
+def flowed(published: Any) -> Any:
+    """That ledger after a run over the company's days, without Airflow: as `lead_flow` leaves it."""
+    River(published).run((WINDOWS[0][0], END))
+    return published
