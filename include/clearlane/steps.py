@@ -5,6 +5,7 @@ Each opens its own transactions on the ledger, may be run again at any time, and
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass, replace
 from datetime import datetime, timedelta
@@ -26,13 +27,18 @@ from clearlane.ledger import Batch, batch_of
 from clearlane.policy.model import Policy, Source
 from clearlane.score import refresh as _refresh
 from clearlane.sla import incidents as _incidents
+from clearlane.sla import mails as _mails
 from clearlane.sla import pipeline as _pipeline
+from clearlane.sla.mails import Post
+from clearlane.sla.mails import notices as _notices
 
 Counts = Mapping[str, int]
 Secrets = Callable[[str], str]
 Lane = Literal["gx", "plain"]
 LATE = timedelta(days=2)
 """how far back what people logged or changed is looked for again, every hour"""
+KEPT = Post()
+"""no mail server: mails stay owed"""
 LARGE = 1_000
 """rows written by a stage from which on the planner is told, before the next stage"""
 _KNOWN = (
@@ -218,8 +224,13 @@ def watch(engine: Engine, batch_id: str, at: datetime, secrets: Secrets) -> Coun
 
 
 def owe(engine: Engine, batch_id: str) -> Counts:
-    """Write what the batch's live decisions owe to the sources into the outbox."""
-    return _staged(engine, batch_id, _push.owe, wrote=("outbox",))
+    """Write what the batch's live decisions owe: to the sources into the outbox, and to new owners a notice."""
+
+    def stage(connection: Connection, pinned: Policy, run: Batch) -> object:
+        owed = _counts(_push.owe(connection, pinned, run))
+        return {**owed, "notices": _notices.owe(connection, pinned, run)}
+
+    return _staged(engine, batch_id, stage, wrote=("outbox",))
 
 
 def drain(engine: Engine, at: datetime, secrets: Secrets, *, dry_run: bool, limit: int = 10_000) -> Counts:
@@ -235,16 +246,42 @@ def close(engine: Engine, batch_id: str) -> None:
         ledger.close_batch(connection, batch_of(connection, batch_id).batch_id)
 
 
-def push(engine: Engine, batch_id: str, at: datetime, secrets: Secrets) -> Counts:
-    """Write what the batch owes into the outbox and, in a live run that is not dry, send what is owed."""
+def send_mails(engine: Engine, at: datetime, post: Post, *, dry_run: bool = False) -> Counts:
+    """Send the mails that are owed to people; what a mail server refuses or is too slow for stays owed, and is seen."""
+    with engine.begin() as connection:
+        pinned = policy.stored(connection, policy.in_force(connection, at))
+    counts = _counts(_mails.send_due(engine, pinned, at, post, dry_run=dry_run))
+    return {f"mails_{name}": count for name, count in counts.items()}
+
+
+def push(engine: Engine, batch_id: str, at: datetime, secrets: Secrets, post: Post = KEPT) -> Counts:
+    """Write what the batch owes into the outbox and, in a live run that is not dry, send it and the mails."""
     owed = owe(engine, batch_id)
     with engine.connect() as connection:
         run, _ = _run(connection, batch_id)
-    sent = drain(engine, at, secrets, dry_run=run.dry_run or not run.live)
-    return {**owed, **sent}
+    return {**owed, **drain_all(engine, at, secrets, post, dry_run=run.dry_run or not run.live)}
 
 
-def river(engine: Engine, batch_id: str, at: datetime, secrets: Secrets, *, lane: Lane = "plain") -> Counts:
+def drain_all(engine: Engine, at: datetime, secrets: Secrets, post: Post, *, dry_run: bool) -> Counts:
+    """Send what is owed to the sources, then the mails. A source that fails keeps no mail back."""
+    begun = time.monotonic()
+    try:
+        sent = drain(engine, at, secrets, dry_run=dry_run)
+    finally:
+        now = at + timedelta(seconds=time.monotonic() - begun)
+        told = send_mails(engine, now, post, dry_run=dry_run)
+    return {**sent, **told}
+
+
+def river(
+    engine: Engine,
+    batch_id: str,
+    at: datetime,
+    secrets: Secrets,
+    *,
+    lane: Lane = "plain",
+    post: Post = KEPT,
+) -> Counts:
     """All stages in this process, one after the other, for a handful of leads."""
     with engine.connect() as connection:
         run, _ = _run(connection, batch_id)
@@ -253,7 +290,7 @@ def river(engine: Engine, batch_id: str, at: datetime, secrets: Secrets, *, lane
     quality(engine, batch_id, lane=lane)
     for stage in (identity, enrich, score):
         stage(engine, batch_id)
-    counts = {**route(engine, batch_id), **push(engine, batch_id, at, secrets)}
+    counts = {**route(engine, batch_id), **push(engine, batch_id, at, secrets, post)}
     close(engine, batch_id)
     return counts
 

@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from clearlane_airflow import mail
 from clearlane_airflow.assets import OUTBOX
 from clearlane_airflow.connections import address, data_docs_folder, dry_run_by_default, ledger
 
@@ -171,21 +172,24 @@ def reroute(batch_id: str) -> Counts:
 
 @task(multiple_outputs=False, outlets=[OUTBOX])
 def push(batch_id: str) -> Counts:
-    """Put what is owed to the sources into the outbox and send it, unless the run is dry or in shadow."""
+    """Send to the sources and to new owners what the run owes them, unless the run is dry or in shadow."""
     from clearlane import steps
 
-    counts = dict(steps.push(ledger(), batch_id, _now(), address))
+    with mail.post() as post:
+        counts = dict(steps.push(ledger(), batch_id, _now(), address, post))
     steps.close(ledger(), batch_id)
     return counts
 
 
 @task(multiple_outputs=False)
 def drain(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
-    """Send what is left in the outbox; a backfill of an old interval sends nothing."""
+    """Send what is left in the outbox, and the mails that are owed; a backfill of an old interval sends nothing."""
     from clearlane import steps
 
     old = str(getattr(dag_run.run_type, "value", dag_run.run_type)) == "backfill"
-    return dict(steps.drain(ledger(), _now(), address, dry_run=old or _dry_run(params or {})))
+    dry = old or _dry_run(params or {})
+    with mail.post() as post:
+        return dict(steps.drain_all(ledger(), _now(), address, post, dry_run=dry))
 
 
 @task(multiple_outputs=False)

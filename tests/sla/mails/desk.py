@@ -14,7 +14,7 @@ from tests.route.firms import MONDAY_NOON
 
 from clearlane.policy.model import MailRules, Policy
 from clearlane.sla import mails
-from clearlane.sla.mails import Mail, MailFailed, Sent, Web, notices
+from clearlane.sla.mails import Mail, MailFailed, Post, Sent, Web, notices
 
 MINUTE = timedelta(minutes=1)
 ADA = {
@@ -53,6 +53,7 @@ class Desk:
     world: World
     policy: Policy = field(default_factory=simple)
     box: Box = field(default_factory=Box)
+    web: Web = field(default_factory=Web)
 
     def rules(self, **rules: Any) -> None:
         sla = replace(self.policy.sla, mail=replace(MailRules(), **rules))
@@ -78,7 +79,7 @@ class Desk:
         )
 
     def send(self, at: datetime = MONDAY_NOON, box: Any = None, **options: Any) -> Sent:
-        return mails.send_due(self.world.engine, self.policy, at, box or self.box, Web(), **options)
+        return mails.send_due(self.world.engine, self.policy, at, Post(box or self.box, self.web), **options)
 
     def states(self) -> list[str]:
         return [row["state"] for row in self.world.rows("select state from mail order by mail_id")]

@@ -39,7 +39,7 @@ def test_nothing_is_sent_dry_or_without_a_mail_server_and_the_mail_says_why(desk
     assert desk.box.tried == 0
     from clearlane.sla import mails
 
-    assert mails.send_due(desk.world.engine, desk.policy, MONDAY_NOON, None, mails.Web()).left == 1
+    assert mails.send_due(desk.world.engine, desk.policy, MONDAY_NOON, mails.Post()).left == 1
     assert "smtp_default" in desk.mail()["error"]
     with desk.world.engine.connect() as connection:
         (note,) = status.notes(connection, MONDAY_NOON + timedelta(hours=1))

@@ -5,28 +5,24 @@ What no longer holds is no content: the lead is somebody else's by now, the prom
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.parse import quote
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 
 from clearlane.policy.model import Policy, Rep
 from clearlane.route.calendars import ALWAYS, Calendar, open_between, rep_calendar, team_calendar
+from clearlane.sla import links
 from clearlane.sla.mails.owing import address_of
 
-Answers = Callable[[UUID, int, str, datetime], Mapping[str, str]]
-"""(lead, decision, rep, until when) -> addresses that `accept` and `decline`"""
 REASONS: Final = 3
 DID: Final = 5
 LISTED: Final = 40
 """mails of which one tells more than their number"""
-NEVER_LATER: Final = timedelta(days=3)
-"""for how long a link answers where no accept-by says it"""
 PEOPLE: Final = ("from", "to", "rep", "by")
 """facts that name people by their ids"""
 SURE: Final = 0.75
@@ -35,10 +31,10 @@ SURE: Final = 0.75
 
 @dataclass(frozen=True)
 class Web:
-    """Where people read more and answer: Airflow's address, and how signed links are made. None: no such links."""
+    """Where people read more and answer: the address of Airflow's UI, and what signs links. None: no such links."""
 
     url: str | None = None
-    answers: Answers | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -223,7 +219,7 @@ def _content(
         kind=row["kind"],
         at=at,
         reader=reader,
-        facts=_named(reps, row["facts"]) | {"mine": row["facts"].get("from") == row["person"]},
+        facts=_facts(reps, row, seen),
         again=row["again"],
         you=row["person"] == owner and reader.instead_of is None,
         owner=reps[owner].name if owner in reps else owner,
@@ -231,25 +227,33 @@ def _content(
         because=seen["because"],
         promise=next((one for one in promises if one.kind != "accept"), next(iter(promises), None)),
         accept_by=accept_by,
-        answers=_answers(desk, row, seen, accept_by, at) if row["person"] == owner else {},
+        answers=_answers(desk, row, seen, at),
         team=team.name if team else None,
     )
 
 
-def _named(reps: Mapping[str, Rep], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts with the names of people for their ids."""
-    ids = {name: facts[name] for name in PEOPLE if facts.get(name) in reps}
-    return {**facts, **{name: reps[rep].name for name, rep in ids.items()}}
+def _facts(reps: Mapping[str, Rep], row: RowMapping, seen: RowMapping) -> dict[str, Any]:
+    """The mail's facts, with the names of people for their ids; of a lead that moved, from whom to whom."""
+    facts = dict(row["facts"])
+    if row["kind"] == "reassigned":
+        before = facts.setdefault("from", seen["owing"])
+        facts.setdefault("to", seen["owner"] if seen["owner"] != before else None)
+        facts["mine"] = before == row["person"]
+    named = {name: reps[facts[name]].name for name in PEOPLE if facts.get(name) in reps}
+    return facts | named
 
 
-def _answers(
-    desk: Desk, row: RowMapping, seen: RowMapping, accept_by: datetime | None, at: datetime
-) -> Mapping[str, str]:
-    """Links for whoever owns the lead now, until it has to be accepted, or some days."""
-    if desk.web.answers is None or seen["decision_seq"] is None or seen["owner"] != row["person"]:
+def _answers(desk: Desk, row: RowMapping, seen: RowMapping, at: datetime) -> Mapping[str, str]:
+    """Links by which whoever owns the lead now answers."""
+    web, seq, until = desk.web, seen["decision_seq"], at + links.LASTS
+    if not web.url or not web.secrets or seq is None or row["person"] != seen["owner"]:
         return {}
-    until = max(accept_by or at, at + NEVER_LATER)
-    return desk.web.answers(seen["survivor_id"], seen["decision_seq"], row["person"], until)
+    return {
+        answer: links.url(
+            web.url, links.signed(web.secrets, seen["survivor_id"], seq, row["person"], answer, until)
+        )
+        for answer in get_args(links.Answer)
+    }
 
 
 _PROMISES: Final = """

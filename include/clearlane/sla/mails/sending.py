@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Final
@@ -23,7 +23,7 @@ from clearlane.sla.mails import claims
 from clearlane.sla.mails.claims import Claim
 from clearlane.sla.mails.content import Desk, Void, Web, content
 from clearlane.sla.mails.envelopes import Envelope, envelopes
-from clearlane.sla.mails.message import message, message_id
+from clearlane.sla.mails.message import message
 from clearlane.sla.mails.rendering import letter
 
 PATIENCE: Final = timedelta(minutes=4)
@@ -73,6 +73,14 @@ class Sent:
         return Sent(**{name: count + getattr(other, name) for name, count in vars(self).items()})
 
 
+@dataclass(frozen=True)
+class Post:
+    """How mails leave: what hands them over, and where their links lead. Without `send` they are kept."""
+
+    send: Send | None = None
+    web: Web = field(default_factory=Web)
+
+
 class _Down(Exception):
     """No further mail is tried."""
 
@@ -85,23 +93,22 @@ def send_due(
     engine: Engine,
     policy: Policy,
     at: datetime,
-    send: Send | None,
-    web: Web,
+    post: Post,
     *,
     dry_run: bool = False,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Sent:
     """Send what may be sent from `at` (UTC) on; a dry run, or one without a mail server, keeps all and says why."""
-    if dry_run or send is None:
+    if dry_run or post.send is None:
         with engine.begin() as connection:
             claims.kept(connection, DRY if dry_run else UNCONNECTED, at)
             return Sent(left=claims.left(connection))
     clock = Clock.from_now(at, monotonic, time.sleep)
     with engine.begin() as connection:
         expired, dead = claims.settle(connection, policy.sla.mail, at)
-        desk = Desk(policy, web, _bounced(connection))
+        desk = Desk(policy, post.web, _bounced(connection))
         chosen = _chosen(connection, policy, at)
-    total = _Sending(engine, desk, send, clock).all(chosen)
+    total = _Sending(engine, desk, post.send, clock).all(chosen)
     with engine.connect() as connection:
         return total + Sent(expired=expired, dead=dead, left=claims.left(connection))
 
@@ -180,6 +187,9 @@ class _Sending:
             refused = self._send(made)
         except MailFailed as failed:
             return self._failed(claim, failed)
+        except Exception as error:
+            lost = MailFailed(f"could not be handed over: {type(error).__name__}", uncertain=True)
+            return self._failed(claim, lost)
         at = self._clock.now()
         with self._engine.begin() as connection:
             if refused:
@@ -212,6 +222,3 @@ class _Sending:
 def without_addresses(text: str) -> str:
     """What a mail server said, on one line, without the addresses in it."""
     return re.sub(r"<?\S+@\S+>?", "…", " ".join(text.split()))[:200]
-
-
-__all__ = ["MailFailed", "Send", "Sent", "message_id", "send_due", "without_addresses"]
