@@ -3,9 +3,8 @@
 **When**: every 5 minutes, and whenever a run has put something into the outbox.
 **Reads → writes**: the outbox → the systems that `sources.yaml` says may be written to.
 **Triage**: a write that failed stays owed and is tried again with backoff, eight times in all; then it is dead
-and waits for a person: `clearlane push dead list · retry · drop`. `clearlane push status` tells what is owed and why
-nothing is sent, `clearlane explain LEAD` what the source said, `clearlane sla mails` how mails fare. Runs beside each
-other share pace and work.
+and waits for a person: `clearlane push dead list · retry · drop`. `clearlane push status` and `clearlane sla mails`
+tell what is owed and why nothing is sent, `clearlane explain LEAD` what the source said. Runs share pace and work.
 """
 
 from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable, dag
