@@ -1,11 +1,8 @@
-"""Watches the promises: who was to be warned, what was not kept, which leads go to somebody else, who above is told.
+"""Watches the promises: who is warned, what was not kept, which leads go to somebody else, who above is told.
 
-**When**: every 5 minutes. A run may be left out, come late, twice, or beside another: each thing is told once.
-**Reads → writes**: the touches of each source → outcomes → clocks, the log `sla_event`, reps out for the day; leads of
-silent owners are routed anew and pushed. A clock whose source was not read past its due moment is unverified: it is
-not judged before it is read. A backfill, and a run that a later one has overtaken, tell nothing.
-**Triage**: a red `pull` is one source, whose clocks wait as unverified (`clearlane doctor` counts them) until a run
-reads it again. Any task may be cleared.
+**When**: every 5 minutes; runs may be left out, late, twice, beside each other: each thing is told once.
+**Reads → writes**: touches of each source → clocks, `sla_event`, mails, leads routed anew, outbox.
+**Triage**: a red `pull` is one source: its clocks wait as unverified (`clearlane doctor`) until a run reads it.
 """
 
 from itertools import pairwise

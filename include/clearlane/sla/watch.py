@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from clearlane.ledger import Batch, copy_rows
 from clearlane.policy.model import Policy
 from clearlane.route.exceptions import queue_owner
-from clearlane.sla import escalation, reading, suspensions
+from clearlane.sla import alerts, escalation, follow_ups, reading, suspensions
 from clearlane.sla.met import meet, withdraw
 
 LOCK: Final = 0x636C_6561_7277_6174
@@ -36,6 +36,8 @@ class Swept:
     suspended: int = 0
     unverified: int = 0
     withdrawn: int = 0
+    exhausted: int = 0
+    mails: int = 0
 
 
 NOTHING: Final = Swept()
@@ -53,6 +55,7 @@ def sweep(connection: Connection, policy: Policy, batch: Batch) -> Swept:
         return NOTHING
     reading.note(connection, policy)
     met = meet(connection, policy, batch)
+    follow_ups.keep(connection, policy, batch)
     _name_people(connection, policy)
     _judge(connection, batch)
     bound = {
@@ -65,6 +68,8 @@ def sweep(connection: Connection, policy: Policy, batch: Batch) -> Swept:
     for effect in _EFFECTS:
         connection.execute(sa.text(effect), {"as_of": batch.as_of})
     moved = escalation.act(connection, policy, batch)
+    suspended = suspensions.begin(connection, policy, batch)
+    exhausted = follow_ups.end(connection, policy, batch)
     return Swept(
         clocks_met=met,
         warned=told["warned"],
@@ -72,9 +77,11 @@ def sweep(connection: Connection, policy: Policy, batch: Batch) -> Swept:
         timed_out=told["timed_out"],
         reassigned=moved.reassigned,
         escalated=moved.escalated,
-        suspended=suspensions.begin(connection, policy, batch),
+        suspended=suspended,
         unverified=told["unverified"],
         withdrawn=withdrawn,
+        exhausted=exhausted,
+        mails=alerts.owe(connection, policy, batch),
     )
 
 
