@@ -17,9 +17,10 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, RowMapping
 
 from clearlane import __version__
-from clearlane.ledger import Batch, close_batch, open_batch
+from clearlane.ledger import Batch, close_batch, copy_rows, open_batch
 from clearlane.ledger.models import LAST_DECISION
 from clearlane.policy.model import Policy, Rep, Tier
+from clearlane.route import clocks, owed
 from clearlane.route.eligibility import sells
 from clearlane.route.floor import Floor, open_floor
 from clearlane.route.overrules import DAG
@@ -112,10 +113,8 @@ def made(connection: Connection, floor: Floor, choice: Choice) -> Made:
     bound["seq"] = _decision(connection, bound)
     for effect in (_END_ASSIGNMENT, _END_CLOCKS, _MOVE, *((_ASSIGN,) if rep else ())):
         connection.execute(sa.text(effect), bound)
-    if rep and tier:
-        _promise(connection, bound, "assignment", bound["due"])
-        if choice.act == "assign":
-            _promise(connection, bound, "accept", floor.accept_due(tier, rep))
+    _promise(connection, floor, choice, tier, bound)
+    owed.note(connection, [choice.lead_id], floor.as_of)
     told = {**bound, "act": choice.act, "rep": choice.rep}
     told["detail"] = Jsonb({**choice.detail, "by": choice.by, "decision": bound["seq"]})
     connection.execute(sa.text(_TELL), told)
@@ -141,6 +140,7 @@ where lead_id = :lead and ended_at is null
 _END_CLOCKS = """
 update sla_clock set ended_at = greatest(started_at, cast(:at as timestamptz))
 where lead_id = :lead and met_at is null and ended_at is null and kind <> 'arrival'
+  and place is distinct from 'match_ask'
 """
 _MOVE = """
 update place set place = :place, reason = :reason, because = :because, team = :team, rep_id = :rep,
@@ -151,13 +151,10 @@ _ASSIGN = """
 insert into assignment (lead_id, rep_id, team, decision_seq, by, because, started_at)
 values (:lead, :rep, :team, :seq, 'person', :because, :at)
 """
-_CLOCK = """
-insert into sla_clock (lead_id, inquiry_id, decision_seq, kind, tier, rep_id, started_at, due_at)
-select :lead, (
-    select inquiry_id from sla_clock
-    where lead_id = :lead and kind = 'arrival' and met_at is null and ended_at is null
-    order by started_at desc limit 1
-), :seq, :kind, :tier, :rep, :at, :due_at
+_INQUIRY = """
+select inquiry_id from sla_clock
+where lead_id = :lead and kind = 'arrival' and met_at is null and ended_at is null
+order by started_at desc limit 1
 """
 _TELL = """
 insert into routing_event (lead_id, kind, occurred_at, rep_id, because, detail, handled_batch)
@@ -201,6 +198,14 @@ def _decision(connection: Connection, bound: Mapping[str, Any]) -> int:
     return int(seq)
 
 
-def _promise(connection: Connection, bound: Mapping[str, Any], kind: str, due: datetime | None) -> None:
-    if due is not None:
-        connection.execute(sa.text(_CLOCK), {**bound, "kind": kind, "due_at": due})
+def _promise(
+    connection: Connection, floor: Floor, choice: Choice, tier: Tier | None, bound: Mapping[str, Any]
+) -> None:
+    """The clocks of whoever has it now. A pool's goes on from when the lead first came there."""
+    inquiry = connection.execute(sa.text(_INQUIRY), bound).scalar()
+    if bound["rep"] is None:
+        begun = clocks.of_queue(floor, tier, choice.place, bound["since"])
+    else:
+        begun = clocks.of_owner(floor, tier, bound["rep"], None, accepts=choice.act == "assign")
+    rows = (clock.row(choice.lead_id, inquiry, bound["seq"]) for clock in begun)
+    copy_rows(connection, "sla_clock", clocks.COLUMNS, rows)

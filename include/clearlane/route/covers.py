@@ -20,6 +20,7 @@ from clearlane.ledger import copy_rows
 from clearlane.ledger.doctor import Check, Finding
 from clearlane.ledger.models import LAST_DECISION
 from clearlane.policy.model import Policy, within
+from clearlane.route import owed
 from clearlane.route.byhand import floor_of
 from clearlane.route.calendars import absence, rep_calendar
 from clearlane.route.eligibility import not_in_team
@@ -38,6 +39,7 @@ left join assignment a on a.lead_id = o.lead_id and a.rep_id = o.rep_id and a.en
 left join away v on v.rep_id = o.rep_id
 where o.cover_id = c.cover_id and o.ended_at is null
   and (a.lead_id is null or v.cover_rep_id is distinct from o.cover_rep_id)
+returning c.lead_id
 """
 _PROLONG = """
 update cover c set until = v.until from away v
@@ -61,6 +63,7 @@ where v.cover_rep_id is not null
       select from lead m join inquiry q on q.lead_id = m.lead_id
       where m.survivor_id = a.lead_id and q.decision_seq is null
         and q.arrived_at >= a.started_at and q.arrived_at < :at))
+returning lead_id
 """
 _NOW = "select distinct rep_id, cover_rep_id from cover where ended_at is null order by 1, 2"
 
@@ -77,9 +80,11 @@ def keep(connection: Connection, policy: Policy, at: datetime, away: Mapping[str
         floor = floor_of(connection, policy, at)
         named = ((rep, *cover_of(floor, rep, covering.get(rep)), until) for rep, until in away.items())
         copy_rows(connection, "away", ["rep_id", "cover_rep_id", "because", "until"], named)
-    connection.execute(sa.text(_END), {"at": at})
+    ended = connection.execute(sa.text(_END), {"at": at}).scalars().all()
     connection.execute(sa.text(_PROLONG))
-    return connection.execute(sa.text(_BEGIN), {"at": at}).rowcount
+    begun = connection.execute(sa.text(_BEGIN), {"at": at}).scalars().all()
+    owed.note(connection, [*ended, *begun], at)
+    return len(begun)
 
 
 def _covering(connection: Connection) -> Iterator[tuple[str, str]]:

@@ -112,7 +112,7 @@ def _told_again(policy: Policy, floor: Floor, facts: Facts) -> Decision:
         tier=tier.name if tier else None,
         team=floor.team_of(facts.owner) if facts.owner else None,
         rep=facts.owner,
-        due=floor.due(tier, facts.cover or facts.owner),
+        due=floor.due(tier, facts.cover or facts.owner, facts.zone),
         cover=facts.cover,
         keeps_owner=True,
     )
@@ -129,7 +129,7 @@ def _given_up(policy: Policy, floor: Floor, facts: Facts, why: str) -> Decision:
         f"the manager decides: {why}",
         tier=tier.name if tier else None,
         team=team,
-        due=floor.due(tier, None),
+        due=floor.due(tier, None, facts.zone),
         refused=facts.barred,
     )
 
@@ -143,7 +143,7 @@ def _reconsidered(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule 
         )
         return decision._replace(
             place="owned", reason="stays", because=because, team=facts.team, rep=facts.owner,
-            due=floor.due(policy.sla.tiers.get(decision.tier or ""), facts.owner), eligible=(), refused={},
+            due=floor.due(policy.sla.tier(decision.tier), facts.owner, facts.zone), eligible=(), refused={},
             pick=None, until=None, keeps_owner=True,
         )  # fmt: skip
     return decision
@@ -167,7 +167,7 @@ def _walked(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule | None
     spot = _spot(attempt, rule, policy.routing.fallback)
     eligible = _eligible(spot)
     tier = tier_of(policy, facts, rule, spot.team) if spot.place in PROMISED else None
-    due = _due(floor, tier, spot)
+    due = _due(floor, tier, spot, facts.zone)
     promised = f", first touch due {due:%Y-%m-%d %H:%M}Z" if spot.until and due else ""
     return Decision(
         facts.lead_id,
@@ -195,10 +195,10 @@ def _spot(attempt: Attempt, rule: RoutingRule | None, fallback: Sequence[Destina
     raise AssertionError("exceptions take every lead")
 
 
-def _due(floor: Floor, tier: Tier | None, spot: Spot) -> datetime | None:
+def _due(floor: Floor, tier: Tier | None, spot: Spot, zone: str | None) -> datetime | None:
     if spot.until and spot.opener:
-        return floor.due_after(tier, spot.opener, spot.until)
-    return floor.due(tier, spot.rep)
+        return floor.due_after(tier, spot.opener, spot.until, zone)
+    return floor.due(tier, spot.rep, zone)
 
 
 def _eligible(spot: Spot) -> tuple[str, ...]:

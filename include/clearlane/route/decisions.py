@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
+from zoneinfo import available_timezones
 
 from clearlane.route.fairness import Standing
 
@@ -26,6 +28,8 @@ class Facts:
     kind: str = "sales"
     source: str | None = None
     stage: str | None = None
+    zone: str | None = None
+    """IANA zone of the lead, where calls have to keep to its hours"""
     hand_raise: bool = False
     stopped: str | None = None
     """why nobody may contact this lead at all"""
@@ -60,6 +64,16 @@ class Facts:
     """who is told while the owner is away"""
     heirs: Sequence[str] = ()
     """who covers for an owner who left, the first first"""
+
+
+def calling_zone(zone: object, *, hand_raise: bool) -> str | None:
+    """The time zone to whose hours calls have to keep; None where it is none, and for who asked for sales."""
+    return str(zone) if zone in _zones() and not hand_raise else None
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 class Pick(NamedTuple):

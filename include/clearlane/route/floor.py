@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from clearlane.policy.model import Destination, Policy, Rep, Span, Team, Tier
-from clearlane.route.calendars import ALWAYS, Calendar, due, rep_calendar, team_calendar
+from clearlane.route.business_time import Stages, stages
+from clearlane.route.calendars import ALWAYS, Calendar, due, lead_calendar, rep_calendar, team_calendar
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.eligibility import (
     NO_LOAD,
@@ -55,7 +56,8 @@ class _Memory:
     seats: dict[tuple[str, str], Seats] = field(default_factory=dict)
     weights: dict[tuple[str, frozenset[str]], Mapping[str, float]] = field(default_factory=dict)
     kinds: dict[str, Kinds] = field(default_factory=dict)
-    dues: dict[tuple[str, Promise, str | None], datetime | None] = field(default_factory=dict)
+    dues: dict[tuple[str, str | None, str | None], datetime | None] = field(default_factory=dict)
+    stages: dict[tuple[str, Promise, str | None, str | None], Stages | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -135,28 +137,38 @@ class Floor:
         there = self.present.get(rep)
         return lambda team: there is None or not_in_team(team, rep, self.as_of, there.today) is None
 
-    def due(self, tier: Tier | None, rep: str | None) -> datetime | None:
-        """When the first touch is due that is promised at this moment."""
-        return self._from_now(tier, "first_touch", rep) if tier else None
-
-    def accept_due(self, tier: Tier, rep: str | None) -> datetime | None:
-        """Until when the rep has to accept."""
-        return self._from_now(tier, "accept", rep)
-
-    def _from_now(self, tier: Tier, promise: Promise, rep: str | None) -> datetime | None:
-        key = (tier.name, promise, rep)
+    def due(self, tier: Tier | None, rep: str | None, zone: str | None = None) -> datetime | None:
+        """When the first touch is due that is promised at this moment to a lead in that time zone."""
+        if tier is None or tier.first_touch is None:
+            return None
+        key = (tier.name, rep, zone)
         if key not in self._memory.dues:
-            span: Span | None = getattr(tier, promise)
-            self._memory.dues[key] = due(self.as_of, span, self.calendar(tier, rep)) if span else None
+            self._memory.dues[key] = due(self.as_of, tier.first_touch, self.calendar(tier, rep, zone))
         return self._memory.dues[key]
 
-    def arrival_due(self, tier: Tier, rep: str | None, since: datetime) -> datetime | None:
+    def stages(self, tier: Tier, promise: Promise, rep: str | None, zone: str | None = None) -> Stages | None:
+        """When what is promised at this moment is warned of, falls due and goes to somebody else."""
+        key = (tier.name, promise, rep, zone)
+        if key not in self._memory.stages:
+            span: Span | None = getattr(tier, promise)
+            how = self.calendar(tier, rep, zone), tier.warn_share, tier.reassign_factor
+            self._memory.stages[key] = stages(self.as_of, span, *how) if span else None
+        return self._memory.stages[key]
+
+    def arrival_due(
+        self, tier: Tier, rep: str | None, since: datetime, zone: str | None = None
+    ) -> datetime | None:
         """When the first touch is due for a lead that arrived at `since`: a rep's time off does not stop that clock."""
         if tier.first_touch is None:
             return None
-        return due(since, tier.first_touch, self.calendar(tier, rep).without_time_off())
+        return due(since, tier.first_touch, self.calendar(tier, rep, zone).without_time_off())
 
-    def calendar(self, tier: Tier, rep: str | None) -> Calendar:
+    def calendar(self, tier: Tier, rep: str | None, zone: str | None = None) -> Calendar:
+        """Whose hours count: those of the tier's calendar, and for calls those of the lead, too."""
+        own = self._calendar(tier, rep)
+        return replace(own, also=lead_calendar(zone, tier.lead_hours)) if zone and tier.lead_hours else own
+
+    def _calendar(self, tier: Tier, rep: str | None) -> Calendar:
         if tier.calendar == "always":
             return ALWAYS
         if tier.calendar == "team" or rep is None or rep not in self.present:
@@ -176,10 +188,12 @@ class Floor:
         duties = (duty for duty in self.policy.teams.on_call if duty.rep == rep)
         return tuple((duty.first, duty.last) for duty in duties if duty.first <= self.as_of < duty.last)
 
-    def due_after(self, tier: Tier | None, opener: str, until: datetime) -> datetime | None:
+    def due_after(
+        self, tier: Tier | None, opener: str, until: datetime, zone: str | None = None
+    ) -> datetime | None:
         """When the first touch is due of a lead that is held until this rep comes back."""
         span = tier.first_touch if tier else None
-        return due(until, span, self.calendar(tier, opener)) if tier and span else None
+        return due(until, span, self.calendar(tier, opener, zone)) if tier and span else None
 
     def book(self, rep: str, load: Load) -> None:
         """From now on the rep has this load."""

@@ -38,7 +38,8 @@ select {DECIDING}, cast(:as_of as timestamptz) as as_of, cast(null as bigint) as
        cast(null as bigint) as event_id, cast(null as text) as event_kind, false as hand, false as slow,
        o.by as owner_by, t.touched_at, g.given,
        exists (select from work where batch_id = :batch and lead_id = l.lead_id) as listed,
-       coalesce(pl.place, 'waiting') as place, pl.reason, d.decision_seq as decided_before, d.rule as rule_before,
+       coalesce(pl.place, 'waiting') as place, pl.team as place_team, pl.reason,
+       d.decision_seq as decided_before, d.rule as rule_before,
        d.band as band_before, d.cycle as cycle_before, d.account_id as account_before,
        d.disqualified as disqualified_before, d.converted as converted_before,
        i.inquiry_id, i.arrived_at as asked_at,
@@ -46,6 +47,11 @@ select {DECIDING}, cast(:as_of as timestamptz) as as_of, cast(null as bigint) as
            select lead_id from sla_clock
            where lead_id = any(cast(:leads as uuid[])) and kind = 'arrival' and met_at is null and ended_at is null
        ) as clocked,
+       l.lead_id in (
+           select lead_id from sla_clock
+           where lead_id = any(cast(:leads as uuid[])) and kind = 'queue' and met_at is null and ended_at is null
+             and place = pl.place
+       ) as queued,
        s.cycle_since is not null and exists (
            select from lead m join activity y using (lead_id)
            where m.survivor_id = l.lead_id and y.occurred_at >= s.cycle_since and y.occurred_at < :as_of

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, RowMapping
 
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy
-from clearlane.route import events, intake, matching, results, retries, store
+from clearlane.route import events, intake, matching, owed, results, retries, store
 from clearlane.route.decide import decide
-from clearlane.route.decisions import Decision, Facts
+from clearlane.route.decisions import Decision, Facts, calling_zone
 from clearlane.route.eligibility import sells
 from clearlane.route.floor import Floor
 from clearlane.route.merged import UNJOINED, join_merged
@@ -98,6 +98,8 @@ def run_chunk(connection: Connection, policy: Policy, batch: Batch, leads: Seque
     numbers = store.numbers(connection, len(made))
     decided = [Decided(seq, row, decision) for seq, (row, decision) in zip(numbers, made, strict=True)]
     store.save(connection, floor, batch, decided)
+    if batch.live:
+        owed.note(connection, leads, batch.as_of)
     return (
         Counter({"decided": len(decided)}) + Counter(one.decision.place for one in decided) + Counter(settled)
     )
@@ -132,7 +134,9 @@ def candidate_rows(connection: Connection, policy: Policy) -> Sequence[RowMappin
     return connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).mappings().all()
 
 
-_COMPUTED = frozenset({"company", "account", "owned", "owner", "reconsidered", "given_up", "team", "terms"})
+_COMPUTED = frozenset(
+    {"company", "account", "owned", "owner", "reconsidered", "given_up", "team", "terms", "zone"}
+)
 _SAME = frozenset(field.name for field in fields(Facts)) - _COMPUTED
 
 
@@ -151,6 +155,7 @@ def facts_of(floor: Floor, row: RowMapping) -> Facts:
         reconsidered=kind in events.OF_THE_LEAD,
         given_up=_given_up(floor.policy, row),
         team=row["owner_team"],
+        zone=calling_zone(row["attributes"].get("zone"), hand_raise=row["hand_raise"]),
     )
 
 

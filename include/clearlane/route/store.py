@@ -14,7 +14,8 @@ from sqlalchemy import Connection, RowMapping
 from sqlalchemy.dialects.postgresql import insert
 
 from clearlane.ledger import Batch, copy_rows, models, stage_rows
-from clearlane.policy.model import Policy, Tier
+from clearlane.policy.model import Policy
+from clearlane.route import clocks
 from clearlane.route.decide import PROMISED
 from clearlane.route.decisions import Decision
 from clearlane.route.fairness import as_decimal
@@ -65,7 +66,8 @@ def _save_effects(connection: Connection, floor: Floor, batch: Batch, decided: S
     assignments = (_assignment(batch, one) for one in moved if one.decision.place == "owned")
     copy_rows(connection, "assignment", _ASSIGNMENT, assignments)
     copy_rows(connection, "turn", TURN, (row for one in decided for row in turn_rows(one)))
-    copy_rows(connection, "sla_clock", _CLOCK, (row for one in decided for row in _clocks(floor, one)))
+    begun = (row for one in decided for row in _clocks(floor, one))
+    copy_rows(connection, "sla_clock", clocks.COLUMNS, begun)
     answered = ((one.decision.lead_id, one.seq) for one in decided if one.lead["inquiry_id"])
     stage_rows(connection, "answered", models.decision, ["lead_id", "decision_seq"], answered)
     connection.execute(sa.text(_ANSWER), {"as_of": batch.as_of})
@@ -78,7 +80,8 @@ def _end_what_was(connection: Connection, batch: Batch, moved: Sequence[Decided]
     unpromised = [one.decision.lead_id for one in known if one.decision.place not in PROMISED]
     bound = {"as_of": batch.as_of, "leads": [one.decision.lead_id for one in known]}
     connection.execute(sa.text(_END_ASSIGNMENTS), bound)
-    connection.execute(sa.text(_END_CLOCKS), {**bound, "unpromised": unpromised})
+    queued = [one.decision.lead_id for one in known if clocks.goes_on_waiting(one.lead, one.decision)]
+    connection.execute(sa.text(_END_CLOCKS), {**bound, "unpromised": unpromised, "queued": queued})
 
 
 DECISION: Final = (
@@ -90,18 +93,18 @@ DECISION: Final = (
 _PLACED = ("lead_id", "place", "reason", "because", "team", "rep_id", "decision_seq", "until")
 _ASSIGNMENT = ("lead_id", "rep_id", "team", "decision_seq", "by", "because", "started_at")
 TURN: Final = ("decision_seq", "rep_id", "rotation", "band", "kind", "weight", "credit")
-_CLOCK = ("lead_id", "inquiry_id", "decision_seq", "kind", "tier", "rep_id", "started_at", "due_at")
 
 _END_ASSIGNMENTS = f"""
 update assignment set ended_at = greatest(started_at, cast(:as_of as timestamptz)), ended_because = 'routed anew',
     ended_seq = {models.LAST_DECISION}
 where lead_id = any(cast(:leads as uuid[])) and ended_at is null
 """
-# The lead's own clock runs on while somebody still owes it a first touch.
+# The lead's own clock runs on while somebody still owes it a first touch, a queue's while the lead stays in it.
 _END_CLOCKS = """
 update sla_clock set ended_at = greatest(started_at, cast(:as_of as timestamptz))
 where lead_id = any(cast(:leads as uuid[])) and met_at is null and ended_at is null
   and (kind <> 'arrival' or lead_id = any(cast(:unpromised as uuid[])))
+  and (kind <> 'queue' or (place <> 'match_ask' and lead_id <> all(cast(:queued as uuid[]))))
 """
 _PLACE = """
 insert into place as p (lead_id, place, reason, because, team, rep_id, decision_seq, until, since, batch_id)
@@ -153,31 +156,5 @@ def turn_rows(one: Decided) -> Iterator[tuple[Any, ...]]:
 
 
 def _clocks(floor: Floor, one: Decided) -> Iterator[tuple[Any, ...]]:
-    """Arrival once per inquiry or first routing; assignment and accept for each owner who gets the lead."""
-    d, lead = one.decision, one.lead
-    told = d.cover or d.rep
-    tier = floor.policy.sla.tiers.get(d.tier or "")
-    if tier is None:
-        return
-    if lead["inquiry_id"] or not lead["clocked"]:
-        since = _arrival(lead)
-        yield from _clock(one, tier, "arrival", since, floor.arrival_due(tier, told, since))
-    if d.place == "owned":
-        yield from _clock(one, tier, "assignment", floor.as_of, d.due)
-        accept = None if d.keeps_owner else floor.accept_due(tier, d.rep)
-        yield from _clock(one, tier, "accept", floor.as_of, accept)
-
-
-def _arrival(lead: RowMapping) -> datetime:
-    """The submit time of the inquiry, else the lead's creation; a lead that comes back arrives now."""
-    first = lead["created_at"] if lead["decided_before"] is None else lead["as_of"]
-    arrived: datetime = min(lead["asked_at"] or first, lead["as_of"])
-    return arrived
-
-
-def _clock(
-    one: Decided, tier: Tier, kind: str, since: datetime, due: datetime | None
-) -> Iterator[tuple[Any, ...]]:
-    if due is not None:
-        inquiry, told = one.lead["inquiry_id"], one.decision.cover or one.decision.rep
-        yield one.decision.lead_id, inquiry, one.seq, kind, tier.name, told, since, due
+    started = clocks.of_decision(floor, one.lead, one.decision)
+    return (clock.row(one.decision.lead_id, one.lead["inquiry_id"], one.seq) for clock in started)
