@@ -7,7 +7,7 @@ from datetime import time, timedelta
 import pytest
 
 from clearlane import policy
-from clearlane.policy.model import FollowUp, MailRules, Silent, Sla, Span, Tier, TierChoice
+from clearlane.policy.model import FollowUp, MailRules, Pipeline, Silent, Sla, Span, Tier, TierChoice
 
 SMALLEST = """tiers: {hot: {first_touch: 5 minutes}, none: {calendar: always}}
 hand_raise: hot
@@ -35,6 +35,7 @@ def test_a_file_from_before_says_what_it_said(head: str) -> None:
     assert sla.tiers["hot"] == Tier("hot", Span(5, "minutes"), None, "rep", 0.6, 2.0, ("manager",), None)
     assert (sla.choose, sla.queues, sla.follow_up, sla.stage_limit) == ((), {}, {}, {})
     assert (sla.head_of_sales, sla.revops) == (None, None)
+    assert sla.pipeline == Pipeline()
     assert (sla.silent, sla.mail, sla.late_after) == (Silent(), MailRules(), timedelta(days=1))
 
 
@@ -49,6 +50,7 @@ silent: {breaches: 2, within: 3 days}
 late_after: 12 hours
 follow_up: {hot: {attempts: 6, within: 10 days, then: no answer}}
 stage_limit: {accepted: 14 days}
+pipeline: {runs: {lead_flow: 10 minutes}, open_for: 2 hours, unread: 3 hours, owed: 1 hour, mail: 5 minutes, growth: 4}
 mail: {quiet_hours: "21:30-06:00", digest_above: 3, per_hour: 4, repeat_window: 10 minutes}
 """,
     )
@@ -62,6 +64,8 @@ mail: {quiet_hours: "21:30-06:00", digest_above: 3, per_hour: 4, repeat_window: 
     assert sla.late_after == timedelta(hours=12)
     assert sla.follow_up == {"hot": FollowUp(6, Span(10, "days"), "no answer")}
     assert sla.stage_limit == {"accepted": Span(14, "days")}
+    hours = (timedelta(hours=n) for n in (2, 3, 1))
+    assert sla.pipeline == Pipeline({"lead_flow": timedelta(minutes=10)}, *hours, timedelta(minutes=5), 4.0)
     assert sla.mail == MailRules((time(21, 30), time(6)), 3, 4, timedelta(minutes=10))
 
 
@@ -100,6 +104,8 @@ def test_no_quiet_hours_is_something_one_may_say(head: str) -> None:
         ("queues: {pool: soon}\n", "found 'soon'; expected a span such as '5 minutes'"),
         ("silent: {breaches: 0}\n", "silent.breaches: found 0"),
         ("mail: {quiet_hours: evening}\n", "expected a span of the day such as '09:00-17:30'"),
+        ("pipeline: {runs: {}}\n", "pipeline.runs: found {}"),
+        ("pipeline: {growth: 1}\n", "pipeline.growth: found 1"),
         ("late_after: 1 fortnight\n", "late_after: found '1 fortnight'; expected a length of time"),
     ],
 )

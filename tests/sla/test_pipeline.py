@@ -14,9 +14,9 @@ from tests.route.conftest import PINNED, World, simple
 from tests.route.firms import MONDAY_NOON as NOW
 
 from clearlane import ledger
-from clearlane.policy.model import Policy
+from clearlane.policy.model import Pipeline, Policy
 from clearlane.sla import pipeline
-from clearlane.sla.pipeline import Finding, Limits
+from clearlane.sla.pipeline import Finding
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 DAGS = ("lead_flow", "sla_watch", "outcome_sync")
@@ -133,15 +133,15 @@ def test_a_dag_may_be_silent_for_twice_its_schedule(well: Ledger) -> None:
     well.ran("sla_watch", NOW + 5 * MINUTE)
     assert "run.lead_flow" not in well.findings(NOW + 5 * MINUTE)
     assert "run.lead_flow" in well.findings(NOW + 5 * MINUTE + timedelta(seconds=1))
-    assert "run.lead_flow" not in well.findings(NOW + 10 * MINUTE, limits=Limits().within(15 * MINUTE))
-    assert "run.lead_flow" in well.findings(NOW + 11 * MINUTE, limits=Limits().within(15 * MINUTE))
+    assert "run.lead_flow" not in well.findings(NOW + 10 * MINUTE, allowed=Pipeline().within(15 * MINUTE))
+    assert "run.lead_flow" in well.findings(NOW + 11 * MINUTE, allowed=Pipeline().within(15 * MINUTE))
 
 
 def test_an_hourly_dag_is_not_held_to_a_quarter_of_an_hour(well: Ledger) -> None:
     for dag in ("lead_flow", "sla_watch"):
         well.ran(dag, NOW + HOUR)
     well.read("leads", NOW + HOUR)
-    assert well.findings(NOW + HOUR, limits=Limits().within(15 * MINUTE)) == {}
+    assert well.findings(NOW + HOUR, allowed=Pipeline().within(15 * MINUTE)) == {}
 
 
 def test_runs_that_begin_and_never_end_fail(well: Ledger) -> None:

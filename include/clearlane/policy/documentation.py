@@ -307,6 +307,7 @@ def _sla(policy: Policy) -> Iterator[str]:
     yield from _waiting(sla)
     yield from _followed(sla)
     yield from _told(sla)
+    yield from _watched(sla)
 
 
 def _tier(sla: Sla, tier: Tier) -> Sequence[object]:
@@ -364,6 +365,18 @@ def _told(sla: Sla) -> Iterator[str]:
         "Who hears of changes for marketing": sla.marketing,
     }
     yield from (f"{role}: {name}." for role, name in people.items() if name)
+
+
+def _watched(sla: Sla) -> Iterator[str]:
+    pipeline = sla.pipeline
+    yield "## The pipeline itself"
+    rows = [(dag, say.length(every), say.length(pipeline.late(dag))) for dag, every in pipeline.runs.items()]
+    yield say.table(("DAG", "runs every", "late without a run for"), rows)
+    yield (
+        f"Also found: a run that is open for {say.length(pipeline.open_for)}, a source that is not read for "
+        f"{say.length(pipeline.unread)}, a write that could be sent and waits for {say.length(pipeline.owed)}, a mail that "
+        f"does for {say.length(pipeline.mail)}, and {pipeline.growth:g} times as many quarantined in a day as usual."
+    )
 
 
 def _contract(policy: Policy) -> Iterator[str]:

@@ -7,8 +7,9 @@ time of the tier's calendar where a name says so, wall-clock time otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from clearlane.rules import Predicate, Type
@@ -382,6 +383,37 @@ class MailRules:
     """how long after a sending that may have failed it is tried once more"""
 
 
+RUNS: Final = MappingProxyType(
+    {"lead_flow": timedelta(minutes=5), "sla_watch": timedelta(minutes=5), "outcome_sync": timedelta(hours=1)}
+)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What the pipeline itself promises: how long what may take, and how much is too much."""
+
+    runs: Mapping[str, timedelta] = field(default_factory=lambda: dict(RUNS))
+    """DAG -> how often it runs; without a run that came to its end it is late after twice that"""
+    open_for: timedelta = timedelta(hours=1)
+    """from the moment of a run to its end"""
+    unread: timedelta = timedelta(hours=1)
+    """a source, since it was last read to its end"""
+    owed: timedelta = timedelta(minutes=30)
+    """a write to a source, since it could be sent"""
+    mail: timedelta = timedelta(minutes=15)
+    """a mail that waits for nothing, since it could be sent"""
+    growth: float = 3.0
+    """records quarantined in a day against a usual day of the four weeks before"""
+
+    def late(self, dag: str) -> timedelta:
+        return 2 * self.runs[dag]
+
+    def within(self, span: timedelta) -> Pipeline:
+        """The same, where DAGs that run at least so often may be silent for so long."""
+        runs = {dag: span / 2 if every <= span else every for dag, every in self.runs.items()}
+        return replace(self, runs=runs)
+
+
 @dataclass(frozen=True)
 class Sla:
     tiers: Mapping[str, Tier]
@@ -409,6 +441,7 @@ class Sla:
     stage_limit: Mapping[str, Span] = field(default_factory=dict)
     """stage -> business time after which the manager is told that a lead stays in it"""
     mail: MailRules = MailRules()
+    pipeline: Pipeline = Pipeline()
 
     def tier(self, name: str | None) -> Tier | None:
         return self.tiers.get(name or "")

@@ -8,7 +8,18 @@ from typing import Any, Final, Literal
 from pydantic import Field, model_validator
 
 from clearlane.policy.document import Document
-from clearlane.policy.model import FollowUp, MailRules, Silent, Sla, Tier, TierChoice, Told, Waiting
+from clearlane.policy.model import (
+    RUNS,
+    FollowUp,
+    MailRules,
+    Pipeline,
+    Silent,
+    Sla,
+    Tier,
+    TierChoice,
+    Told,
+    Waiting,
+)
 from clearlane.policy.problems import Path, nearest
 from clearlane.policy.shapes import DaySpan, Duration, FileShape, HoursText, Shape, SpanText, Zone
 
@@ -67,6 +78,17 @@ class MailShape(Shape):
     repeat_window: Duration = MailRules.repeat_window
 
 
+class PipelineShape(Shape):
+    """DAGs that `runs` does not name are not waited for."""
+
+    runs: dict[str, Duration] = Field(default=dict(RUNS), min_length=1)
+    open_for: Duration = Pipeline.open_for
+    unread: Duration = Pipeline.unread
+    owed: Duration = Pipeline.owed
+    mail: Duration = Pipeline.mail
+    growth: float = Field(default=Pipeline.growth, gt=1)
+
+
 class TeamCalendarShape(Shape):
     zone: Zone
     hours: HoursText
@@ -87,6 +109,7 @@ class SlaShape(FileShape):
     follow_up: dict[str, FollowUpShape] = Field(default={})
     stage_limit: dict[str, SpanText] = Field(default={})
     mail: MailShape = MailShape()
+    pipeline: PipelineShape = PipelineShape()
 
 
 NONE = Tier("none", None, None, "always")
@@ -119,6 +142,7 @@ def built(document: Document, shape: SlaShape) -> Sla:
         follow_up={tier: FollowUp(f.attempts, f.within, f.then) for tier, f in shape.follow_up.items()},
         stage_limit=dict(shape.stage_limit),
         mail=_mail(shape.mail),
+        pipeline=_pipeline(shape.pipeline),
     )
 
 
@@ -140,6 +164,10 @@ def _tier(name: str, shape: TierShape) -> Tier:
 def _choice(shape: ChoiceShape) -> TierChoice:
     asked = {name: tuple(getattr(shape, name)) for name in ASKED}
     return TierChoice(shape.tier, **asked)
+
+
+def _pipeline(shape: PipelineShape) -> Pipeline:
+    return Pipeline(dict(shape.runs), shape.open_for, shape.unread, shape.owed, shape.mail, shape.growth)
 
 
 def _mail(shape: MailShape) -> MailRules:

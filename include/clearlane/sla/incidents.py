@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from clearlane.policy.model import Policy
 from clearlane.sla import mails
-from clearlane.sla.pipeline import KINDS, Finding, Limits
+from clearlane.sla.pipeline import KINDS, Finding
 
 CALM: Final = timedelta(minutes=30)
 """what was not found for so long is over: what comes and goes is one incident"""
@@ -80,7 +80,7 @@ def note(connection: Connection, policy: Policy, found: Sequence[Finding], at: d
     """
     opened = _opened(connection, found, at)
     missing = sorted({one.key for one in open_ones(connection)} - {one.key for one in found})
-    bound = {"keys": missing, "calm": [calm(key) for key in missing], "at": at}
+    bound = {"keys": missing, "calm": [calm(policy, key) for key in missing], "at": at}
     closed = _incidents(connection.execute(_CLOSE, bound))
     still = open_ones(connection)
     mails.owe(connection, policy, _letters(opened, closed, still, at))
@@ -99,10 +99,10 @@ def open_ones(connection: Connection) -> tuple[Incident, ...]:
     return _incidents(connection.execute(_ALL_OPEN))
 
 
-def calm(key: str) -> timedelta:
+def calm(policy: Policy, key: str) -> timedelta:
     """How long after it was last found an incident is over."""
     kind, _, about = key.partition(".")
-    runs = Limits().runs
+    runs = policy.sla.pipeline.runs
     if kind != "run":
         return CALM
     return max(CALM, 2 * runs[about]) if about in runs else LONG_CALM

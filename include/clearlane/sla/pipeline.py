@@ -7,7 +7,7 @@ key, kind and what it is about (`run.lead_flow`, `outbox.crm`); docs/runbook.md 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,10 +15,16 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clearlane.policy.model import Policy
+from clearlane.policy.model import Pipeline, Policy
 from clearlane.route import exceptions
 
 LEADS: Final = "lead_flow"
+TAKEN_OVER: Final = timedelta(hours=6)
+"""then later runs take over what a dead one left (docs/runbook.md): it is no news any more"""
+PATIENCE: Final = timedelta(hours=13)
+"""of mails that may wait for quiet hours to end"""
+FEWEST: Final = 20
+"""quarantined in a day: fewer are no growth"""
 KINDS: Final = MappingProxyType(
     {
         "scheduler": "no DAG runs",
@@ -34,43 +40,6 @@ KINDS: Final = MappingProxyType(
     }
 )
 """kind of a finding -> what it says; the runbook has a heading for each"""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long what may take, and how much is too much."""
-
-    runs: Mapping[str, timedelta] = field(
-        default_factory=lambda: {
-            LEADS: timedelta(minutes=5),
-            "sla_watch": timedelta(minutes=5),
-            "outcome_sync": timedelta(hours=1),
-        }
-    )
-    """DAG -> how often it runs; without a run that came to its end it is late after twice that"""
-    open_for: timedelta = timedelta(hours=1)
-    """from a run's moment to its end"""
-    taken_over: timedelta = timedelta(hours=6)
-    """then later runs take over what a dead one left (docs/runbook.md): it is no news any more"""
-    unread: timedelta = timedelta(hours=1)
-    owed: timedelta = timedelta(minutes=30)
-    """from the moment at which a write could be sent"""
-    mail: timedelta = timedelta(minutes=15)
-    patient_mail: timedelta = timedelta(hours=13)
-    """for mails that may wait for quiet hours to end"""
-    growth: float = 3.0
-    """records quarantined in a day against a usual day of the four weeks before"""
-    fewest: int = 20
-    """quarantined in a day: fewer are no growth"""
-
-    def late(self, dag: str) -> timedelta:
-        return 2 * self.runs[dag]
-
-    def within(self, span: timedelta) -> Limits:
-        """The same, where DAGs that run at least so often may be silent for so long."""
-        return replace(
-            self, runs={dag: span / 2 if every <= span else every for dag, every in self.runs.items()}
-        )
 
 
 @dataclass(frozen=True)
@@ -93,15 +62,15 @@ class Finding:
 
 
 def findings(
-    connection: Connection, policy: Policy, at: datetime, limits: Limits | None = None
+    connection: Connection, policy: Policy, at: datetime, allowed: Pipeline | None = None
 ) -> tuple[Finding, ...]:
     """What is not as it should be at a moment; what explains others comes first, what follows last. Reads only."""
-    allowed = limits or Limits()
-    found = [*_runs(connection, allowed, at), *_sources(connection, policy, allowed, at)]
+    limits = allowed or policy.sla.pipeline
+    found = [*_runs(connection, limits, at), *_sources(connection, policy, limits, at)]
     if not _dry(connection, at):
-        found += [*_outbox(connection, policy, allowed, at), *_mails(connection, allowed, at)]
+        found += [*_outbox(connection, policy, limits, at), *_mails(connection, limits, at)]
     found += [*_dead(connection), *_refused(connection, at)]
-    found += [*_quarantine(connection, allowed, at), *_unanswered(connection, policy, at)]
+    found += [*_quarantine(connection, limits, at), *_unanswered(connection, policy, at)]
     return tuple(sorted(_explained(found), key=_order))
 
 
@@ -186,12 +155,12 @@ _STOPPED: Final = sa.text(
 )
 
 
-def _runs(connection: Connection, limits: Limits, at: datetime) -> Iterator[Finding]:
+def _runs(connection: Connection, limits: Pipeline, at: datetime) -> Iterator[Finding]:
     """Stops, and runs that they or something else keep from coming or ending."""
     stops = connection.execute(_STOPPED, {"at": at}).all()
     yield from (Finding(f"quality.{row.source}", row.said, row.since) for row in stops)
     stopped = {dag: f"quality.{row.source}" for row in reversed(stops) for dag in row.dags}
-    bound = {"taken_over": limits.taken_over, "open_for": limits.open_for}
+    bound = {"taken_over": TAKEN_OVER, "open_for": limits.open_for}
     rows = connection.execute(_RUNS, {"dags": list(limits.runs), "at": at, **bound}).all()
     newest = max((row.opened for row in rows if row.opened), default=None)
     if newest is None:
@@ -202,7 +171,7 @@ def _runs(connection: Connection, limits: Limits, at: datetime) -> Iterator[Find
         yield from _run(row, limits, at, stopped.get(row.dag_id))
 
 
-def _run(row: Any, limits: Limits, at: datetime, stop: str | None) -> Iterator[Finding]:
+def _run(row: Any, limits: Pipeline, at: datetime, stop: str | None) -> Iterator[Finding]:
     key, since = f"run.{row.dag_id}", row.ended or row.first
     if at - since > limits.late(row.dag_id):
         quiet = f"since {_clock(row.ended)}" if row.ended else "yet"
@@ -245,16 +214,16 @@ _QUARANTINED: Final = sa.text(
 )
 
 
-def _sources(connection: Connection, policy: Policy, limits: Limits, at: datetime) -> Iterator[Finding]:
+def _sources(connection: Connection, policy: Policy, limits: Pipeline, at: datetime) -> Iterator[Finding]:
     read = [(source.name, name) for source in policy.sources.sources.values() for name in source.objects]
     bound = {"sources": [source for source, _ in read], "names": [name for _, name in read]}
     for row in connection.execute(_READ, {**bound, "at": at, "unread": limits.unread}):
         yield Finding(f"source.{row.source}", f"not read since {_clock(row.since)} ({row.names})", row.since)
 
 
-def _quarantine(connection: Connection, limits: Limits, at: datetime) -> Iterator[Finding]:
+def _quarantine(connection: Connection, limits: Pipeline, at: datetime) -> Iterator[Finding]:
     """Sources with far more quarantined in the last day than usual; with less than a week before it, none."""
-    bound = {"at": at, "day": at - timedelta(days=1), "fewest": limits.fewest, "growth": limits.growth}
+    bound = {"at": at, "day": at - timedelta(days=1), "fewest": FEWEST, "growth": limits.growth}
     for row in connection.execute(_QUARANTINED, bound):
         said = f"{row.lately} records in a day, usually {row.usual:.0f}"
         yield Finding(f"quarantine.{row.source}", said, row.since)
@@ -309,7 +278,7 @@ def _dry(connection: Connection, at: datetime) -> bool:
     return bool(connection.execute(_DRY, {"at": at}).scalar())
 
 
-def _outbox(connection: Connection, policy: Policy, limits: Limits, at: datetime) -> Iterator[Finding]:
+def _outbox(connection: Connection, policy: Policy, limits: Pipeline, at: datetime) -> Iterator[Finding]:
     pushed = [source.name for source in policy.sources.sources.values() if source.push]
     for row in connection.execute(_OWED, {"sources": pushed, "at": at, "owed": limits.owed}):
         held = f"; nothing is sent to it until {_clock(row.held)}" if row.held and row.held > at else ""
@@ -317,8 +286,8 @@ def _outbox(connection: Connection, policy: Policy, limits: Limits, at: datetime
         yield Finding(f"outbox.{row.source}", said, row.since)
 
 
-def _mails(connection: Connection, limits: Limits, at: datetime) -> Iterator[Finding]:
-    bound = {"at": at, "mail": limits.mail, "patient": limits.patient_mail}
+def _mails(connection: Connection, limits: Pipeline, at: datetime) -> Iterator[Finding]:
+    bound = {"at": at, "mail": limits.mail, "patient": PATIENCE}
     row = connection.execute(_MAILS, bound).one()
     if row.number:
         yield Finding("mail", f"{row.number} wait, the first since {_clock(row.since)}", row.since)
