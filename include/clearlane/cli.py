@@ -361,6 +361,68 @@ def _print_findings(findings: Any) -> None:
 
 
 @app.command()
+def alive(
+    within: Annotated[
+        str | None,
+        typer.Option(help="how long lead_flow and sla_watch may be silent, as in 15m; else as sla.yaml says"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Whether the pipeline keeps its own promises; exit 1 with a line for each that it does not.
+
+    For cron or a monitor: it asks the ledger alone, and so works where Airflow is what died.
+    """
+    from clearlane.sla import pipeline
+
+    found = _wrong(_length_of(within) if within else None)
+    if as_json:
+        _echo([pipeline.as_json(one) for one in found])
+    else:
+        for line in map(pipeline.told, found):
+            out.print(line, highlight=False, markup=False, soft_wrap=True)
+    if found:
+        raise typer.Exit(1)
+    if not as_json:
+        out.print("the pipeline keeps its promises")
+
+
+@app.command()
+def status() -> None:
+    """What of the pipeline is not as it should be, since when, and what to do."""
+    from clearlane.sla import pipeline
+
+    found = _wrong(None)
+    if not found:
+        out.print("the pipeline keeps its promises")
+    for one in found:
+        since = f", since {_minute(one.since)} ({_length(_now() - one.since)})" if one.since else ""
+        out.print(f"{pipeline.told(one)}{since}", highlight=False, markup=False, soft_wrap=True)
+        if one.explained_by is None:
+            kind = pipeline.KINDS[one.kind]
+            out.print(
+                f"  {kind.do}; docs/runbook.md#{one.kind}", highlight=False, markup=False, soft_wrap=True
+            )
+
+
+def _wrong(within: timedelta | None) -> Any:
+    """What is wrong with the pipeline now; a ledger that does not answer is a sentence and exit code 1."""
+    from sqlalchemy import text
+    from sqlalchemy.exc import DBAPIError
+
+    from clearlane.sla import pipeline
+
+    now = _now()
+    try:
+        with _ledger() as connection:
+            connection.execute(text("set local statement_timeout = '60s'"))
+            policy = _in_force(connection, now)
+            allowed = policy.sla.pipeline.within(within) if within else None
+            return pipeline.findings(connection, policy, now, allowed)
+    except DBAPIError as failure:
+        _stop(f"ledger: it does not answer ({type(failure.orig).__name__})", code=1)
+
+
+@app.command()
 def report(as_json: Json = False, top: Annotated[int, typer.Option(help="hottest leads shown")] = 10) -> None:
     """Where the leads are, by band and team; the hottest ones; what is in quarantine and why."""
     from clearlane import report as reports
@@ -853,6 +915,18 @@ def _by_hand() -> Iterator[Any]:
 def _length(age: timedelta) -> str:
     hours = age / timedelta(hours=1)
     return f"{hours / 24:.1f} d" if hours >= 48 else f"{hours:.1f} h"
+
+
+def _length_of(text: str) -> timedelta:
+    """`15m`, `2h`, `1d`, or as in policy files: `15 minutes`."""
+    from clearlane.policy.shapes import duration
+
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    written = f"{text[:-1]} {units[text[-1]]}" if text[-1:] in units else text
+    try:
+        return duration(written)
+    except ValueError as problem:
+        _stop(f"not a length of time: {text!r}; give 15m, 2h, or {problem}")
 
 
 def _minute(moment: datetime | None) -> str:

@@ -302,11 +302,11 @@ def watch_pipeline(engine: Engine, at: datetime) -> Counts:
         return _counts(_incidents.note(connection, pinned, _pipeline.findings(connection, pinned, at), at))
 
 
-def tell_incident(engine: Engine, key: str, because: str, at: datetime) -> bool:
-    """Note one thing that is wrong with the pipeline, as somebody saw it; whether it is news."""
+def tell_incident(engine: Engine, key: str, because: str, at: datetime, **more: str) -> bool:
+    """Note one thing that is wrong with the pipeline, as somebody saw it; whether it is news. `more`: for the mail."""
     with engine.begin() as connection:
         pinned = policy.stored(connection, policy.in_force(connection, at))
-        return _incidents.tell(connection, pinned, _pipeline.Finding(key, because, at), at)
+        return _incidents.tell(connection, pinned, _pipeline.Finding(key, because, at), at, **more)
 
 
 def replay_history(

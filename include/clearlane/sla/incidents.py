@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ LONG_CALM: Final = timedelta(hours=26)
 GRAVE: Final = frozenset({"scheduler", "run", "quality", "source"})
 """kinds of findings in which leads wait: told at any hour"""
 REVOPS: Final = "revops"
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,13 @@ def note(connection: Connection, policy: Policy, found: Sequence[Finding], at: d
     return Noted(len(opened), len(closed), len(still))
 
 
-def tell(connection: Connection, policy: Policy, finding: Finding, at: datetime) -> bool:
-    """Keep one thing that somebody saw, and owe who is told of it; whether it is news. Never commits."""
+def tell(connection: Connection, policy: Policy, finding: Finding, at: datetime, **more: str) -> bool:
+    """Keep one thing that somebody saw, and owe who is told of it; whether it is news. Never commits.
+
+    `more` goes into the mail: `triage`, `url`.
+    """
     opened = _opened(connection, [finding], at)
-    mails.owe(connection, policy, _letters(opened, (), (), at))
+    mails.owe(connection, policy, _letters(opened, (), (), at, more))
     return bool(opened)
 
 
@@ -127,18 +132,24 @@ def _incidents(rows: sa.CursorResult[Any]) -> tuple[Incident, ...]:
 
 
 def _letters(
-    opened: Sequence[Incident], closed: Sequence[Incident], still: Sequence[Incident], at: datetime
+    opened: Sequence[Incident],
+    closed: Sequence[Incident],
+    still: Sequence[Incident],
+    at: datetime,
+    more: Mapping[str, str] = NOTHING,
 ) -> list[mails.Mail]:
     """What opened, what is over, and once a day what has been open for a day."""
     old = [one for one in still if at - one.opened_at >= timedelta(days=1)]
     return [
-        *(_letter("open", f"{opened[0].incident_id}:open", opened, at) for _ in opened[:1]),
+        *(_letter("open", f"{opened[0].incident_id}:open", opened, at, more) for _ in opened[:1]),
         *(_letter("over", f"{closed[0].incident_id}:over", closed, at) for _ in closed[:1]),
         *(_letter("still", f"still:{at:%Y-%m-%d}", old, at) for _ in old[:1]),
     ]
 
 
-def _letter(state: str, key: str, told: Sequence[Incident], at: datetime) -> mails.Mail:
+def _letter(
+    state: str, key: str, told: Sequence[Incident], at: datetime, more: Mapping[str, str] = NOTHING
+) -> mails.Mail:
     grave = state == "open" and any(one.kind in GRAVE for one in told)
     return mails.Mail(
         key=f"incident:{key}:{REVOPS}",
@@ -146,15 +157,17 @@ def _letter(state: str, key: str, told: Sequence[Incident], at: datetime) -> mai
         person=REVOPS,
         urgency="now" if grave else "soon",
         send_after=at,
-        facts={"state": state, "incidents": [_fact(one) for one in told]},
+        facts={"state": state, "incidents": [{**_fact(one), **more} for one in told]},
         expires_at=at + timedelta(days=1),
     )
 
 
-def _fact(one: Incident) -> Mapping[str, str | None]:
+def _fact(one: Incident) -> dict[str, str]:
+    kind = KINDS.get(one.kind)
     return {
         "key": one.key,
-        "what": KINDS.get(one.kind, one.kind),
+        "says": kind.says if kind else one.kind,
+        "do": kind.do if kind else "",
         "because": one.because,
         "opened_at": one.opened_at.isoformat(),
         "seen_at": one.seen_at.isoformat(),

@@ -25,21 +25,40 @@ PATIENCE: Final = timedelta(hours=13)
 """of mails that may wait for quiet hours to end"""
 FEWEST: Final = 20
 """quarantined in a day: fewer are no growth"""
+
+
+@dataclass(frozen=True)
+class Kind:
+    says: str
+    do: str
+    """what helps most often; docs/runbook.md has the rest under the kind's name"""
+
+
 KINDS: Final = MappingProxyType(
     {
-        "scheduler": "no DAG runs",
-        "run": "a DAG does not run, or its runs fail",
-        "quality": "a batch rule stops the runs",
-        "source": "a source is not read",
-        "outbox": "writes to a source wait",
-        "dead": "writes to a source are dead",
-        "mail": "mails wait",
-        "refused": "mails did not arrive",
-        "quarantine": "more records than usual go to quarantine",
-        "exceptions": "leads wait where nobody answers for them",
+        "scheduler": Kind("no DAG runs", "start Airflow's scheduler; see that the DAGs are not paused"),
+        "run": Kind("a DAG does not run, or its runs fail", "open the DAG in Airflow and read its red task"),
+        "quality": Kind(
+            "a batch rule stops the runs",
+            "look at the delivery; if it is right, change contract.yaml, publish, clear",
+        ),
+        "source": Kind("a source is not read", "`clearlane connector test NAME` says what fails"),
+        "outbox": Kind("writes to a source wait", "`clearlane push status` says why; see that crm_push runs"),
+        "dead": Kind(
+            "writes to a source are dead", "`clearlane push dead list`, mend that, then retry or drop"
+        ),
+        "mail": Kind("mails wait", "see the SMTP connection, and that sla_watch runs"),
+        "refused": Kind("mails did not arrive", "correct the addresses in teams.yaml and publish"),
+        "quarantine": Kind(
+            "far more records than usual go to quarantine", "`clearlane quarantine list` says why"
+        ),
+        "exceptions": Kind(
+            "leads wait where nobody answers for them",
+            "name a manager or queue_owner in teams.yaml and publish",
+        ),
     }
 )
-"""kind of a finding -> what it says; the runbook has a heading for each"""
+"""of findings"""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,111 @@
+"""`clearlane alive` and `status`: exit codes and lines for a monitor and for people; the runbook knows each kind."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+from clearlane import ledger, policy
+from clearlane.cli import app
+from clearlane.sla import pipeline
+
+ROOT = Path(__file__).resolve().parents[2]
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def clearlane(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("CLEARLANE_LEDGER_URL", ledger_url)
+    monkeypatch.setenv("COLUMNS", "160")
+    return lambda *words: CliRunner().invoke(app, list(words))
+
+
+@pytest.fixture
+def ran(ledger_engine: sa.Engine) -> Any:
+    """The default policy in force and its sources read; call it to have every DAG run so many minutes ago."""
+    with ledger_engine.begin() as connection:
+        policy.publish(connection, ROOT / "include/policy", by="test", because="test", in_force_from=None)
+        known = policy.stored(connection, policy.in_force(connection, None))
+
+    def run(minutes: float, *dags: str) -> None:
+        at = datetime.now(UTC) - minutes * MINUTE
+        with ledger_engine.begin() as connection:
+            for dag in dags or known.sla.pipeline.runs:
+                batch = ledger.open_batch(
+                    connection, dag_id=dag, run_id=f"scheduled__{at}", run_type="scheduled", mode="live", dry_run=True,
+                    window=None, as_of=at, sources=(), policy={}, code_version="0",
+                )  # fmt: skip
+                ledger.close_batch(connection, batch.batch_id)
+            read = [
+                (source.name, name) for source in known.sources.sources.values() for name in source.objects
+            ]
+            for source, name in read:
+                connection.execute(
+                    sa.text(
+                        "insert into source_state values (:source, :name, :at)"
+                        " on conflict (source, object) do update set watermark = :at"
+                    ),
+                    {"source": source, "name": name, "at": at},
+                )
+
+    return run
+
+
+def test_a_pipeline_that_runs_is_alive(clearlane: Any, ran: Any) -> None:
+    ran(3)
+    told = clearlane("alive")
+    assert (told.exit_code, told.output) == (0, "the pipeline keeps its promises\n")
+    assert clearlane("alive", "--json").output == "[]\n"
+    assert clearlane("status").output == "the pipeline keeps its promises\n"
+
+
+def test_a_pipeline_that_died_is_not(clearlane: Any, ran: Any) -> None:
+    ran(30)
+    told = clearlane("alive")
+    assert told.exit_code == 1
+    assert [line.partition(":")[0] for line in told.output.splitlines()] == [
+        "scheduler", "run lead_flow", "run sla_watch",
+    ]  # fmt: skip
+    assert [one["key"] for one in json.loads(clearlane("alive", "--json").output)] == [
+        "scheduler", "run.lead_flow", "run.sla_watch",
+    ]  # fmt: skip
+
+
+def test_a_monitor_says_how_long_silence_is_life(clearlane: Any, ran: Any) -> None:
+    ran(13)
+    assert clearlane("alive", "--within", "14m").exit_code == 0
+    assert clearlane("alive", "--within", "12 minutes").exit_code == 1
+    told = clearlane("alive", "--within", "soon")
+    assert told.exit_code == 2
+    assert "'soon'" in told.output
+
+
+def test_people_read_since_when_and_what_to_do(clearlane: Any, ran: Any) -> None:
+    ran(180)
+    ran(2, "lead_flow", "sla_watch")
+    told = clearlane("status")
+    assert told.exit_code == 0
+    first, second = told.output.splitlines()
+    assert first.startswith("run outcome_sync: no run since ")
+    assert first.endswith(" (3.0 h)")
+    assert second.strip() == f"{pipeline.KINDS['run'].do}; docs/runbook.md#run"
+
+
+def test_a_ledger_that_does_not_answer_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEARLANE_LEDGER_URL", "postgresql://somebody:secret@127.0.0.1:1/nowhere")
+    told = CliRunner().invoke(app, ["alive"])
+    assert told.exit_code == 1
+    assert told.output == "ledger: it does not answer (OperationalError)\n"
+
+
+def test_the_runbook_has_an_entry_for_each_kind() -> None:
+    runbook = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+    section = runbook.partition("## The pipeline breaks a promise")[2].partition("\n## ")[0]
+    assert re.findall(r"^### (\w+)$", section, re.M) == list(pipeline.KINDS)
