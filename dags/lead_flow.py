@@ -13,7 +13,7 @@ from pendulum import datetime
 
 from clearlane_airflow import tasks
 from clearlane_airflow.assets import INBOX
-from clearlane_airflow.defaults import DEFAULT_ARGS, DRY_RUN, MODE, SOURCES
+from clearlane_airflow.defaults import DEFAULT_ARGS, DRY_RUN, LATE, MODE, SOURCES
 
 
 @dag(
@@ -24,6 +24,7 @@ from clearlane_airflow.defaults import DEFAULT_ARGS, DRY_RUN, MODE, SOURCES
     catchup=False,
     max_active_runs=4,
     default_args=DEFAULT_ARGS,
+    deadline=LATE,
     params={"mode": MODE, "sources": SOURCES, "dry_run": DRY_RUN},
     tags=["clearlane", "leads"],
     doc_md=__doc__,

@@ -6,20 +6,22 @@ from airflow.plugins_manager import AirflowPlugin
 
 PREFIX = "/clearlane/data-docs"
 ANSWERS = "/clearlane/answers"
+ALIVE = "/clearlane/alive"
 IN_API_SERVER = "api-server" in sys.argv
 
 if IN_API_SERVER:
-    from clearlane_airflow import answers, data_docs
+    from clearlane_airflow import alive, answers, data_docs
 
 
 class ClearlaneUi(AirflowPlugin):
-    """Data Docs as a tab of each run; the pages behind the links of mails."""
+    """Data Docs as a tab of each run; the pages behind the links of mails; what a monitor asks."""
 
     name = "clearlane_ui"
     fastapi_apps = (
         [
             {"app": data_docs.app, "url_prefix": PREFIX, "name": "Data Docs"},
             {"app": answers.app, "url_prefix": ANSWERS, "name": "Answers"},
+            {"app": alive.app, "url_prefix": ALIVE, "name": "Alive"},
         ]
         if IN_API_SERVER
         else []

@@ -302,6 +302,13 @@ def watch_pipeline(engine: Engine, at: datetime) -> Counts:
         return _counts(_incidents.note(connection, pinned, _pipeline.findings(connection, pinned, at), at))
 
 
+def broken_promises(engine: Engine, at: datetime) -> Sequence[str]:
+    """Keys of what is wrong with the pipeline itself at a moment; changes nothing."""
+    with engine.connect() as connection:
+        pinned = policy.stored(connection, policy.in_force(connection, at))
+        return [one.key for one in _pipeline.findings(connection, pinned, at)]
+
+
 def tell_incident(engine: Engine, key: str, because: str, at: datetime, **more: str) -> bool:
     """Note one thing that is wrong with the pipeline, as somebody saw it; whether it is news. `more`: for the mail."""
     with engine.begin() as connection:

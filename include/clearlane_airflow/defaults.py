@@ -1,9 +1,14 @@
-"""What every DAG of the house shares: owner, retries with backoff, time-outs, typed Params."""
+"""What every DAG of the house shares: owner, retries with backoff, time-outs, alerts, typed Params."""
 
+import sys
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+
+from clearlane_airflow import alerts
 
 OWNER = "revops"
 DEFAULT_ARGS: dict[str, Any] = {
@@ -13,7 +18,20 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=5),
     "execution_timeout": timedelta(minutes=30),
+    "on_failure_callback": alerts.task_failed,
 }
+# `airflow dags test` of 3.3 breaks off at the end of a run that has a deadline; it would not watch it anyway.
+LATE = (
+    None
+    if {"dags", "test"} <= set(sys.argv)
+    else DeadlineAlert(
+        name="late",
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(minutes=15),
+        callback=SyncCallback(alerts.run_is_late),
+    )
+)
+"""the deadline of runs that leads wait for"""
 
 MODE = Param(
     "auto",

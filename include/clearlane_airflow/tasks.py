@@ -178,6 +178,7 @@ def push(batch_id: str) -> Counts:
     with mail.post() as post:
         counts = dict(steps.push(ledger(), batch_id, _now(), address, post))
     steps.close(ledger(), batch_id)
+    steps.watch_pipeline(ledger(), _now())
     return counts
 
 
@@ -212,7 +213,7 @@ def replay(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
     return dict(counts)
 
 
-@task(multiple_outputs=False, trigger_rule=TriggerRule.ONE_FAILED, retries=0)
+@task(multiple_outputs=False, trigger_rule=TriggerRule.ONE_FAILED, retries=0, on_failure_callback=None)
 def watch() -> None:
     """Fail the run when any task failed: without it a failed source would leave a green run."""
     raise AirflowFailException("a task of this run failed: see the red task; the others went on")

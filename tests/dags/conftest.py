@@ -56,7 +56,11 @@ def airflow_home(ledger_server: server.Server, tmp_path_factory: pytest.TempPath
 def dagbag(airflow_home: Path) -> Any:
     from airflow.dag_processing.dagbag import DagBag
 
-    return DagBag(ROOT / "dags")
+    found = DagBag(ROOT / "dags")
+    for dag in found.dags.values():
+        # `dag.test` of 3.3 breaks off at the end of a run that has a deadline: see clearlane_airflow.defaults.
+        dag.deadline = None
+    return found
 
 
 @pytest.fixture

@@ -1,0 +1,156 @@
+"""What fails or takes too long in Airflow opens one incident of its DAG, and says nothing of a person or a secret."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+ROOT = Path(__file__).resolve().parents[2]
+PERSON = "zdenek.vraspir@brno-tools.example"
+
+
+def ask(engine: sa.Engine, query: str) -> Any:
+    with engine.connect() as connection:
+        return connection.execute(sa.text(query)).all()
+
+
+def failure(dag: Any, task: str, exception: BaseException | None, **more: Any) -> dict[str, Any]:
+    """The context that Airflow hands to a failure callback."""
+    instance = SimpleNamespace(
+        dag_id=dag.dag_id,
+        task_id=task,
+        run_id="scheduled__1",
+        log_url="http://localhost:8080/dags/lead_flow/1",
+    )
+    return {"ti": instance, "dag": dag, "exception": exception, **more}
+
+
+@pytest.fixture
+def alerts(airflow_home: Any) -> Any:
+    from clearlane_airflow import alerts
+
+    return alerts
+
+
+def test_a_task_that_fails_again_and_again_is_one_incident_and_one_mail(
+    dagbag: Any, published: sa.Engine, alerts: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    lead_flow = dagbag.dags["lead_flow"]
+    for _ in range(3):
+        alerts.task_failed(failure(lead_flow, "pull", OSError(f"no {PERSON} here"), source="crm"))
+    alerts.task_failed(failure(lead_flow, "score", None))
+    [(key, because, opened)] = ask(published, "select key, because, closed_at is null from incident")
+    assert (key, opened) == ("run.lead_flow", True)
+    assert because == "the task score failed in the run scheduled__1: it was ended from outside"
+    [(facts, address)] = ask(published, "select facts, address from mail where kind = 'incident'")
+    [told] = facts["incidents"]
+    assert told["because"] == "the task pull of crm failed in the run scheduled__1: OSError"
+    assert told["triage"].startswith("a red `pull` is one source")
+    assert "\n" not in told["triage"]
+    assert told["url"] == "http://localhost:8080/dags/lead_flow/1"
+    assert address == "revops@clearlane.example"
+    assert PERSON not in json.dumps(facts) + caplog.text
+
+
+def test_a_stop_is_told_by_its_rule_and_not_as_a_failure(
+    dagbag: Any, published: sa.Engine, alerts: Any
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from clearlane.quality import Stopped
+
+    with published.begin() as connection:
+        run = "00000000-0000-0000-0000-000000000001"
+        connection.execute(
+            sa.text(
+                "insert into batch (batch_id, dag_id, run_id, run_type, mode, as_of, sources, policy, code_version)"
+                f" values ('{run}', 'lead_flow', '1', 'scheduled', 'live', clock_timestamp(), '[]', '{{}}', '0')"
+            )
+        )
+        connection.execute(
+            sa.text(
+                "insert into quality_result (batch_id, source, object, rule, verdict, because)"
+                f" values ('{run}', 'crm', 'leads', 'volume', 'stop', '3 rows, usually 400')"
+            )
+        )
+    stopped = AirflowFailException("volume of leads")
+    stopped.__cause__ = Stopped("volume of leads")
+    alerts.task_failed(failure(dagbag.dags["lead_flow"], "quality", stopped))
+    found = dict(ask(published, "select key, because from incident"))
+    assert found["quality.crm"] == "volume of leads: 3 rows, usually 400"
+    assert "run.lead_flow" not in found
+
+
+def test_a_run_that_takes_too_long_belongs_to_the_same_incident(
+    dagbag: Any, published: sa.Engine, alerts: Any
+) -> None:
+    late = {"dag_run": {"dag_id": "lead_flow", "dag_run_id": "scheduled__2"}, "deadline": {}}
+    alerts.run_is_late(context=late)
+    alerts.task_failed(failure(dagbag.dags["lead_flow"], "pull", OSError()))
+    assert ask(published, "select count(*) from incident") == [(1,)]
+    [(facts,)] = ask(published, "select facts from mail")
+    assert facts["incidents"][0]["because"] == "the run scheduled__2 takes longer than it may"
+
+
+def test_where_the_ledger_is_away_a_failure_stays_a_failure(
+    dagbag: Any, alerts: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away() -> Any:
+        raise ConnectionError(f"postgresql://clearlane:s3cret@{PERSON}")
+
+    monkeypatch.setattr(alerts, "ledger", away)
+    alerts.task_failed(failure(dagbag.dags["lead_flow"], "pull", OSError()))
+    assert "the incident could not be noted: ConnectionError" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_each_task_but_the_one_that_repeats_others_alerts(dagbag: Any, alerts: Any) -> None:
+    for dag in dagbag.dags.values():
+        for task in dag.tasks:
+            called = task.on_failure_callback or []
+            expected = [] if task.task_id == "watch" else [alerts.task_failed]
+            assert (called if isinstance(called, list) else [called]) == expected, (
+                f"{dag.dag_id}.{task.task_id}"
+            )
+
+
+def test_what_policy_says_of_schedules_is_what_the_dags_do(dagbag: Any) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+    from tests.companies import END
+
+    from clearlane.policy.model import RUNS
+
+    for dag_id, every in RUNS.items():
+        if dag_id in dagbag.dags:
+            stored = DagSerialization.from_dict(DagSerialization.to_dict(dagbag.dags[dag_id]))
+            runs = list(stored.iter_dagrun_infos_between(END, END + 3 * every))
+            ends = [run.data_interval.end for run in runs]
+            spans = {(later - end).total_seconds() for end, later in pairwise(ends)}
+            assert spans == {every.total_seconds()}, dag_id
+
+
+def test_runs_that_leads_wait_for_have_a_deadline(airflow_home: Any) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    dag = DagBag(ROOT / "dags" / "lead_flow.py").dags["lead_flow"]
+    [deadline] = dag.deadline
+    assert deadline.interval == timedelta(minutes=15)
+    assert deadline.callback.path == "clearlane_airflow.alerts.run_is_late"
+
+
+def test_the_monitor_is_told_keys_and_nothing_else(published: sa.Engine, airflow_home: Any) -> None:
+    from fastapi.testclient import TestClient
+
+    from clearlane_airflow import alive
+
+    alive._wrong.cache_clear()
+    answer = TestClient(alive.app).get("/")
+    assert answer.status_code == 503
+    assert answer.json() == {"alive": False, "wrong": ["scheduler"]}
