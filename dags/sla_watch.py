@@ -11,7 +11,7 @@ from airflow.sdk import CronDataIntervalTimetable, dag
 from pendulum import datetime
 
 from clearlane_airflow import tasks
-from clearlane_airflow.defaults import DEFAULT_ARGS, DRY_RUN, SOURCES
+from clearlane_airflow.defaults import DEFAULT_ARGS, DRY_RUN, LATE, SOURCES
 
 
 @dag(
@@ -20,6 +20,7 @@ from clearlane_airflow.defaults import DEFAULT_ARGS, DRY_RUN, SOURCES
     catchup=False,
     max_active_runs=2,
     default_args=DEFAULT_ARGS,
+    deadline=LATE,
     params={"sources": SOURCES, "dry_run": DRY_RUN},
     tags=["clearlane", "promises"],
     doc_md=__doc__,

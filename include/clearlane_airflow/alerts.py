@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 
 
 def task_failed(context: Mapping[str, Any]) -> None:
-    """on_failure_callback of every task: the incident of its DAG, or of the rule that stopped it."""
+    """on_failure_callback of every task: the incident of its source, of the rule that stopped it, or of its DAG."""
     _guarded(lambda: _note_failure(context))
 
 
 def run_is_late(context: Mapping[str, Any]) -> None:
     """Callback of a DAG's deadline: the incident of that DAG."""
     run = context["dag_run"]
-    _guarded(lambda: _tell(run["dag_id"], f"the run {run['dag_run_id']} takes longer than it may"))
+    _guarded(lambda: _tell(f"run.{run['dag_id']}", f"the run {run['dag_run_id']} takes longer than it may"))
 
 
 def _note_failure(context: Mapping[str, Any]) -> None:
@@ -35,9 +35,10 @@ def _note_failure(context: Mapping[str, Any]) -> None:
     if isinstance(getattr(failure, "__cause__", None), Stopped):
         steps.watch_pipeline(ledger(), datetime.now(UTC))
         return
-    source = f" of {context['source']}" if context.get("source") else ""
-    because = f"the task {task.task_id}{source} failed in the run {task.run_id}: {_said(failure)}"
-    _tell(task.dag_id, because, url=task.log_url, triage=triage(context["dag"].doc_md or ""))
+    source = context.get("source")
+    key = f"source.{source}" if source else f"run.{task.dag_id}"
+    because = f"the task {task.task_id} of {task.dag_id} failed in the run {task.run_id}: {_said(failure)}"
+    _tell(key, because, url=task.log_url, triage=triage(context["dag"].doc_md or ""))
 
 
 def _said(failure: object) -> str:
@@ -55,10 +56,10 @@ def triage(page: str) -> str:
     return " ".join(said.split())
 
 
-def _tell(dag_id: str, because: str, **more: str) -> None:
+def _tell(key: str, because: str, **more: str) -> None:
     from clearlane import steps
 
-    steps.tell_incident(ledger(), f"run.{dag_id}", because, datetime.now(UTC), **more)
+    steps.tell_incident(ledger(), key, because, datetime.now(UTC), **more)
 
 
 def _guarded(note: Callable[[], None]) -> None:

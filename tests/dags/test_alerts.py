@@ -44,19 +44,35 @@ def test_a_task_that_fails_again_and_again_is_one_incident_and_one_mail(
 ) -> None:
     lead_flow = dagbag.dags["lead_flow"]
     for _ in range(3):
-        alerts.task_failed(failure(lead_flow, "pull", OSError(f"no {PERSON} here"), source="crm"))
+        alerts.task_failed(failure(lead_flow, "route", OSError(f"no {PERSON} here")))
     alerts.task_failed(failure(lead_flow, "score", None))
     [(key, because, opened)] = ask(published, "select key, because, closed_at is null from incident")
     assert (key, opened) == ("run.lead_flow", True)
-    assert because == "the task score failed in the run scheduled__1: it was ended from outside"
+    assert because == "the task score of lead_flow failed in the run scheduled__1: it was ended from outside"
     [(facts, address)] = ask(published, "select facts, address from mail where kind = 'incident'")
     [told] = facts["incidents"]
-    assert told["because"] == "the task pull of crm failed in the run scheduled__1: OSError"
+    assert told["because"] == "the task route of lead_flow failed in the run scheduled__1: OSError"
     assert told["triage"].startswith("a red `pull` is one source")
     assert "\n" not in told["triage"]
     assert told["url"] == "http://localhost:8080/dags/lead_flow/1"
     assert address == "revops@clearlane.example"
     assert PERSON not in json.dumps(facts) + caplog.text
+
+
+def test_a_source_that_fails_in_several_dags_is_one_incident(
+    dagbag: Any, published: sa.Engine, alerts: Any
+) -> None:
+    from clearlane.connectors import SourceFailed
+
+    for dag_id in ("lead_flow", "sla_watch", "outcome_sync"):
+        failed = SourceFailed("source crm answered 401: the credentials are not accepted")
+        alerts.task_failed(failure(dagbag.dags[dag_id], "pull", failed, source="crm"))
+    [(key, because)] = ask(published, "select key, because from incident")
+    assert key == "source.crm"
+    assert because == (
+        "the task pull of outcome_sync failed in the run scheduled__1:"
+        " source crm answered 401: the credentials are not accepted"
+    )
 
 
 def test_a_stop_is_told_by_its_rule_and_not_as_a_failure(
@@ -128,19 +144,18 @@ def test_what_policy_says_of_schedules_is_what_the_dags_do(dagbag: Any) -> None:
     from clearlane.policy.model import RUNS
 
     for dag_id, every in RUNS.items():
-        if dag_id in dagbag.dags:
-            stored = DagSerialization.from_dict(DagSerialization.to_dict(dagbag.dags[dag_id]))
-            runs = list(stored.iter_dagrun_infos_between(END, END + 3 * every))
-            ends = [run.data_interval.end for run in runs]
-            spans = {(later - end).total_seconds() for end, later in pairwise(ends)}
-            assert spans == {every.total_seconds()}, dag_id
+        stored = DagSerialization.from_dict(DagSerialization.to_dict(dagbag.dags[dag_id]))
+        ends = [run.data_interval.end for run in stored.iter_dagrun_infos_between(END, END + 3 * every)]
+        assert {(later - end).total_seconds() for end, later in pairwise(ends)} == {every.total_seconds()}, (
+            dag_id
+        )
 
 
-def test_runs_that_leads_wait_for_have_a_deadline(airflow_home: Any) -> None:
+@pytest.mark.parametrize("dag_id", ["lead_flow", "sla_watch"])
+def test_runs_that_leads_wait_for_have_a_deadline(airflow_home: Any, dag_id: str) -> None:
     from airflow.dag_processing.dagbag import DagBag
 
-    dag = DagBag(ROOT / "dags" / "lead_flow.py").dags["lead_flow"]
-    [deadline] = dag.deadline
+    [deadline] = DagBag(ROOT / "dags" / f"{dag_id}.py").dags[dag_id].deadline
     assert deadline.interval == timedelta(minutes=15)
     assert deadline.callback.path == "clearlane_airflow.alerts.run_is_late"
 

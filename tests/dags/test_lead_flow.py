@@ -89,10 +89,10 @@ def test_a_failed_source_does_not_stop_the_others(dagbag, ledger, company, tmp_p
     healthy(ledger)
     told = [row.facts["incidents"] for row in ask(ledger, "select facts from mail where kind = 'incident'")]
     failed = (
-        f"the task pull of product failed in the run {run.run_id}: source product: its address is no folder"
+        f"the task pull of lead_flow failed in the run {run.run_id}: source product: its address is no folder"
     )
     assert [one["because"] for one in told[0]] == [failed]
-    assert "run.lead_flow" not in {one["key"] for later in told[1:] for one in later}
+    assert "source.product" not in {one["key"] for later in told[1:] for one in later}
 
 
 def test_crm_push_sends_what_is_owed_once(dagbag, flowed, company):

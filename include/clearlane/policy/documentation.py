@@ -375,7 +375,8 @@ def _watched(sla: Sla) -> Iterator[str]:
     yield (
         f"Also found: a run that is open for {say.length(pipeline.open_for)}, a source that is not read for "
         f"{say.length(pipeline.unread)}, a write that could be sent and waits for {say.length(pipeline.owed)}, "
-        f"a mail that does for {say.length(pipeline.mail)}, and {pipeline.growth:g} times as many quarantined in a day as usual."
+        f"a mail that does for {say.length(pipeline.mail)}, and {pipeline.growth:g} times as many quarantined in a day "
+        "as usual."
     )
 
 
