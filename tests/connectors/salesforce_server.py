@@ -61,7 +61,14 @@ def described(*names: str, editable: bool = True, **types: str) -> dict[str, Rec
 OURS = ("Clearlane_band__c", "Clearlane_because__c")
 LEAD = {
     **described(
-        "Id", "CreatedDate", "SystemModstamp", "LastModifiedDate", "IsConverted", "IsDeleted", editable=False
+        "Id",
+        "CreatedDate",
+        "SystemModstamp",
+        "LastModifiedDate",
+        "IsConverted",
+        "IsDeleted",
+        "MasterRecordId",
+        editable=False,
     ),
     **described("Address", editable=False, Address="address"),
     **described("OwnerId", "LastName", "Email", *OURS, Clearlane_score__c="double"),

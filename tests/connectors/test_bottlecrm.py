@@ -168,15 +168,21 @@ def test_leads_that_the_list_leaves_out_are_asked_for_one_by_one(
     assert list(connector.read_absent(leads, ["sold"])) == []  # nothing was read yet
     assert [lead["converted"] for lead in read(connector, "leads")] == [False]
     before = len(local.asked)
-    found = [
-        raw.payload
-        for chunk in connector.read_absent(leads, ["gone", "open", "sold"])
-        for raw in chunk.records
-    ]
+    chunks = list(connector.read_absent(leads, ["gone", "open", "sold"]))
+    found = [raw.payload for chunk in chunks for raw in chunk.records]
+    assert [id for chunk in chunks for id in chunk.gone] == ["gone"]
     assert [(lead["id"], lead["converted"], lead["owner"]) for lead in found] == [
         ("sold", True, "bob@vendor.example")
     ]
     assert local.paths()[before:] == ["GET /api/leads/gone/", "GET /api/leads/sold/"]
+
+
+def test_a_source_that_knows_none_of_many_leads_is_not_believed(crm: Crm, connector: BottleCrm) -> None:
+    crm.add("another organisation's", "p-ada")
+    leads = ObjectMapping(object="leads", read="leads", fields={})
+    read(connector, "leads")
+    with pytest.raises(SourceFailed, match="none of the 11 leads that are known is there"):
+        list(connector.read_absent(leads, [f"l{number}" for number in range(11)]))
 
 
 def test_a_list_that_is_not_known_is_refused_with_those_that_are(connector: BottleCrm) -> None:

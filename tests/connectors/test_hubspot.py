@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from clearlane.connectors import Interval, SourceFailed, Write, hubspot
 from clearlane.connectors.http import Patience
 from clearlane.connectors.hubspot import FIELDS, HubSpot, reading
+from clearlane.connectors.mapping import Mapper
 from clearlane.policy.model import PUSHED, Lookup, ObjectMapping, Source
 from clearlane.push import owners
 from clearlane.push.owners import Owners
@@ -102,6 +103,13 @@ def test_records_changed_in_the_interval_are_read_with_the_properties_that_are_n
         }
         for id, changed in (("2", 0), ("3", 59.999))
     ]  # fmt: skip
+
+
+def test_a_contact_names_those_that_were_merged_into_it(server: HubSpotServer, connector: HubSpot) -> None:
+    server.add("contacts", "3", hs_merged_object_ids="1;2")
+    named = ObjectMapping("leads", "contacts", {"id": "id", "merged_from": "hs_merged_object_ids"})
+    [record] = map(Mapper(named), read(connector, named))
+    assert record["merged_from"] == "1;2"
 
 
 def test_a_record_that_changes_while_we_read_comes_once_or_in_the_next_interval(

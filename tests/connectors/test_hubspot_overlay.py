@@ -130,5 +130,5 @@ def test_nothing_comes_twice_and_what_people_change_comes_once(
     assert (later.new, later.unreadable) == (2, 0)
     owned, gone = account.records("leads")[2:]
     assert (owned["id"], owned["owner"]) == ("102", "ada@vendor.example")
-    assert (gone["id"], gone["do_not_contact"]) == ("101", "true")
+    assert (gone["id"], gone["deleted"]) == ("101", "true")
     assert "first_name" not in gone

@@ -455,3 +455,39 @@ def test_leads_that_are_not_closed_are_asked_after(connection: sa.Connection, cr
     assert pull_from(forgetful, connection, crm, run_of) == Pulled(3, 0, 3, 0)
     assert forgetful.asked == [["new", "sold"]]
     assert pull_from(forgetful, connection, crm, run_of) == Pulled(3, 0, 3, 0)
+
+
+class Deleting(Forgetful):
+    """Lists no lead once the first is gone."""
+
+    def read_absent(self, object: ObjectMapping, known: Sequence[str]) -> Iterator[Chunk]:
+        self.asked.append(list(known))
+        yield Chunk([], gone=[one for one in known if one == "sold"])
+
+
+def test_a_lead_that_is_gone_is_its_last_record_deleted_at_the_end_of_the_run(
+    connection: sa.Connection, crm: Source
+) -> None:
+    connection.execute(
+        sa.text(
+            "insert into lead (lead_id, source, external_id, created_at, survivor_id)"
+            " values (:id, 'crm', 'sold', now(), :id)"
+        ),
+        {"id": ledger.ids.lead_id("crm", "sold")},
+    )
+    connection.execute(
+        sa.text(
+            "insert into inbox (source, object, record_key, external_id, payload, record, state)"
+            """ values ('crm', 'leads', 'x', 'sold', '{}', '{"id": "sold", "email": "a@b.example"}', 'consumed')"""
+        )
+    )
+    run_of = batch(connection, "r", "2026-01-01", "2026-02-01", "live")
+    for _ in range(2):
+        assert pull_from(Deleting(), connection, crm, run_of).new == 2
+    [(record, mine)] = connection.execute(
+        sa.text("select record, batch_id = :id from inbox where record ? 'deleted'"), {"id": run_of.batch_id}
+    )
+    assert mine, "it is of this run"
+    assert record == {
+        "id": "sold", "email": "a@b.example", "deleted": "true", "updated_at": "2026-01-31T23:59:59.999999+00:00",
+    }  # fmt: skip

@@ -152,6 +152,15 @@ def test_all_pages_come_with_what_was_deleted_and_names_of_every_script(
     assert len(local.asked) == 3
 
 
+def test_a_merged_lead_is_deleted_and_names_the_one_that_took_it_in(org: Org, connector: Salesforce) -> None:
+    org.lead(1, IsDeleted=True, MasterRecordId=lead_id(2))
+    org.lead(2)
+    named = mapping(fields={**LEADS, "deleted": "IsDeleted", "merged_into": "MasterRecordId"})
+    loser, winner = map(Mapper(named), read(connector, named))
+    assert (loser["deleted"], loser["merged_into"]) == ("true", lead_id(2))
+    assert (winner["deleted"], winner.get("merged_into")) == ("false", None)
+
+
 def test_only_what_changed_since_is_asked_for(org: Org, connector: Salesforce, local: Local) -> None:
     org.lead(1)
     org.lead(2, SystemModstamp=LATER)
@@ -176,6 +185,7 @@ def test_with_extras_all_that_this_user_sees_comes_but_not_what_we_wrote_or_what
     [lead] = read(connector, mapping(extras=True, drop=("Email",), fields={"id": "Id", "owner": "OwnerId"}))
     assert set(lead) == {
         "Id", "OwnerId", "LastName", "CreatedDate", "SystemModstamp", "LastModifiedDate", "IsConverted", "IsDeleted",
+        "MasterRecordId",
     }  # fmt: skip
 
 

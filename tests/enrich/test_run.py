@@ -350,3 +350,17 @@ def test_an_inquiry_follows_the_person(river):
     river.run(lead("1", email="ada@acme.com", updated_at=FEB), raised(0))
     river.run(("leads", "crm", {"id": "0", "email": "ada@acme.com", "created_at": "2025-01-01T00:00:00Z"}))
     assert inquiries(river) == [("0", "10:00")]
+
+
+def test_a_person_is_deleted_when_all_records_are(river):
+    river.run(
+        lead("1", email="ada@acme.com", title="CEO", city="Rome"),
+        lead("2", source="web", email="ada@acme.com", title="Buyer"),
+        lead("1", email="ada@acme.com", title="CEO", city="Rome", updated_at=FEB, deleted="true"),
+        lead("2", source="web", email="ada@acme.com", title="Buyer", updated_at=MAR, deleted="TRUE"),
+    )
+    before, one, both = (river.profile("1", at) for at in (JAN, FEB, MAR))
+    assert "deleted" not in before
+    assert (one["deleted"], one["title"]) == (False, "Buyer")
+    assert "city" not in one, "a deleted record says nothing while another is there"
+    assert (both["deleted"], both["title"], both["city"]) == (True, "Buyer", "Rome")

@@ -239,3 +239,41 @@ def test_shadow_runs_owe_nothing(desk):
     with desk.engine.begin() as connection:
         batch = replace(desk.batch("shadow"), mode="shadow")
         assert push.owe_outcomes(connection, desk.policy, batch, NOON) == push.Owed(0, 0)
+
+
+def delete(desk: Desk, source: str) -> None:
+    """The source's record of the person is deleted."""
+    run(desk, "insert into inbox (source, object, record_key, payload, state)"
+        " values (:source, 'leads', 'deleted', '{}', 'consumed')", source=source)  # fmt: skip
+    run(
+        desk,
+        "insert into lead_revision (lead_id, valid_from, content_hash, attributes, seq)"
+        """ values (:lead, :at, 'deleted', '{"deleted": true}', (select max(seq) from inbox))""",
+        lead=ids.lead_id(source, "7"), at=NOON + HOUR,
+    )  # fmt: skip
+
+
+def test_nothing_is_written_to_a_record_that_is_deleted(desk):
+    person(desk)
+    said(desk, "accepted", 1, record="7")
+    delete(desk, "mail")
+    assert owed(desk) == 1
+    assert told(desk) == []
+
+
+def test_what_is_owed_to_a_deleted_record_is_dropped(desk):
+    person(desk)
+    owed(desk)
+    batch = desk.batch("decided")
+    desk.decide(batch, "crm", "7", "ada")
+    run(desk, "insert into work values (:batch, :lead, 'revision')", batch=batch.batch_id,
+        lead=ids.lead_id("crm", "7"))  # fmt: skip
+    with desk.engine.begin() as connection:
+        push.owe(connection, desk.policy, batch)
+    delete(desk, "crm")
+    with desk.engine.begin() as connection:
+        push.owe(connection, desk.policy, batch)
+    states = {(row["source"], row["state"]) for row in desk.outbox()}
+    assert states == {("crm", "dropped"), ("mail", "owed")}
+    notes = {row["note"] for row in desk.outbox() if row["state"] == "dropped"}
+    assert notes == {"the record is gone from the source"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -114,6 +115,14 @@ def test_what_cannot_be_used_is_quarantined_with_every_reason(
 def test_a_way_of_contact_is_enough() -> None:
     judgement = plainly(GOOD | {"email": "n/a", "phone": "+1 504 621 8927"})
     assert reasons(judgement.emptied) == [("email", "email")]
+
+
+def test_a_deleted_record_needs_no_way_of_contact() -> None:
+    contract = replace(CONTRACT, fields=(*CONTRACT.fields, Field("deleted", Type.BOOLEAN)))
+    silent = {name: value for name, value in GOOD.items() if name != "email"}
+    frame = rows(silent, silent, silent).assign(deleted=["true", "no", None])
+    judgement = judged("leads", frame, contract, AS_OF, plain.violations)
+    assert list(judgement.quarantined["seq"]) == [1, 2]
 
 
 def test_judging_what_was_judged_changes_nothing() -> None:

@@ -118,10 +118,15 @@ class BottleCrm:
             self._answered, self._seen = answered, seen
 
     def read_absent(self, object: ObjectMapping, known: Sequence[str]) -> Iterator[Chunk]:
-        """The converted ones of these leads, one request each: no list has them. Those deleted are in no answer."""
-        if object.read == "leads" and self._seen is not None:
-            found = (self._lead(lead) for lead in known if lead not in self._seen)
-            yield from chunks([self._plain(_lead(lead)) | self._owner(lead)] for lead in found if lead)
+        """The converted ones of these leads, one request each: no list has them. Those deleted answer 404."""
+        if object.read != "leads" or self._seen is None:
+            return
+        found = {id: self._lead(id) for id in known if id not in self._seen}
+        if len(known) > _FEW and len(found) == len(known) and not any(found.values()):
+            said = f"none of the {len(known)} leads that are known is there: is the token another organisation's?"
+            raise SourceFailed(f"source {self._source.name}: {said}")
+        yield from chunks([self._plain(_lead(lead)) | self._owner(lead)] for lead in found.values() if lead)
+        yield Chunk([], gone=[id for id, lead in found.items() if lead is None])
 
     def _raw(self, name: str) -> Iterator[Page]:
         """The pages of a list as they are; a record that moved between two pages comes once."""

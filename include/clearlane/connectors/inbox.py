@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from clearlane.connectors.mapping import Mapper, unambiguous
 from clearlane.connectors.protocol import AsksAfter, Broken, Chunk, Connector, Follows, Interval, Raw
 from clearlane.ledger import Batch, copy_rows, staging
+from clearlane.ledger.gone import gone as is_gone
 from clearlane.ledger.models import delivery, inbox
 from clearlane.policy.model import ObjectMapping, Source
 
@@ -117,8 +118,8 @@ def pull_from(connector: Connector, connection: Connection, source: Source, batc
     if isinstance(connector, AsksAfter):
         known = connection.execute(_OPEN_LEADS, {"source": source.name}).scalars().all()
         for mapping in (one for one in source.objects.values() if one.object == "leads"):
-            rows = _absent_rows(connector, source.name, mapping, known)
-            copy_rows(connection, "pulled", Staged._fields, rows)
+            rows = _absent_rows(connection, connector, source.name, mapping, known, batch)
+            copy_rows(connection, "pulled", Staged._fields, list(rows))
     return _delivered(connection, source, progress)
 
 
@@ -178,11 +179,23 @@ def _rows(
 
 
 def _absent_rows(
-    connector: AsksAfter, source: str, mapping: ObjectMapping, known: Sequence[str]
-) -> Iterator[Staged]:
+    connection: Connection, connector: AsksAfter, source: str, mapping: ObjectMapping, known: Sequence[str],
+    batch: Batch,
+) -> Iterator[Staged]:  # fmt: skip
     mapper = Mapper(mapping)
     for chunk in connector.read_absent(mapping, known):
         yield from (_row(source, mapper, raw, None, Counter()) for raw in chunk.records)
+        yield from _gone_rows(connection, source, chunk.gone, batch)
+
+
+def _gone_rows(connection: Connection, source: str, gone: Sequence[str], batch: Batch) -> Iterator[Staged]:
+    """Their last records, deleted just before the run's end: the source does not say when."""
+    moment = (batch.window_end or batch.as_of) - timedelta(microseconds=1)
+    for id, last in connection.execute(_LAST_RECORDS, {"source": source, "ids": list(gone)}):
+        payload = canonical({"id": id, "deleted": True, "found_missing": moment.isoformat()})
+        record = last | {"deleted": "true", "updated_at": moment.isoformat()}
+        key = f"{id}:{_digest(payload)}"
+        yield Staged(source, "leads", key, id, moment, None, None, payload, _PLAIN.encode(record), "waiting")
 
 
 def _by_file(chunks: Iterator[Chunk]) -> Iterator[tuple[str | None, Iterator[Chunk]]]:
@@ -312,10 +325,15 @@ def _payloads(connector: Connector, mapping: ObjectMapping) -> Iterator[dict[str
 # --- into the ledger ------------------------------------------------------------------------------
 
 # Kept by the name of the mapping, and of each file: what is added later is read from the beginning.
-_OPEN_LEADS = sa.text("""
+_OPEN_LEADS = sa.text(f"""
 select l.external_id from lead l join lead s on s.lead_id = l.survivor_id
 left join place p on p.lead_id = s.lead_id
-where l.source = :source and p.place is distinct from 'closed' order by 1
+where l.source = :source and p.place is distinct from 'closed' and not {is_gone("l")} order by 1
+""")
+_LAST_RECORDS = sa.text("""
+select distinct on (external_id) external_id, record from inbox
+where source = :source and object = 'leads' and external_id = any(:ids) and record is not null
+order by external_id, source_time desc nulls last, seq desc
 """)
 _STATE = sa.text("select object, watermark, position from source_state where source = :source")
 

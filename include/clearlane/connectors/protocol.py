@@ -69,6 +69,8 @@ class Chunk:
     records: Sequence[Raw]
     broken: Sequence[Broken] = ()
     file: str | None = None
+    gone: Sequence[str] = ()
+    """of `read_absent`: ids of records that are deleted"""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,10 @@ class AsksAfter(Protocol):
     """What a connector may do beside: find records that its lists leave out, such as converted leads."""
 
     def read_absent(self, object: ObjectMapping, known: Sequence[str]) -> Iterator[Chunk]:
-        """Those of the records of these ids that the last `read` of the object did not give, as they are now."""
+        """Those of the records of these ids that the last `read` of the object did not give, as they are now.
+
+        Ids of deleted ones are `gone`. SourceFailed where none of many is there: that is no deletion.
+        """
         ...
 
 

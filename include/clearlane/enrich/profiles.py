@@ -18,6 +18,7 @@ from clearlane.enrich import kinds
 from clearlane.enrich.precedence import EVERY, LAST, Priority
 from clearlane.identity.companies import affiliations, valid
 from clearlane.ledger import copy_rows
+from clearlane.ledger.gone import deleted
 from clearlane.policy.model import KindRule
 
 CHUNK: Final = 5_000
@@ -29,11 +30,12 @@ _OF_PERSON: Final = (
 
 # --- what the persons of a chunk are made of ------------------------------------------------------
 
-_MEMBERS: Final = """
+_MEMBERS: Final = f"""
 select l.survivor_id as person_id, l.lead_id, l.source, l.external_id,
        r.revision_id, r.valid_from, r.content_hash,
        coalesce(r.keys ->> 'email', r.keys ->> 'role_email') as email, r.keys ->> 'domain' as domain,
        r.keys ->> 'mail_domain' as mail_domain, r.keys ->> 'company' as company,
+       {deleted("r.attributes")} as deleted,
        r.attributes ->> 'country' as country
 from chunk join lead l on l.survivor_id = chunk.person_id join lead_revision r using (lead_id)
 """
@@ -105,9 +107,10 @@ select p.lead_id, p.valid_from from chunk join lead_profile p on p.lead_id = chu
 
 # --- the person at each of the moments ------------------------------------------------------------
 
+# What a deleted record says counts no more while another record of the person is there.
 _SUBJECTS: Final = """
-select *, row_number() over (
-           partition by person_id, at order by valid_from desc, content_hash desc, lead_id) - 1 as rank
+select *, not deleted or bool_and(deleted) over (partition by person_id, at) as speaks, row_number() over (
+           partition by person_id, at order by deleted, valid_from desc, content_hash desc, lead_id) - 1 as rank
 from (
     select distinct on (p.person_id, p.at, m.lead_id) p.at, m.*
     from point p join member m on m.person_id = p.person_id and m.valid_from <= p.at
@@ -162,6 +165,8 @@ with stop as (
     from subject s {_ADDRESSES.format(row="s")} join suppression p using (kind, value)
     where p.since <= s.at
     group by 1, 2
+), present as (
+    select person_id, at, bool_and(deleted) as deleted, bool_or(deleted) as marked from subject group by 1, 2
 )
 select s.person_id, s.at, jsonb_strip_nulls(jsonb_build_object(
            'contact_known', c.revision_id is not null,
@@ -180,8 +185,10 @@ select s.person_id, s.at, jsonb_strip_nulls(jsonb_build_object(
            'account_country', a.country,
            'account_domain', a.domain,
            'suppressed', coalesce(stop.contact, false),
+           'deleted', case when present.marked then present.deleted end,
            'opt_out', case when stop.marketing then true end)) as attributes
 from subject s
+join present using (person_id, at)
 left join affiliation f using (person_id, at)
 left join contact_revision c on c.revision_id = f.contact_revision_id
 left join account_revision a on a.revision_id = f.account_revision_id
@@ -196,6 +203,7 @@ with known as (
     select s.person_id, s.at, s.rank, s.source as layer, 'lead' as wider,
            s.source || ':' || s.external_id as origin, e.key, e.value
     from subject s join lead_revision r using (revision_id) cross join lateral jsonb_each(r.attributes) e
+    where s.speaks
     union all
     select s.person_id, s.at, s.rank, n.provider, null, n.provider, e.key, e.value
     from subject s join enrichment n using (revision_id) cross join lateral jsonb_each(n.attributes) e

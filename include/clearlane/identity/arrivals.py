@@ -6,6 +6,8 @@ needs the ledger's lock: this is the slow part of identity, and runs at once do 
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -91,6 +93,8 @@ def _lead(frame: pd.DataFrame) -> dict[str, Any]:
         "mail_domain": _company_domain(_mapped(email, normalise.domains)),
         "person": _mapped(_full_name(frame), normalise.people),
         "company": _mapped(frame["company"], normalise.companies),
+        "merged_into": _others(frame, "merged_into"),
+        "merged_from": _others(frame, "merged_from"),
     }
 
 
@@ -133,10 +137,12 @@ ARRIVALS: Final = (
     Arrival(
         "leads",
         "arrived_lead",
-        ("email", "phone", "first_name", "last_name", "name", "company", "website", "domain", "country"),
+        ("email", "phone", "first_name", "last_name", "name", "company", "website", "domain", "country",
+         "merged_into", "merged_from"),
         {
             "lead_id": "uuid", "external_id": "text", "email": "text", "desk": "boolean", "phone": "text",
             "country": "text", "domain": "text", "mail_domain": "text", "person": "text", "company": "text",
+            "merged_into": "text", "merged_from": "text",
         },
         _lead,
     ),
@@ -171,6 +177,24 @@ ARRIVALS: Final = (
 
 def _ids(frame: pd.DataFrame, id_of: Callable[[str, str], UUID]) -> list[UUID]:
     return list(map(id_of, frame["source"], frame["external_id"]))
+
+
+def _others(frame: pd.DataFrame, field: str) -> Texts:
+    """The lead ids, as a JSON list, of the records of the same source that a field names: `7`, or `7;8:1700000000`."""
+    named = frame[field].dropna()
+    lists = [
+        sorted({str(ids.lead_id(source, id)) for id in _SEPARATED.findall(text) if id != own})
+        for source, own, text in zip(
+            frame["source"][named.index], frame["external_id"][named.index], named, strict=True
+        )
+    ]
+    told = pd.Series(
+        [json.dumps(found) if found else None for found in lists], index=named.index, dtype=object
+    )
+    return told.reindex(frame.index).astype(object).where(lambda texts: texts.notna(), None)
+
+
+_SEPARATED: Final = re.compile(r"(?:^|[;,\s])([^;,:\s]+)")
 
 
 def _distinct(texts: Texts) -> list[str]:

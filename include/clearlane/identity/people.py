@@ -13,6 +13,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from clearlane.ledger.gone import MERGED
+
 _MERGING: Final = "('email', 'email_name', 'phone_name')"  # from the strongest to the weakest
 
 # --- keys -----------------------------------------------------------------------------------------
@@ -21,14 +23,16 @@ _FRESH_KEYS: Final = """
 create temporary table fresh_key on commit drop as
 select lead_id, kind, value, bool_or(current) as current
 from (
-    select r.lead_id, case e.key when 'mail_domain' then 'domain' else e.key end as kind, e.value, r.current
+    select r.lead_id, case e.key when 'mail_domain' then 'domain' else e.key end as kind, v.value, r.current
     from (
         select lead_id, keys,
                row_number() over (partition by lead_id order by valid_from desc, content_hash desc) = 1 as current
         from lead_revision
         where lead_id in (select lead_id from arrived_lead)
     ) r
-    cross join lateral jsonb_each_text(r.keys) e
+    cross join lateral jsonb_each(r.keys) e
+    cross join lateral jsonb_array_elements_text(
+        case jsonb_typeof(e.value) when 'array' then e.value else jsonb_build_array(e.value) end) v(value)
 ) keyed
 group by 1, 2, 3
 """
@@ -69,6 +73,12 @@ with recursive reached (lead_id, kind, value) as (
         union all
         select k.lead_id, null, null from lead_key k
         where k.kind = r.kind and k.value = r.value and k.current
+        union all
+        select l.lead_id, null, null from lead_key k join lead l on l.lead_id = cast(k.value as uuid)
+        where k.lead_id = r.lead_id and k.current and k.kind in {MERGED}
+        union all
+        select k.lead_id, null, null from lead_key k
+        where k.value = cast(r.lead_id as text) and k.kind in {MERGED} and k.current
     ) next
 )
 select l.lead_id, l.survivor_id as former_id, l.survivor_id, cast(null as text) as rule,
@@ -77,19 +87,27 @@ from lead l
 where l.lead_id in (select lead_id from reached where lead_id is not null)
 """
 
-_SPREAD: Final = f"""
+# What each record of a person has in common with others; who is named by another has that name in common with it.
+_TIES: Final = f"""
+create temporary table tie on commit drop as
+select k.lead_id, k.kind, k.value from person join lead_key k using (lead_id)
+where k.current and (k.kind in {_MERGING} or k.kind in {MERGED})
+union
+select p.lead_id, k.kind, k.value from person p join lead_key k on k.value = cast(p.lead_id as text)
+where k.current and k.kind in {MERGED}
+"""
+
+_SPREAD: Final = """
 update person p set label = m.label
 from (
     select k.lead_id, min(shared.label) as label
     from (
         select k.kind, k.value, min(p.label) as label
-        from person p join lead_key k using (lead_id)
-        where k.current and k.kind in {_MERGING}
+        from person p join tie k using (lead_id)
         group by k.kind, k.value
         having count(*) > 1
     ) shared
-    join lead_key k using (kind, value)
-    where k.current
+    join tie k using (kind, value)
     group by k.lead_id
 ) m
 where p.lead_id = m.lead_id and m.label < p.label
@@ -101,16 +119,15 @@ update person p set survivor_id = n.lead_id from numbered n where n.label = p.la
 """
 
 # Of the keys by which a record hangs together with others of its person, the strongest.
-_RULES: Final = f"""
+_RULES: Final = """
 update person p set rule = r.rule
 from (
     select distinct on (k.lead_id) k.lead_id, k.kind as rule
-    from lead_key k join person p using (lead_id)
-    where k.current and k.kind in {_MERGING} and p.survivor_id <> p.lead_id
-      and exists (
-          select from lead_key o
-          where o.kind = k.kind and o.value = k.value and o.current and o.lead_id <> k.lead_id)
-    order by k.lead_id, array_position(array['email', 'email_name', 'phone_name'], k.kind)
+    from tie k join person p using (lead_id)
+    where p.survivor_id <> p.lead_id
+      and exists (select from tie o where o.kind = k.kind and o.value = k.value and o.lead_id <> k.lead_id)
+    order by k.lead_id,
+        array_position(array['merged_into', 'merged_from', 'email', 'email_name', 'phone_name'], k.kind)
 ) r
 where r.lead_id = p.lead_id
 """
@@ -153,8 +170,9 @@ select from place where lead_id in (select lead_id from person) order by lead_id
 """
 
 _CLOSE_LOSERS: Final = """
-update place set place = 'closed', reason = 'merged', because = 'merged into another record of this person (by '
-                 || translate(p.rule, '_', ' ') || ')',
+update place set place = 'closed', reason = 'merged', because = case
+                     when p.rule like 'merged%' then 'merged into another record in the source'
+                     else 'merged into another record of this person (by ' || translate(p.rule, '_', ' ') || ')' end,
                  team = null, rep_id = null, since = :as_of, decision_seq = null, batch_id = :batch_id
 from person p
 where p.lead_id = place.lead_id and p.survivor_id <> p.lead_id
@@ -174,7 +192,7 @@ insert into touched (lead_id, reason)
 select distinct unnest(array[former_id, survivor_id, lead_id]), 'merge' from person where former_id <> survivor_id
 """
 
-_TEMPORARY: Final = ("fresh_key", "rekeyed", "person", "numbered")
+_TEMPORARY: Final = ("fresh_key", "rekeyed", "person", "numbered", "tie")
 
 
 def regroup(connection: Connection, batch_id: UUID, as_of: datetime) -> int:
@@ -194,6 +212,8 @@ def _find_components(connection: Connection) -> None:
     connection.execute(sa.text(_REACHED))
     connection.execute(sa.text(_NAMED))
     connection.exec_driver_sql("analyze person")
+    connection.execute(sa.text(_TIES))
+    connection.exec_driver_sql("analyze tie")
     while connection.execute(sa.text(_SPREAD)).rowcount:
         pass
     connection.execute(sa.text(_SURVIVORS))

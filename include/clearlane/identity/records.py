@@ -80,7 +80,9 @@ select a.lead_id, {_VALID_FROM}, {CONTENT_HASH},
            'phone_name', a.phone || '|' || a.person,
            'company', a.company,
            'domain', a.domain,
-           'mail_domain', a.mail_domain)),
+           'mail_domain', a.mail_domain,
+           'merged_into', cast(a.merged_into as jsonb),
+           'merged_from', cast(a.merged_from as jsonb))),
        a.seq
 from arrived_lead a join inbox i using (seq)
 order by a.lead_id, a.seq

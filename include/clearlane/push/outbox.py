@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
 
 from clearlane.ledger import Batch
+from clearlane.ledger.gone import gone
 from clearlane.policy.model import FEEDBACK, Policy, Source, Teams
 from clearlane.push import feedback
 from clearlane.push.claims import OVERRULED, SUPERSEDE
@@ -58,7 +59,7 @@ _OWE: Final = sa.text(
            m.source, 'leads', m.external_id, d.lead_id, d.decision_seq, d.batch_id, s.score_id,
            {_taken(_DECIDED)}
     from decision d
-    join lead m on m.survivor_id = d.lead_id
+    join lead m on m.survivor_id = d.lead_id and not {gone("m")}
     join {_TAKERS} on t.source = m.source
     join score made using (score_id)
     left join jsonb_to_recordset(:owners) o(source text, rep_id text, owner text)
@@ -96,7 +97,7 @@ def _owe_news(of: str) -> str:
     from {of}
     join place p on p.lead_id = s.lead_id and p.place not in ('waiting', 'quarantined', 'held')
         and (p.place <> 'closed' or p.reason not in ('merged', 'deleted', 'erased'))
-    join lead m on m.survivor_id = s.lead_id
+    join lead m on m.survivor_id = s.lead_id and not {gone("m")}
     join {_TAKERS} on t.source = m.source and (t.hears or t.step is not null and p.place <> 'closed')
     left join lateral (
         select x.outbox_id, x.fields, x.score_id from outbox x
@@ -144,6 +145,15 @@ _SUPERSEDE: Final = sa.text(
 
 # What was owed before a person chose another owner would take the lead back.
 _OVERRULED: Final = sa.text(OVERRULED.format(which="chosen.batch_id = :beside"))
+# Nothing is written to a record that is deleted or merged into another.
+_GONE: Final = sa.text(
+    f"""
+    update outbox o set state = 'dropped', note = concat_ws('; ', o.note, 'the record is gone from the source')
+    from work w join lead m on m.survivor_id = w.lead_id
+    where w.batch_id = :batch_id and (o.source, o.object, o.external_id) = (m.source, 'leads', m.external_id)
+      and o.state = 'owed' and o.claimed_until is null and {gone("m")}
+    """
+)
 
 
 def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
@@ -167,6 +177,7 @@ def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
     ids = list(owed.scalars())
     overruled = connection.execute(_OVERRULED, {"beside": beside(batch)}).rowcount
     if batch.live:
+        connection.execute(_GONE, {"batch_id": batch.batch_id})
         ids += _news(connection, policy, _OF_BATCH, batch.as_of, batch_id=batch.batch_id, since=batch.as_of)
     superseding = _superseding(connection, ids)
     return replace(superseding, superseded=superseding.superseded + overruled)

@@ -64,7 +64,11 @@ def _with_verdicts(text: pd.DataFrame, typed: pd.DataFrame, contract: ObjectCont
 
 
 def _with_groups(typed: pd.DataFrame, contract: ObjectContract) -> pd.DataFrame:
-    groups = {requirements.usable(group): typed[list(group)].notna().any(axis=1) for group in contract.any_of}
+    """Whether each group is usable; of a record that its source says is deleted nothing is asked."""
+    gone = typed["deleted"].isin([True]) if "deleted" in typed else False
+    groups = {
+        requirements.usable(group): typed[list(group)].notna().any(axis=1) | gone for group in contract.any_of
+    }
     return typed.assign(**groups)
 
 

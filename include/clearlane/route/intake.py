@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clearlane.ledger import Batch, copy_rows
+from clearlane.ledger.gone import deleted
 from clearlane.ledger.models import LAST_DECISION
 from clearlane.policy.model import Policy
 from clearlane.route import events, overrules, retries
@@ -60,6 +61,7 @@ select {DECIDING}, cast(:as_of as timestamptz) as as_of, cast(null as bigint) as
        n.rep_id as source_owner_rep, n.name is not null as source_owner_known,
        coalesce(v.keeps, true) as keeps, coalesce(l.created_at < v.live_from, false) as before_live,
        coalesce(p.attributes ->> 'converted' = 'true', false) as converted,
+       coalesce(p.attributes ->> 'converted' = 'false', false) as unconverted, {deleted("p.attributes")} as deleted,
        cast('keep' as text) as step
 from wanted w
 join lead l on l.lead_id = w.lead_id and l.survivor_id = l.lead_id
@@ -91,7 +93,7 @@ left join lateral (
     select q.inquiry_id, q.arrived_at from inquiry q join lead m on m.lead_id = q.lead_id
     where m.survivor_id = l.lead_id and q.decision_seq is null and q.arrived_at < :as_of
       and (v.live_from is null or q.arrived_at >= v.live_from)
-      and (pl.place is distinct from 'closed' or q.arrived_at >= pl.since)
+      and (pl.place is distinct from 'closed' or pl.reason = 'deleted' or q.arrived_at >= pl.since)
     order by q.arrived_at, q.inquiry_id limit 1
 ) i on true
 where not exists (select from decision x where x.batch_id = :batch and x.lead_id = l.lead_id)
@@ -118,6 +120,15 @@ _OWNED_IN_SOURCE = """keeps and source_owner is not null
 # given: null, never assigned; false, by people only; true, by a decision of ours.
 _LIVE_STEP = f"""
 update intake set step = case
+    when deleted then case when place = 'closed' and reason = 'deleted' then 'keep' else 'delete' end
+    when place = 'closed' and reason = 'deleted' then case
+        when converted then 'convert'
+        when stopped is null and {_OWNED_IN_SOURCE} then 'own'
+        when before_live and inquiry_id is null then
+            case when stopped is not null or disqualified is not null then 'disqualify' else 'hold' end
+        else 'decide' end
+    when place = 'closed' and reason = 'converted' and unconverted and inquiry_id is null and stopped is null then
+        case when {_OWNED_IN_SOURCE} then 'own' else 'rest' end
     when place = 'closed' then
         case when reason in ('converted', 'recycled_out') and inquiry_id is not null then 'decide' else 'keep' end
     when converted and converted_before is not true then 'convert'
@@ -142,13 +153,14 @@ update intake set step = case
     when place = 'nurture' and account_id is not null and account_before is null then 'decide'
     when place in ('nurture', 'pool') and (stopped is not null
         or (disqualified is not null and disqualified_before is null)
-        or (band = any(:urgent) and array_position(:bands, band) < array_position(:bands, band_before))) then 'decide'
+        or (band = any(:urgent)
+            and coalesce(array_position(:bands, band) < array_position(:bands, band_before), true))) then 'decide'
     else 'keep' end
 """
 
 _SHADOW_STEP = f"""
 update intake set step = 'decide'
-where not converted and given is distinct from false and not (before_live and inquiry_id is null)
+where not converted and not deleted and given is distinct from false and not (before_live and inquiry_id is null)
   and not (given is null and {_OWNED_IN_SOURCE})
 """
 
@@ -307,10 +319,16 @@ _END_CLOCKS = """
 update sla_clock set ended_at = greatest(started_at, cast(:as_of as timestamptz))
 where lead_id = any(cast(:leads as uuid[])) and met_at is null and ended_at is null
 """
-_ENDING = {"convert": "converted", "rest": "recycled", "recycled_out": "recycled out"}
+_ENDING = {
+    "delete": "deleted in the source",
+    "convert": "converted",
+    "rest": "recycled",
+    "recycled_out": "recycled out",
+}
 """steps that end whatever was promised, with how an assignment says so"""
 _SETTLED = {
     "own": "'owned', 'owned_in_source', 'owned in source', owner_rep",
+    "delete": "'closed', 'deleted', 'deleted in the source', null",
     "convert": "'closed', 'converted', 'converted in the source', null",
     "rest": "'nurture', 'recycled', 'recycled: rests until there is new activity', null",
     "recycled_out": "'closed', 'recycled_out', 'recycled out: came back as often as policy allows', null",
