@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.companies import WINDOWS, policy_for
+from tests.e2e.conftest import flowing
 from tests.e2e.rivers import River
 from typer.testing import CliRunner
 
 from clearlane import report
 from clearlane.cli import app
-from clearlane.ledger import connect, doctor, server
+from clearlane.ledger import doctor, server
 
 
 @pytest.fixture(scope="module")
-def river(ledger_server: server.Server, ledger_template: str, company: Path) -> Iterator[River]:
+def river(ledger_server: server.Server, all_days: str) -> Iterator[River]:
     """The small company after its three days; the tests of this module only read it."""
-    ledger_server.create("answers", ledger_template)
-    engine = connect(ledger_server.url("answers"))
-    made = River(engine)
-    made.publish(policy_for(company))
-    for window in WINDOWS:
-        made.run(window)
-    yield made
-    engine.dispose()
-    ledger_server.drop("answers")
+    with flowing(ledger_server, "answers", all_days) as made:
+        yield made
 
 
 @pytest.fixture

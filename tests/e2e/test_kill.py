@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 
 import pytest
 import sqlalchemy as sa
 from tests.companies import WINDOWS
+from tests.e2e.conftest import flowing
 from tests.e2e.processes import forked, kill, until, waits_for_a_lock
 from tests.e2e.rivers import River, no_secrets
 from tests.e2e.snapshot import differences, snapshot
 
 from clearlane import steps
+from clearlane.ledger import server
 
 WINDOW = WINDOWS[-1]
 STAGES: Mapping[str, Callable[[sa.Engine, str], object]] = {
@@ -51,31 +54,30 @@ STOPS = [
 ]
 
 
+Snapshot = Mapping[str, list[str]]
+
+
 @pytest.fixture(scope="module")
-def undisturbed() -> dict[str, dict[str, list[str]]]:
-    """Filled by the first test of the module that needs it."""
-    return {}
-
-
-def _let_run(river: River) -> None:
-    batch = river.open(WINDOW, dry_run=False)
-    for stage in STAGES.values():
-        stage(river.engine, batch)
+def undisturbed(ledger_server: server.Server, published: str) -> Iterator[tuple[str, Snapshot]]:
+    """The batch of an undisturbed run and what it left; of the ledger before each stage there is a copy."""
+    with ExitStack() as stack:
+        calm = stack.enter_context(flowing(ledger_server, "undisturbed", published))
+        batch = calm.open(WINDOW, dry_run=False)
+        for stage, run in STAGES.items():
+            calm.engine.dispose()
+            stack.enter_context(flowing(ledger_server, f"before_{stage}", "undisturbed"))
+            run(calm.engine, batch)
+        yield batch, snapshot(calm.engine)
 
 
 @pytest.mark.parametrize(("stage", "table"), STOPS, ids=lambda value: value)
 def test_killed_while_writing_and_cleared(stage, table, new_river, undisturbed):
-    if not undisturbed:
-        calm = new_river("undisturbed")
-        _let_run(calm)
-        undisturbed.update(snapshot(calm.engine))
-    river = new_river(f"killed_{stage}_{table}")
-    batch = river.open(WINDOW, dry_run=False)
-    for name, run in STAGES.items():
-        if name == stage:
-            _kill_at(river, table, lambda engine, run=run: run(engine, batch))
-        run(river.engine, batch)
-    assert differences(undisturbed, snapshot(river.engine)) == {}
+    batch, expected = undisturbed
+    river = new_river(f"killed_{stage}_{table}", f"before_{stage}")
+    _kill_at(river, table, lambda engine: STAGES[stage](engine, batch))
+    for cleared in list(STAGES)[list(STAGES).index(stage) :]:
+        STAGES[cleared](river.engine, batch)
+    assert differences(expected, snapshot(river.engine)) == {}
 
 
 def _kill_at(river: River, table: str, work: Callable[[sa.Engine], object]) -> None:

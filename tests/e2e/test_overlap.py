@@ -22,10 +22,8 @@ def _healthy(river: River) -> None:
     assert {f.check.id: f.offenders for f in findings if f.count} == {}
 
 
-def test_a_second_pass_changes_nothing(new_river):
-    river = new_river("twice")
-    for window in WINDOWS:
-        river.run(window)
+def test_a_second_pass_changes_nothing(new_river, all_days):
+    river = new_river("twice", all_days)
     first = snapshot(river.engine, AGAIN)
     for window in WINDOWS:
         river.run(window)
@@ -33,10 +31,8 @@ def test_a_second_pass_changes_nothing(new_river):
     _healthy(river)
 
 
-def test_any_order_of_the_windows_leaves_the_same_knowledge(new_river):
-    forwards, backwards = new_river("forwards"), new_river("backwards")
-    for window in WINDOWS:
-        forwards.run(window)
+def test_any_order_of_the_windows_leaves_the_same_knowledge(new_river, all_days):
+    forwards, backwards = new_river("forwards", all_days), new_river("backwards")
     for window in reversed(WINDOWS):
         backwards.run(window)
     assert differences(snapshot(forwards.engine, SAME), snapshot(backwards.engine, SAME)) == {}
@@ -44,10 +40,8 @@ def test_any_order_of_the_windows_leaves_the_same_knowledge(new_river):
     _healthy(backwards)
 
 
-def test_two_at_once_assign_nobody_twice(new_river):
-    calm, busy = new_river("one_by_one"), new_river("two_at_once")
-    for window in WINDOWS:
-        calm.run(window)
+def test_two_at_once_assign_nobody_twice(new_river, all_days):
+    calm, busy = new_river("one_by_one", all_days), new_river("two_at_once")
     url = busy.engine.url.render_as_string(hide_password=False)
     busy.engine.dispose()
     children = [

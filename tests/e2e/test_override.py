@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.companies import WINDOWS
 from tests.e2e.rivers import River
 from typer.testing import CliRunner, Result
 
@@ -23,10 +22,8 @@ SAID = ("--by", "mo", "--because", "met their board")
 
 
 @pytest.fixture
-def river(new_river: Callable[[str], River]) -> River:
-    made = new_river("override")
-    made.run(WINDOWS[0])
-    return made
+def river(new_river: Callable[..., River], first_day: str) -> River:
+    return new_river("override", first_day)
 
 
 @pytest.fixture
