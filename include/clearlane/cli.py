@@ -637,9 +637,13 @@ def _connected(name: str, folder: Path) -> tuple[Any, Any, Any]:
 def _print_tried(tried: Any) -> None:
     marks = {True: "[green]good[/green]", False: "[red]wrong[/red]", None: "[yellow]note[/yellow]"}
     table = Table(box=None, show_header=False)
-    for one in tried:
+    names = list(dict.fromkeys(one.what for one in tried))
+    for one in sorted(tried, key=lambda one: names.index(one.what)):
         table.add_row(marks[one.good], Text(one.what), Text(one.said))
     out.print(table)
+    wrong, notes = (sum(one.good is good for one in tried) for good in (False, None))
+    verdict = "in order" if not wrong else f"{wrong} wrong: read or written, this fails or is left out"
+    out.print(f"\n{verdict}; {notes} to know")
 
 
 # --- quarantine -------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ class Instance:
         lists: dict[str, list[dict[str, Any]]] = {
             "Leads": list(self.leads.values()),
             "Contacts": self.contacts,
+            "Opportunities": [],
             "Tasks": self.tasks,
             "Users": [
                 user,

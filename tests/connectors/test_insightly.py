@@ -61,7 +61,7 @@ def test_it_is_registered_and_reads_back_and_can_be_tried(connector: Insightly) 
     assert isinstance(connector, Checkable)
     login, limits, write = connector.check()
     assert (login.good, write.good) == (True, None)
-    assert limits.said == "X-RateLimit-Limit 40000, X-RateLimit-Remaining 39999"
+    assert limits.said == "X-RateLimit-Limit 40000, X-RateLimit-Remaining 39999; at most 5 in 1 s are asked"
 
 
 # --- reading ----------------------------------------------------------------------------------------

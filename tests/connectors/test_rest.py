@@ -382,7 +382,7 @@ def test_a_check_says_login_limits_and_what_a_write_would_be(serve: Serve, clock
     local = serve(answer)
     source, one = described(auth="{by: bearer}\n      check: /v1/me"), "/v1/leads/{external_id}"
     assert [(told.what, told.good, told.said) for told in connector(local, clock, source).check()] == [
-        ("login", True, "GET /v1/me answered 200"),
+        ("login", True, "accepted (GET /v1/me)"),
         ("limits", None, "X-RateLimit-Remaining 99"),
         ("write", None, f"PATCH {one} for each lead, read back from {one}; not tried"),
     ]

@@ -913,7 +913,7 @@ def test_a_trial_says_login_limits_rights_and_fields(org: Org, local: Local, clo
     ]  # fmt: skip
     assert found[1].said == "14,998 of 15,000 API requests of 24 hours left"
     assert found[-2].said == "Lead: OwnerId, Clearlane_score__c"
-    assert found[-1].said.startswith("1 queues, none named pool, nurture, held,")
+    assert found[-1].said.startswith("queues: 1, none named pool, nurture, held,")
     assert connected(local, clock).check()[-2].good is False
     for place in QUEUED:
         queue = {"Id": id_of(f"00G{place}"), "Name": place.title(), "DeveloperName": place, "Type": "Queue"}

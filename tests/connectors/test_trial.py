@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from clearlane.connectors.trial import tried
 from clearlane.policy.model import ObjectMapping
 
 from .conftest import Serve, mapping, moment, no_secret, source
+from .hubspot_server import TOKEN, HubSpotServer
 from .local_server import Asked, Local, Reply
 
 NOW = moment("2026-01-31")
@@ -70,7 +72,7 @@ def test_columns_that_are_nowhere_and_objects_without_a_cursor(told: Any) -> Non
 def test_records_that_were_not_asked_for(told: Any) -> None:
     assert (
         None,
-        "1 of them are not of the days asked for: each run reads such records and leaves them",
+        "not of the days asked for: 1 of them; each run reads such records and leaves them",
     ) in told(HEADER + "1,a,2020-01-30,1\n2,a,2026-01-30,1\n")
 
 
@@ -95,8 +97,11 @@ def test_only_one_page_is_read(tmp_path: Path) -> None:
         write: Any = None
 
     (tmp_path / "leads.csv").write_text(HEADER + "1,a,2026-01-30,1\n")
-    described, connector = source(tmp_path, mapping("leads.csv", fields=FIELDS)), Endless()
-    assert "of all times" in next(iter(tried(connector, described, NOW))).said
+    described, connector = (
+        source(tmp_path, mapping("leads.csv", fields=FIELDS, cursor="updated_at")),
+        Endless(),
+    )
+    assert "1 record of all times on" in next(iter(tried(connector, described, NOW))).said
     assert connector.read_pages == 6
 
 
@@ -180,7 +185,8 @@ def connection(local: Local, password: str = "s3cret") -> str:
 def test_a_source_that_works(serve: Serve, tmp_path: Path) -> None:
     result = run(tmp_path, "acme", AIRFLOW_CONN_ACME_CRM=connection(serve(answer)))
     assert result.exit_code == 0, result.output
-    assert "GET /me answered 200" in result.output
+    assert "accepted (GET /me)" in result.output
+    assert result.output.splitlines()[-1].startswith("in order; ")
     assert "X-RateLimit-Limit 100" in result.output
     assert "filled: id 1, email 1, updated_at 1" in result.output
     assert "s3cret" not in result.output
@@ -199,6 +205,26 @@ def test_a_source_that_does_not(serve: Serve, tmp_path: Path) -> None:
     result = run(tmp_path, "acme", path="/other", AIRFLOW_CONN_ACME_CRM=connection(local))
     assert result.exit_code == 1
     assert "without a list at data" in result.output
+    assert result.output.splitlines()[-1].startswith("1 wrong: read or written, this fails")
+
+
+def test_all_that_is_said_of_one_thing_stands_together(serve: Serve, tmp_path: Path) -> None:
+    server = HubSpotServer()
+    server.add("contacts", "1", email="zoë@customer.example")
+    local = serve(server)
+    (tmp_path / "sources.yaml").write_text(
+        "schema: 1\nowner: x\napprover: x\nsources:\n  hs:\n    connector: hubspot\n    address: connection:hs\n"
+        "    objects:\n      leads:\n        read: contacts\n        cursor: updated_at\n"
+        "        fields: {id: id, updated_at: updatedAt, a: b}\n"
+        "      reps: {read: owners, fields: {id: id}}\n"
+    )
+    connected = json.dumps({"conn_type": "http", "host": local.address, "password": TOKEN})
+    command = ["connector", "test", "hs", "--policy", str(tmp_path)]
+    result = CliRunner().invoke(app, command, env={"COLUMNS": "200", "AIRFLOW_CONN_HS": connected})
+    lines = [line.split() for line in result.output.splitlines()]
+    told = [line[1] for line in lines if line and line[0] in ("good", "wrong", "note")]
+    assert [name for name, _ in groupby(told)] == list(dict.fromkeys(told))
+    assert {"leads", "reps", "login"} <= set(told)
 
 
 def test_who_is_unknown(tmp_path: Path) -> None:

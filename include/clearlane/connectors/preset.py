@@ -25,7 +25,7 @@ from clearlane.connectors.protocol import (
     SourceFailed,
     Write,
 )
-from clearlane.connectors.rest import Rest, concerns_all, receipt
+from clearlane.connectors.rest import Rest, concerns_all, paces, receipt
 from clearlane.connectors.values import at
 from clearlane.policy.model import PUSHED, ObjectMapping, Source
 from clearlane.policy.model import Rest as Description
@@ -185,6 +185,12 @@ class Preset(Rest):
 
     # --- trying -----------------------------------------------------------------------------------
 
+    def _limits(self, answer: Answer) -> str:
+        """Beside what the system tells, what each process keeps to."""
+        asked = paces(self._source) or self.paces
+        kept = " and ".join(f"{pace.requests:,} in {pace.seconds:,.0f} s" for pace in asked)
+        return f"{super()._limits(answer)}; at most {kept} are asked"
+
     def _check_write(self) -> Checks:
         """Whether the fields that are written are there; nothing is written."""
         if self._source.push is None:
@@ -195,8 +201,10 @@ class Preset(Rest):
         except SourceFailed as failed:
             return (Checked("write", False, str(failed)),)
         if missing:
-            return (Checked("write", False, f"there is no custom field {', '.join(missing)}"),)
-        return (Checked("write", None, f"one request a {self.record} and more for its owner; not tried"),)
+            said = f"there is no custom field {', '.join(missing)}: `connector prepare` helps"
+            return (Checked("write", False, said),)
+        said = f"all fields are there; one request a {self.record} and more for its owner; not tried"
+        return (Checked("write", None, said),)
 
     def current(self, writes: Sequence[Write]) -> Mapping[str, Mapping[str, Any]]:
         """external_id -> what its record holds now of the fields that are sent; records that are gone are left out."""

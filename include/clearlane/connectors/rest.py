@@ -52,7 +52,7 @@ class Rest:
         self._auth = _auth(source, place, found.auth)
         self._http = Http(
             source.name, place.base, self._auth,
-            **{"headers": found.headers, "pace": _paces(source), **client},
+            **{"headers": found.headers, "pace": paces(source), **client},
         )  # fmt: skip
 
     def read(self, object: ObjectMapping, interval: Interval) -> Iterator[Chunk]:
@@ -91,11 +91,13 @@ class Rest:
             answer = self._http.ask("GET", self._described.check)
         except SourceFailed as failed:
             return (Checked("login", False, str(failed)),)
-        limits = answer.limits() or "the answer says nothing of limits"
-        accepted = Checked("login", True, f"GET {self._described.check} answered {answer.status}")
+        accepted = Checked("login", True, f"accepted (GET {self._described.check})")
         scope = answer.headers.get("X-OAuth-Scopes") or self._granted()
         scopes = (Checked("scopes", None, f"granted: {scope}"),) if scope else ()
-        return (accepted, *scopes, Checked("limits", None, limits), *self._check_write())
+        return (accepted, *scopes, Checked("limits", None, self._limits(answer)), *self._check_write())
+
+    def _limits(self, answer: Answer) -> str:
+        return answer.limits() or "the answer says nothing of limits"
 
     def _granted(self) -> str | None:
         """The scope that came with the token (RFC 6749, 5.1)."""
@@ -267,7 +269,7 @@ def concerns_all(failed: Failed) -> bool:
 # --- who asks -------------------------------------------------------------------------------------
 
 
-def _paces(source: Source) -> tuple[Pace, ...]:
+def paces(source: Source) -> tuple[Pace, ...]:
     """The rate of `limits`, kept by this process in reading too."""
     rate = source.limits.rate
     return (Pace(rate.requests, rate.seconds),) if rate else ()

@@ -70,22 +70,35 @@ def _said(name: str, mapping: ObjectMapping, page: Chunk, asked: Interval) -> It
     payloads = [raw.payload for raw in page.records]
     if page.broken:
         first = page.broken[0]
-        yield Checked(name, False, f"{len(page.broken)} records cannot be read, the first: {first.found}")
+        yield Checked(name, False, f"cannot be read: {_counted(page.broken)}, the first: {first.found}")
     if not payloads:
         yield Checked(name, None, "no record")
         return
     mapper = Mapper(mapping)
     records = [mapper(payload) for payload in payloads]
-    since = f"of the last {RECENT.days} days" if asked.start else "of all times"
-    filled = _filled(mapping, records)
-    yield Checked(name, True, f"{len(payloads)} records {since} on the first page; filled: {filled}")
+    yield Checked(
+        name,
+        True,
+        f"{_counted(payloads)}{_since(mapping, asked)} on the first page; filled: {_filled(mapping, records)}",
+    )
     outside = sum(not asked.holds(mapper.cursor(payload)) for payload in payloads)
     if outside:
-        said = f"{outside} of them are not of the days asked for: each run reads such records and leaves them"
+        said = f"not of the days asked for: {outside} of them; each run reads such records and leaves them"
         yield Checked(name, None, said)
     yield from _identity(name, mapping, records)
     yield from _columns(name, mapping, payloads)
     yield from _moments(name, mapping, records)
+
+
+def _counted(records: Sequence[Any]) -> str:
+    return "1 record" if len(records) == 1 else f"{len(records)} records"
+
+
+def _since(mapping: ObjectMapping, asked: Interval) -> str:
+    """What was asked for; a list without a `cursor` is always asked for whole."""
+    if mapping.cursor is None:
+        return ""
+    return f" of the last {RECENT.days} days" if asked.start else " of all times"
 
 
 def _filled(mapping: ObjectMapping, records: Sequence[Record]) -> str:
@@ -126,7 +139,8 @@ def _moments(name: str, mapping: ObjectMapping, records: Sequence[Record]) -> It
             )
             yield Checked(name, False, f"{said}: `time_formats` says how to read them")
     if mapping.cursor is None:
-        yield Checked(name, None, "without a `cursor` all is read each time")
+        if mapping.object != "reps":  # a short list, wanted whole
+            yield Checked(name, None, "without a `cursor` all is read each time")
     else:
         late = sum(mapping.cursor not in record for record in records)
         if late:

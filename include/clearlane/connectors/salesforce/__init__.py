@@ -358,7 +358,8 @@ class Salesforce:
         except SourceFailed as failed:
             return Checked("write", False, str(failed))
         fields = ", ".join(dict.fromkeys(self._pushed.values()))
-        return Checked("write", not wrong, wrong or f"{self._leads}: {fields}")
+        lacking = wrong and f"{wrong}; `connector prepare` says what an administrator does"
+        return Checked("write", not wrong, lacking or f"{self._leads}: {fields}")
 
     def _trial_of_queues(self) -> Checked:
         """A place without a rep goes to the queue that teams.yaml names for its team, else to one of its own name."""
@@ -366,7 +367,7 @@ class Salesforce:
             missing = self._missing_queues()
         except SourceFailed as failed:
             return Checked("queues", False, str(failed))
-        said = f"{self._people.queues} queues"
+        said = f"queues: {self._people.queues}"
         if not missing:
             return Checked("queues", True, said)
         lost = "such a lead is refused unless its team's queue is there"

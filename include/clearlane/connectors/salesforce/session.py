@@ -48,6 +48,7 @@ _KNOWN: Final[Mapping[str, str]] = {
     "INVALID_LOGIN": "user, password or security token is wrong",
     "INVALID_SESSION_ID": "the session has ended or is not accepted",
     "INVALID_TYPE": "no such object, or hidden from this user",
+    "NOT_FOUND": "not there, or hidden from this user",
     "REQUEST_LIMIT_EXCEEDED": "the organisation's API requests of the last 24 hours are used up",
     "STRING_TOO_LONG": "longer than the field",
     "UNABLE_TO_LOCK_ROW": "another process holds the record",
