@@ -1,4 +1,5 @@
-"""The generated pages of docs/: the DAGs from their docstrings, the ledger from its models, the policy.
+"""The generated pages of docs/: the DAGs from their docstrings, the ledger from its models, the
+policy and what it means for rep, manager and marketer.
 
 `python -m clearlane docs` writes them, `--check` names the stale ones: CI fails when there is one.
 """
@@ -24,6 +25,7 @@ def pages(root: Path) -> Mapping[Path, str]:
         Path("docs/dags.md"): _dags_page(root / "dags"),
         Path("docs/ledger.md"): _ledger_page(),
         **{Path(f"docs/policy/{name}.md"): text for name, text in policy.pages(loaded).items()},
+        **{Path(f"docs/playbook/{name}.md"): text for name, text in policy.playbooks(loaded).items()},
     }
     return {path: GENERATED + text.rstrip() + "\n" for path, text in written.items()}
 

@@ -8,6 +8,7 @@ from clearlane.policy.checking import Report, check
 from clearlane.policy.documentation import pages
 from clearlane.policy.loading import hashes, load, parse, texts
 from clearlane.policy.model import FILES, Policy
+from clearlane.policy.playbook import playbooks
 from clearlane.policy.problems import PolicyErrors, Problem
 from clearlane.policy.versions import contents, in_force, publish, rollback, stored, unpublished
 
@@ -24,6 +25,7 @@ __all__ = [
     "load",
     "pages",
     "parse",
+    "playbooks",
     "publish",
     "rollback",
     "stored",

@@ -20,6 +20,8 @@ Kind = Literal["sales", "expansion", "support", "partner", "vendor", "job", "stu
 FIRST_STAGE: Final = "inquiry"
 LATER_STAGES: Final = ("accepted", "sql", "opportunity", "customer")
 """set by outcomes and the source, never by a score; from first to last"""
+TIME_OUT: Final = "accept time-out"
+"""the reason of a decline that nobody gives: the time to accept ran out"""
 Target = Literal[
     "account_owner", "parent_account_owner", "opportunity_owner", "contact_owner", "rep", "team", "pool",
     "nurture", "redirect", "hold", "disqualify", "exceptions", "close",
@@ -523,7 +525,7 @@ class Rerouting:
         "conflict",
     )
     """reasons of a decline that give the turn back"""
-    spent: tuple[str, ...] = ("no capacity", "not interested", "no answer", "accept time-out")
+    spent: tuple[str, ...] = ("no capacity", "not interested", "no answer", TIME_OUT)
     """reasons of a decline that do not, nor does any other"""
     declines: int = 2
     """after so many the manager decides"""

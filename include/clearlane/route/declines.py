@@ -19,8 +19,6 @@ from clearlane.policy.model import Policy
 from clearlane.policy.problems import nearest
 from clearlane.route.byhand import NotPossible, placed
 
-TIME_OUT: Final = "accept time-out"
-"""the reason that nobody gives: the time to accept ran out"""
 DAYS: Final = 30
 """how far back `doctor` looks"""
 _LONGEST: Final = 40

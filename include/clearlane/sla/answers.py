@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 
 from clearlane.ledger import ids
-from clearlane.policy.model import Policy
+from clearlane.policy.model import TIME_OUT, Policy
 from clearlane.route import declines
 from clearlane.route.byhand import NotPossible, placed
 from clearlane.sla.links import Link, digest
@@ -52,7 +52,7 @@ def standing(connection: Connection, token: str, link: Link) -> Standing:
     """Where it stands now; reads only."""
     found = connection.execute(sa.text(_ASKED), _bound(token, link)).mappings().one()
     about = _about(found) if found["mine"] else None
-    if found["declined_at"] and found["declined_because"] != declines.TIME_OUT:
+    if found["declined_at"] and found["declined_because"] != TIME_OUT:
         return Standing("declined", found["declined_at"], found["declined_because"], about)
     if found["used_at"]:
         state: State = "accepted" if found["answer"] == "accept" else "declined"
@@ -82,7 +82,7 @@ def answer(
 
 def reasons(policy: Policy) -> Sequence[str]:
     """What a person may give as the reason of a decline."""
-    return [reason for reason in policy.routing.rerouting.reasons if reason != declines.TIME_OUT]
+    return [reason for reason in policy.routing.rerouting.reasons if reason != TIME_OUT]
 
 
 def _listed(policy: Policy, reason: str) -> str:
@@ -137,7 +137,8 @@ with mine as (
           select from cover c where c.lead_id = a.lead_id and c.rep_id = a.rep_id and c.cover_rep_id = :rep
             and c.ended_at is null)))
 )
-select m.lead_id is not null as mine, m.because, p.attributes ->> 'company' as company, s.score, s.band, k.due_at,
+select m.lead_id is not null as mine, m.because, p.attributes ->> 'company' as company,
+       coalesce(n.score, s.score) as score, coalesce(n.band, s.band) as band, k.due_at,
        u.answer, u.reason, u.used_at, e.occurred_at as declined_at, lower(e.detail ->> 'reason') as declined_because
 from (select) nothing
 left join mine m on true
@@ -153,6 +154,7 @@ left join lateral (
 left join lateral (
     select score, band from score where lead_id = m.lead_id order by as_of desc, score_id desc limit 1
 ) s on true
+left join standing n on n.lead_id = m.lead_id
 left join lateral (
     select due_at from sla_clock
     where lead_id = m.lead_id and kind in ('arrival', 'assignment') and met_at is null and ended_at is null
