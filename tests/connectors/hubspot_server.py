@@ -83,6 +83,8 @@ class HubSpotServer:
     """what a refresh token is answered with, one after the other"""
     subscriptions: list[dict[str, Any]] | None = None
     """of the app to the journal; None: the app may not read it"""
+    filters: list[dict[str, Any]] = field(default_factory=list)
+    """of each subscription"""
     journal: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
     """(offset, events) of each entry"""
     files: str = ""
@@ -301,6 +303,8 @@ class HubSpotServer:
             return refusal(401, "INVALID_AUTHENTICATION")
         if asked.path == "/webhooks-journal/subscriptions/2026-03":
             return Reply({"results": self.subscriptions})
+        if asked.path == "/webhooks-journal/subscriptions/2026-03/filters/subscription/1":
+            return Reply(self.filters)
         assert asked.query == {"installPortalId": str(PORTAL)}
         known = [offset for offset, _ in self.journal]
         which = asked.path.removeprefix("/webhooks-journal/journal-local/2026-03/")

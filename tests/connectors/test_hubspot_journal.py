@@ -205,6 +205,7 @@ def test_intervals_of_the_past_and_shadows_are_searched_and_move_nothing(
     [
         {"actions": ["CREATE", "UPDATE"]}, {"properties": ["phone"]}, {"objectIds": [5]}, {"portalId": 1},
         {"objectTypeId": COMPANIES}, {"deletedAt": stamp()}, {"subscriptionType": "ASSOCIATION"},
+        {"actionOverrides": {"UPDATE": {"properties": ["phone"]}}},
     ],
     ids=lambda said: next(iter(said)),
 )  # fmt: skip
@@ -214,6 +215,12 @@ def test_a_subscription_to_less_than_all_of_it_is_none(
     assert account.connector().follow(OBJECTS["leads"], None)
     server.subscriptions = [server.subscriptions[0] | said]  # type: ignore[index]
     assert account.connector().follow(OBJECTS["leads"], server.journal[0][0]) is None
+
+
+def test_a_subscription_with_a_filter_is_not_followed(account: Account, server: HubSpotServer) -> None:
+    server.filters = [{"id": 5, "createdAt": 0, "filter": {"conditions": []}}]
+    assert account.connector().follow(OBJECTS["leads"], None) is None
+    assert "the app's subscription to 0-1 leaves records out" in told(account)[1]
 
 
 def test_what_the_journal_misses_while_nobody_subscribes_is_searched(

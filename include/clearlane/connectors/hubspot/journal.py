@@ -2,7 +2,8 @@
 
 An entry is a file at an address that holds for a while, and is kept for three days. The journal is read with a token of
 the app itself (client credentials), not of the account. Source: "Webhook journal APIs", version 2026-03
-(developers.hubspot.com/docs/api-reference/latest/webhooks-journal).
+(developers.hubspot.com/docs/api-reference/latest/webhooks-journal), and HubSpot's own description of it
+(github.com/HubSpot/HubSpot-public-api-spec-collection, Webhooks Journal 2026-03).
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Journal:
     def __init__(self, http: Http, portal: Callable[[], int], file: Callable[[str], Answer]) -> None:
         self._http, self._portal, self._file = http, portal, file
         self._since: dict[str, tuple[str, frozenset[Change]]] = {}
+        self._filtered: dict[str, bool] = {}
 
     def latest(self) -> str | None:
         """The offset of the newest entry; None while the journal is empty."""
@@ -72,14 +74,19 @@ class Journal:
 
     def lacks(self, type: str, properties: Collection[str], actions: Collection[str]) -> str | None:
         """Why it does not tell all of these changes of a type, None where it does."""
-        if any(
-            one.get("objectTypeId") == type
-            and not one.get("objectIds")
+        wide = [
+            one
+            for one in self._subscriptions
+            if one.get("objectTypeId") == type
             and set(actions) <= _words(one.get("actions"))
             and set(properties) <= _words(one.get("properties"))
-            for one in self._subscriptions
-        ):
+        ]
+        if any(not self._is_narrowed(one) for one in wide):
             return None
+        if wide:
+            return (
+                f"the app's subscription to {type} leaves records out (objectIds, actionOverrides or filters)"
+            )
         named = f" and the properties {', '.join(sorted(properties))}" if properties else ""
         return f"the app needs one subscription to all {type} with {', '.join(sorted(actions))}{named}"
 
@@ -95,6 +102,16 @@ class Journal:
             and one.get("portalId") == self._portal()
             and not one.get("deletedAt")
         ]
+
+    def _is_narrowed(self, subscription: Mapping[str, Any]) -> bool:
+        """Whether it is not to all records: of some only, of less for some action, or of those that a filter finds."""
+        if subscription.get("objectIds") or subscription.get("actionOverrides"):
+            return True
+        id = str(subscription.get("id"))
+        if id not in self._filtered:
+            found = asked(self._http, "GET", f"{_SUBSCRIPTIONS}/filters/subscription/{quote(id, safe='')}")
+            self._filtered[id] = bool(listed(found, ""))
+        return self._filtered[id]
 
     def _after(self, offset: str) -> Iterator[tuple[str, str]]:
         seen = {offset}
