@@ -37,6 +37,8 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(pool_app, name="pool")
 app.add_typer(connector_app, name="connector")
+sla_app = typer.Typer(help="Promises to leads, and who was silent too often.", no_args_is_help=True)
+app.add_typer(sla_app, name="sla")
 
 out = Console()
 err = Console(stderr=True, highlight=False)
@@ -324,6 +326,7 @@ def doctor(
     from clearlane.push import status
     from clearlane.route import caps, covers, declines, queues
     from clearlane.score import signals
+    from clearlane.sla import story as promises
 
     now = _now()
     with _ledger() as connection:
@@ -336,9 +339,11 @@ def doctor(
         overdue = queues.overdue(connection, published, now)
         unlisted = declines.unlisted(connection, published, now)
         pushing = tuple(status.notes(status.statuses(connection, published, now)))
+        promised = tuple(promises.notes(connection, published, now))
     if as_json:
         told = {"checks": examination.as_json(findings), "unpublished": list(unpublished)}
         told |= {"overdue": list(overdue), "declines": list(unlisted), "push": list(pushing)}
+        told |= {"promises": list(promised)}
         typer.echo(json.dumps(told, indent=1))
     else:
         _print_findings(findings)
@@ -346,7 +351,7 @@ def doctor(
             out.print(
                 f"[yellow]edited, not in force[/yellow] {name}.yaml: `clearlane policy publish` puts it in force"
             )
-        for line in (*overdue, *unlisted, *pushing):
+        for line in (*overdue, *unlisted, *pushing, *promised):
             out.print(f"note: {line}", highlight=False, markup=False)
     if any(finding.count for finding in findings):
         raise typer.Exit(1)
@@ -883,6 +888,32 @@ def covers(as_json: Json = False) -> None:
         cells = (one.rep, one.cover, str(one.leads), _minute(one.since), _minute(one.until), one.because)
         table.add_row(*map(Text, cells))
     out.print(table)
+
+
+@sla_app.command("out")
+def sla_out(as_json: Json = False) -> None:
+    """Who takes no turns for having been silent too often, and until when."""
+    from clearlane.sla import suspensions
+
+    with _ledger() as connection:
+        found = suspensions.listed(connection, _now())
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], default=datetime.isoformat, indent=1))
+        return
+    table = Table("rep", "since", "until", "why", box=None)
+    for one in found:
+        table.add_row(*map(Text, (one.rep, _minute(one.began_at), _minute(one.until), one.because)))
+    out.print(table)
+
+
+@sla_app.command("restore")
+def sla_restore(rep: Annotated[str, typer.Argument(help="id in teams.yaml")], by: By, because: Because) -> None:
+    """Let a rep take turns again before the end of the day."""
+    from clearlane.sla import suspensions
+
+    with _by_hand() as (connection, _published, _find, _owe):
+        suspensions.restore(connection, rep, by=by, because=because, at=_now())
+    out.print(f"{rep} takes turns again", highlight=False, markup=False)
 
 
 def _echo(told: Any) -> None:

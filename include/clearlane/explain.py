@@ -22,6 +22,7 @@ from clearlane.score.changes import shown
 from clearlane.score.explain import Explanation, explained, in_force, stored
 from clearlane.score.history import Change, history
 from clearlane.score.lift import Lifts, lifts
+from clearlane.sla import story as promises
 
 _MEMBERS = "select lead_id from lead where survivor_id = :id"
 """all records of the person: what happened to one before it was merged belongs to the story"""
@@ -110,6 +111,7 @@ def _sections(connection: Connection, lead_id: UUID, score: _Score | None) -> Se
         *_scored(score),
         Section("Routed", _routed(connection, lead_id)),
         Section("Covered", _covered(connection, lead_id)),
+        Section("Promised", tuple(Line(at, text) for at, text in promises.of_lead(connection, lead_id))),
         Section("Pushed", _pushed(connection, lead_id)),
     )
 

@@ -210,7 +210,7 @@ def reroute(engine: Engine, batch_id: str) -> Counts:
     return {} if old else route(engine, batch_id)
 
 
-def watch(engine: Engine, batch_id: str, at: datetime, secrets: Secrets) -> Counts:
+def watch(engine: Engine, batch_id: str, at: datetime, secrets: Secrets, post: Post = KEPT) -> Counts:
     """The whole of the watch in this process: touches, sweep, routing, what is owed to the sources."""
     with engine.connect() as connection:
         run, _ = _run(connection, batch_id)
@@ -218,7 +218,8 @@ def watch(engine: Engine, batch_id: str, at: datetime, secrets: Secrets) -> Coun
         pull_touches(engine, batch_id, source, secrets)
     quality(engine, batch_id, lane="plain")
     identity(engine, batch_id)
-    counts = {**sweep(engine, batch_id), **reroute(engine, batch_id), **push(engine, batch_id, at, secrets)}
+    counts = {**sweep(engine, batch_id), **reroute(engine, batch_id)}
+    counts |= push(engine, batch_id, at, secrets, post)
     close(engine, batch_id)
     return counts
 

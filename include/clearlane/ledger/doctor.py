@@ -146,6 +146,23 @@ CHECKS = (
         """,
     ),
     Check(
+        "promises_are_told_once",
+        "every promise that was found broken is in the log with its moment, and nothing is taken away before",
+        """
+        select k.clock_id::text from sla_clock k
+        where k.breached_at is not null and not exists (
+            select from sla_event e where e.clock_id = k.clock_id and e.kind in ('breach', 'time_out'))
+        union all
+        select e.event_id::text from sla_event e left join sla_clock k using (clock_id)
+        where e.kind in ('breach', 'time_out') and k.breached_at is null
+        union all
+        select e.event_id::text from sla_event e
+        where e.kind = 'reassign' and not exists (
+            select from sla_event b
+            where b.clock_id = e.clock_id and b.kind = 'breach' and b.occurred_at <= e.occurred_at)
+        """,
+    ),
+    Check(
         "policy_is_stored",
         "every policy version that a run or a decision names is stored",
         """
