@@ -371,6 +371,10 @@ def alive(
         str | None,
         typer.Option(help="how long lead_flow and sla_watch may be silent, as in 15m; else as sla.yaml says"),
     ] = None,
+    mail_to: Annotated[
+        str | None,
+        typer.Option(help="also mail what is wrong there, each incident once, through CLEARLANE_SMTP_URL"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Whether the pipeline keeps its own promises; exit 1 with a line for each that it does not.
@@ -379,16 +383,50 @@ def alive(
     """
     from clearlane.sla import pipeline
 
+    server = _mail_server() if mail_to else None
     found = _wrong(_length_of(within) if within else None)
     if as_json:
         _echo([pipeline.as_json(one) for one in found])
     else:
         for line in map(pipeline.told, found):
             out.print(line, highlight=False, markup=False, soft_wrap=True)
+    if mail_to and server:
+        _mail_incidents(found, mail_to, server)
     if found:
         raise typer.Exit(1)
     if not as_json:
         out.print("the pipeline keeps its promises")
+
+
+def _mail_incidents(found: Any, to: str, server: Any) -> None:
+    """Note what was found, and mail the incidents that this address was not told of."""
+    from clearlane.ledger import connect
+    from clearlane.sla import incidents, mails
+    from clearlane.sla.mails import smtp
+
+    now, engine = _now(), connect(_ledger_url())
+    try:
+        with engine.begin() as connection:
+            policy = _in_force(connection, now)
+            incidents.note(connection, policy, found, now)
+            incidents.tell_monitor(connection, policy, to, now)
+        sent = mails.send_due(engine, policy, now, mails.Post(smtp.sender(server)), person=incidents.MONITOR)
+    finally:
+        engine.dispose()
+    if sent.failed or sent.refused:
+        err.print("a mail did not leave: it stays owed, and the next call tries again", soft_wrap=True)
+
+
+def _mail_server() -> Any:
+    from clearlane.sla.mails.smtp import mail_server
+
+    url = os.environ.get("CLEARLANE_SMTP_URL")
+    try:
+        return mail_server(url or "")
+    except ValueError as problem:
+        _stop(
+            f"CLEARLANE_SMTP_URL: {problem}" if url else "--mail-to needs CLEARLANE_SMTP_URL, the mail server"
+        )
 
 
 @app.command()

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.sla.mails.sink import Sink, serving
 from typer.testing import CliRunner
 
 from clearlane import ledger, policy
 from clearlane.cli import app
 from clearlane.sla import pipeline
+from clearlane.sla.mails import MailFailed
+from clearlane.sla.mails.smtp import MailServer, mail_server, sender
 
 ROOT = Path(__file__).resolve().parents[2]
 MINUTE = timedelta(minutes=1)
@@ -103,6 +109,102 @@ def test_a_ledger_that_does_not_answer_is_not_alive(monkeypatch: pytest.MonkeyPa
     told = CliRunner().invoke(app, ["alive"])
     assert told.exit_code == 1
     assert told.output == "ledger: it does not answer (OperationalError)\n"
+
+
+@pytest.fixture
+def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
+    with serving(Sink()) as sink:
+        monkeypatch.setenv("CLEARLANE_SMTP_URL", f"smtp://127.0.0.1:{sink.port}?from=clearlane@firm.example")
+        yield sink
+
+
+TO = ("alive", "--mail-to", "oncall@firm.example")
+
+
+def test_it_mails_by_itself_once_until_it_is_over(clearlane: Any, ran: Any, sink: Sink) -> None:
+    ran(30)
+    for _ in range(3):
+        assert clearlane(*TO).exit_code == 1
+    [told] = sink.got
+    assert told["To"].addresses[0].addr_spec == "oncall@firm.example"
+    assert told["From"].addresses[0].addr_spec == "clearlane@firm.example"
+    assert "no DAG runs" in str(told["Subject"])
+    assert "no dag has run since" in told.get_body(("plain",)).get_content().lower()
+    ran(0)
+    assert clearlane(*TO).exit_code == 0
+    assert len(sink.got) == 1  # what comes and goes is one incident
+    seen_long_ago(clearlane)
+    assert clearlane(*TO).exit_code == 0
+    assert clearlane(*TO).exit_code == 0
+    assert [subject.split(":")[0] for subject in sink.subjects] == ["Wrong with the pipeline", "Over"]
+
+
+def seen_long_ago(clearlane: Any) -> None:
+    engine = ledger.connect(os.environ["CLEARLANE_LEDGER_URL"])
+    with engine.begin() as connection:
+        connection.execute(sa.text("update incident set seen_at = seen_at - interval '1 hour'"))
+    engine.dispose()
+
+
+def test_a_mail_that_does_not_leave_is_tried_again(
+    clearlane: Any, ran: Any, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran(30)
+    up = os.environ["CLEARLANE_SMTP_URL"]
+    monkeypatch.setenv("CLEARLANE_SMTP_URL", "smtp://127.0.0.1:1?from=clearlane@firm.example")
+    told = clearlane(*TO)
+    assert told.exit_code == 1
+    assert "it stays owed" in told.output
+    assert "oncall" not in told.output
+    monkeypatch.setenv("CLEARLANE_SMTP_URL", up)
+    assert clearlane(*TO).exit_code == 1
+    assert len(sink.got) == 1
+
+
+def test_who_is_refused_is_said_without_the_address(clearlane: Any, ran: Any, sink: Sink) -> None:
+    ran(30)
+    sink.refused["oncall@firm.example"] = "550 nobody here"
+    told = clearlane(*TO)
+    assert told.exit_code == 1
+    assert "oncall" not in told.output
+    assert sink.got == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (None, "--mail-to needs CLEARLANE_SMTP_URL"),
+        ("http://mail.firm.example", "CLEARLANE_SMTP_URL: the address of the mail server is smtp://HOST"),
+        ("smtp://joe:s3cret@mail.firm.example", "names no sender"),
+    ],
+)
+def test_a_mail_server_that_is_none_is_said_first(
+    clearlane: Any, monkeypatch: pytest.MonkeyPatch, url: str | None, said: str
+) -> None:
+    if url:
+        monkeypatch.setenv("CLEARLANE_SMTP_URL", url)
+    told = clearlane(*TO)
+    assert told.exit_code == 2
+    assert said in told.output
+    assert "s3cret" not in told.output
+
+
+def test_an_address_of_a_mail_server_is_read_whole() -> None:
+    assert mail_server("smtps://joe%40firm.example:p%2Fw@mail.firm.example") == MailServer(
+        "mail.firm.example", 465, True, "joe@firm.example", "joe@firm.example", "p/w"
+    )
+    assert mail_server("smtp://mail:587?from=a@firm.example") == MailServer(
+        "mail", 587, False, "a@firm.example"
+    )
+    assert "p/w" not in repr(mail_server("smtps://joe%40firm.example:p%2Fw@mail.firm.example"))
+
+
+def test_a_login_is_given_over_tls_only(sink: Sink) -> None:
+    server = mail_server(f"smtp://joe:s3cret@127.0.0.1:{sink.port}?from=a@firm.example")
+    with pytest.raises(MailFailed, match="cannot be reached") as failed:
+        sender(server)(EmailMessage())
+    assert failed.value.down
+    assert sink.got == []
 
 
 def test_the_runbook_has_an_entry_for_each_kind() -> None:

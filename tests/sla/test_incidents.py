@@ -107,7 +107,7 @@ def test_a_mail_goes_to_revops_with_what_to_say_and_grave_ones_at_any_hour(engin
         ("revops", "revops@clearlane.example", "now"),
     ]
     told = found[1].facts["incidents"][0]
-    assert (told["says"], told["do"]) == (KINDS["run"].says, KINDS["run"].do)
+    assert (told["what"], told["triage"]) == (KINDS["run"].says, KINDS["run"].do)
     assert told["because"] == "no run since noon"
     assert datetime.fromisoformat(told["opened_at"]) == NOW + 5 * MINUTE
 

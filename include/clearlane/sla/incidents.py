@@ -7,7 +7,7 @@ at once: an open incident is one row of its key, a mail one row of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -26,6 +26,8 @@ LONG_CALM: Final = timedelta(hours=26)
 GRAVE: Final = frozenset({"scheduler", "run", "quality", "source"})
 """kinds of findings in which leads wait: told at any hour"""
 REVOPS: Final = "revops"
+MONITOR: Final = "monitor"
+"""whom `clearlane alive` tells by itself"""
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -72,6 +74,13 @@ _CLOSE: Final = sa.text(
     returning i.*
     """
 )
+_OF_MONITOR: Final = sa.text(
+    """
+    select i.* from incident i
+    where i.closed_at is null or i.closed_at > :at - interval '1 day' and exists (
+        select from mail m where m.key = 'incident:' || i.incident_id || ':open:' || :person)
+    """
+)
 _ALL_OPEN: Final = sa.text("select * from incident where closed_at is null order by opened_at, incident_id")
 
 
@@ -97,6 +106,16 @@ def tell(connection: Connection, policy: Policy, finding: Finding, at: datetime,
     opened = _opened(connection, [finding], at)
     mails.owe(connection, policy, _letters(opened, (), (), at, more))
     return bool(opened)
+
+
+def tell_monitor(connection: Connection, policy: Policy, address: str, at: datetime) -> None:
+    """Owe an address each open incident once, and once that it is over. Never commits."""
+    letters = []
+    for one in _incidents(connection.execute(_OF_MONITOR, {"at": at, "person": MONITOR})):
+        state = "over" if one.closed_at else "open"
+        letter = _letter(state, f"{one.incident_id}:{state}", [one], at, person=MONITOR)
+        letters.append(replace(letter, address=address, urgency="now"))
+    mails.owe(connection, policy, letters)
 
 
 def open_ones(connection: Connection) -> tuple[Incident, ...]:
@@ -148,13 +167,18 @@ def _letters(
 
 
 def _letter(
-    state: str, key: str, told: Sequence[Incident], at: datetime, more: Mapping[str, str] = NOTHING
+    state: str,
+    key: str,
+    told: Sequence[Incident],
+    at: datetime,
+    more: Mapping[str, str] = NOTHING,
+    person: str = REVOPS,
 ) -> mails.Mail:
     grave = state == "open" and any(one.kind in GRAVE for one in told)
     return mails.Mail(
-        key=f"incident:{key}:{REVOPS}",
+        key=f"incident:{key}:{person}",
         kind="incident",
-        person=REVOPS,
+        person=person,
         urgency="now" if grave else "soon",
         send_after=at,
         facts={"state": state, "incidents": [{**_fact(one), **more} for one in told]},
@@ -166,8 +190,8 @@ def _fact(one: Incident) -> dict[str, str]:
     kind = KINDS.get(one.kind)
     return {
         "key": one.key,
-        "says": kind.says if kind else one.kind,
-        "do": kind.do if kind else "",
+        "what": kind.says if kind else one.kind,
+        "triage": kind.do if kind and not one.closed_at else "",
         "because": one.because,
         "opened_at": one.opened_at.isoformat(),
         "seen_at": one.seen_at.isoformat(),

@@ -96,9 +96,13 @@ def send_due(
     post: Post,
     *,
     dry_run: bool = False,
+    person: str | None = None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Sent:
-    """Send what may be sent from `at` (UTC) on; a dry run, or one without a mail server, keeps all and says why."""
+    """Send what may be sent from `at` (UTC) on; a dry run, or one without a mail server, keeps all and says why.
+
+    `person`: only what is owed to this one.
+    """
     if dry_run or post.send is None:
         with engine.begin() as connection:
             claims.kept(connection, DRY if dry_run else UNCONNECTED, at)
@@ -107,7 +111,7 @@ def send_due(
     with engine.begin() as connection:
         expired, dead = claims.settle(connection, policy.sla.mail, at)
         desk = Desk(policy, post.web, _bounced(connection))
-        chosen = _chosen(connection, policy, at)
+        chosen = [one for one in _chosen(connection, policy, at) if person in (None, one.person)]
     total = _Sending(engine, desk, post.send, clock).all(chosen)
     with engine.connect() as connection:
         return total + Sent(expired=expired, dead=dead, left=claims.left(connection))
