@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import permutations
 from typing import Any
 from uuid import UUID
 
@@ -46,10 +47,10 @@ def happened(world: World, kind: str, at: datetime, rep: str | None = None, lead
         )
 
 
-def meet(world: World, at: datetime = LATER, **options: Any) -> int:
+def meet(world: World, at: datetime = LATER, again: timedelta | None = None, **options: Any) -> int:
     batch = world.batch(as_of=at, **options)
     with world.engine.begin() as connection:
-        return sla.meet(connection, simple(), batch)
+        return sla.meet(connection, simple(), batch, again=again)
 
 
 def clocks(world: World) -> dict[str, datetime | None]:
@@ -108,3 +109,27 @@ def test_somebody_of_another_team_is_not_the_owner_and_a_clock_a_little_off_is(
 def test_shadow_runs_meet_nothing(world: World, lead: UUID) -> None:
     happened(world, "first_touch", MONDAY_NOON + MINUTE)
     assert meet(world, mode="shadow") == 0
+
+
+@pytest.mark.parametrize("minutes", list(permutations((-4.5, 3, 9))))
+def test_touches_that_arrive_in_another_order_leave_the_same_clocks(
+    world: World, lead: UUID, minutes: tuple[float, ...]
+) -> None:
+    """Of a source whose clock is behind by up to five minutes, too."""
+    for number, minute in enumerate(minutes):
+        happened(world, "first_touch", MONDAY_NOON + minute * MINUTE)
+        meet(world, MONDAY_NOON + timedelta(hours=1 + number), again=timedelta(days=2))
+    found = clocks(world)
+    assert (found["assignment"], found["arrival"]) == (MONDAY_NOON, MONDAY_NOON - 4.5 * MINUTE)
+
+
+def test_a_touch_dated_ahead_of_our_clock_waits_until_then(world: World, lead: UUID) -> None:
+    happened(world, "first_touch", MONDAY_NOON + 10 * MINUTE)
+    assert meet(world, MONDAY_NOON + 9 * MINUTE) == 0
+    assert meet(world, MONDAY_NOON + 11 * MINUTE) == len(clocks(world))
+
+
+def test_a_touch_dated_more_than_five_minutes_before_was_for_another_owner(world: World, lead: UUID) -> None:
+    happened(world, "first_touch", MONDAY_NOON - 5.1 * MINUTE)
+    meet(world)
+    assert clocks(world)["assignment"] is None

@@ -2,8 +2,8 @@
 
 Touches are the outcomes `first_touch` and `meeting`; an accept is met by `accepted` too. A touch whose member nobody
 knows counts: it was logged by somebody. One that is logged long after it happened counts, marked (`met_late`). What is
-met stays met, also where the source deletes the touch later: nobody tells us of that. A breach that a touch in time
-belies, logged after it was told, is withdrawn. Reads `outcome`, writes `sla_clock`, `sla_event`.
+met stays met, by its first touch, also where the source deletes the touch later: nobody tells us of that. A breach
+that a touch in time belies, logged after it was told, is withdrawn. Reads `outcome`, writes `sla_clock`, `sla_event`.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ with met as (
     left join batch b on b.batch_id = i.first_batch
     left join decision d on d.decision_seq = k.decision_seq
     left join owner_name n on n.source = o.source and n.name = lower(btrim(o.rep_id))
-    where k.met_at is null and k.ended_at is null and k.kind <> 'follow_up'
+    where {which} and k.kind <> 'follow_up'
       and o.kind = any(case when k.kind = 'accept' then array['first_touch', 'meeting', 'accepted']
                             else array['first_touch', 'meeting'] end)
       and o.occurred_at >= k.started_at - :skew and o.occurred_at < :as_of
+      and greatest(o.occurred_at, k.started_at) < coalesce(k.met_at, 'infinity')
       and (n.rep_id is null or n.rep_id = k.rep_id
            or exists (select from team_member t where t.team = d.team and t.rep_id = n.rep_id)
            or exists (select from assignment a
@@ -51,8 +52,16 @@ update sla_clock k set met_at = met.at, met_late = coalesce(met.late, false) fro
 """
 
 
-def meet(connection: Connection, policy: Policy, batch: Batch) -> int:
-    """Note as met the open clocks of leads that were touched before the batch's moment; how many. Not in shadow."""
+_OPEN: Final = "k.met_at is null and k.ended_at is null"
+_LATELY: Final = "(k.met_at is null and k.ended_at is null or k.met_at >= :lately)"
+
+
+def meet(connection: Connection, policy: Policy, batch: Batch, *, again: timedelta | None = None) -> int:
+    """Note as met the open clocks of leads that were touched before the batch's moment; how many. Not in shadow.
+
+    Clocks that were met in the time `again` before are looked at once more: of touches that arrive in another order
+    than they happened the first still counts.
+    """
     if not batch.live:
         return 0
     intake.begin(connection, policy, batch)
@@ -61,7 +70,10 @@ def meet(connection: Connection, policy: Policy, batch: Batch) -> int:
     members = ((team.id, rep) for team in policy.teams.teams.values() for rep, _ in team.members)
     copy_rows(connection, "team_member", ["team", "rep_id"], members)
     bound = {"as_of": batch.as_of, "skew": SKEW, "late_after": policy.sla.late_after}
-    return connection.execute(sa.text(_MEET), bound).rowcount
+    if again is None:
+        return connection.execute(sa.text(_MEET.format(which=_OPEN)), bound).rowcount
+    lately = {**bound, "lately": batch.as_of - again}
+    return connection.execute(sa.text(_MEET.format(which=_LATELY)), lately).rowcount
 
 
 _WITHDRAW: Final = """
