@@ -179,7 +179,16 @@ def test_only_the_master_of_owners_is_heard(world: World) -> None:
     batch = world.batch(as_of=minute(6))
     world.score(batch, lead)
     of = simple()
-    for master, events in (("other", 0), ("crm", 1)):
-        sources = replace(of.sources, sources={"crm": CRM}, masters={"owner": master})
+    silent = replace(CRM, objects={"leads": replace(CRM.objects["leads"], extras=False)})
+    for master, source, events in (("other", CRM, 0), ("crm", silent, 0), ("crm", CRM, 1)):
+        sources = replace(of.sources, sources={"crm": source}, masters={"owner": master})
         with world.engine.begin() as connection:
             assert route.note_owner_changes(connection, replace(of, sources=sources), batch) == events
+
+
+def test_a_deleted_record_says_nothing_of_owners(world: World) -> None:
+    lead, rep = owned(world)
+    wrote(world, lead, rep, minute(1))
+    said(world, lead, rep, minute(2))
+    world.known(lead, at=minute(5), deleted=True)
+    assert noted(world, lead, minute(6)) == []

@@ -1,8 +1,9 @@
 """Owners whom people changed in a source: told to routing as events, each once, and never taken back by us.
 
 What a record says is a person's change where it is newer than our decision, is not whom the lead has now, and is
-neither what we wrote last nor what stood there when we decided. Where one source is the master of owners, only it
-is heard.
+neither what we wrote last nor what stood there when we decided. A record that is gone from its source says nothing.
+Where
+one source is the master of owners, only it is heard.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clearlane.ledger import Batch
-from clearlane.policy.model import Policy
+from clearlane.ledger.gone import gone
+from clearlane.policy.model import Policy, Source
 from clearlane.route import intake
 from clearlane.route.routing import LOCK
 
 SKEW: Final = timedelta(minutes=10)
 """how far the clock of a source may be from ours: a write of ours within it explains what the record says"""
 
-_NOTE: Final = """
+_NOTE: Final = f"""
 with concerned as (
     select m.lead_id as record, m.survivor_id, m.source, m.external_id
     from lead m where m.survivor_id in (select lead_id from work where batch_id = :batch)
@@ -36,7 +38,8 @@ with concerned as (
 ), decided as (
     select s.*, a.rep_id as rep_now, a.owner_external_id as owner_now, coalesce(a.started_at, p.since) as since,
            coalesce(a.by = 'person', false) as by_person
-    from said s join place p on p.lead_id = s.survivor_id and s.source <> all(cast(:others as text[]))
+    from said s join lead kept on kept.lead_id = s.record and not {gone("kept")}
+    join place p on p.lead_id = s.survivor_id and s.source <> all(cast(:others as text[]))
     left join assignment a on a.lead_id = s.survivor_id and a.ended_at is null
     where p.place not in ('waiting', 'held', 'closed') and s.valid_from >= coalesce(a.started_at, p.since)
 ), compared as (
@@ -69,6 +72,13 @@ where lower(c.owner) is distinct from lower(c.known) and coalesce(n.rep_id <> k.
 """
 
 
+def _tells(policy: Policy, source: Source) -> bool:
+    """Whether its records tell owners (else each would seem to have lost its own), and its word on them counts."""
+    leads = (mapping for mapping in source.objects.values() if mapping.object == "leads")
+    said = any(one.extras or "owner" in {*one.fields, *one.lookups} for one in leads)
+    return said and policy.sources.tells(source.name, "owner")
+
+
 def note_owner_changes(
     connection: Connection, policy: Policy, batch: Batch, *, since: datetime | None = None
 ) -> int:
@@ -80,6 +90,6 @@ def note_owner_changes(
         return 0
     connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": LOCK})
     intake.begin(connection, policy, batch)
-    others = [name for name in policy.sources.sources if not policy.sources.tells(name, "owner")]
+    others = [source.name for source in policy.sources.sources.values() if not _tells(policy, source)]
     bound = {"batch": batch.batch_id, "as_of": batch.as_of, "since": since or batch.as_of, "skew": SKEW}
     return connection.execute(sa.text(_NOTE), {**bound, "others": others}).rowcount
