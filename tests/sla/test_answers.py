@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,13 +14,16 @@ import sqlalchemy as sa
 from tests.route.conftest import World, simple
 from tests.route.firms import MONDAY_NOON
 from tests.route.test_events import swept, tell
+from tests.sla.mails.desk import Desk
 
 from clearlane import ledger, sla
 from clearlane.route.byhand import NotPossible
 from clearlane.sla import answers, links
 from clearlane.sla.answers import Standing
 from clearlane.sla.links import Answer, Link
+from clearlane.sla.mails import Web
 
+TOKEN = re.compile(r"/clearlane/answers/\?token=([\w.-]+)")
 MINUTE = timedelta(minutes=1)
 CLICKED = MONDAY_NOON + 3 * MINUTE
 
@@ -242,5 +246,29 @@ def test_of_many_clicks_at_once_one_is_the_answer(world: World, lead: UUID) -> N
     assert world.count("outcome") <= 1
     used = world.rows("select answer, count(*) as count from link_use group by 1")
     assert all(row["count"] == 1 for row in used)
+    swept(world, simple(), as_of=CLICKED + MINUTE)
+    assert world.place(lead)[2] == "ben"
+
+
+# --- from the mail --------------------------------------------------------------------------------
+
+
+def test_the_links_of_a_notice_answer_for_its_lead(world: World) -> None:
+    secret = "s" * 32
+    desk = Desk(world, web=Web("https://air.example", (secret,)))
+    lead = desk.lead(score=80, band="hot")
+    desk.send()
+    [letter] = desk.box.got
+    tokens = TOKEN.findall(letter.get_body(("plain",)).get_content())  # type: ignore[union-attr]
+    accept, decline = (links.read(secret, sent, CLICKED) for sent in dict.fromkeys(tokens))
+    assert (accept.answer, accept.rep_id, decline.answer, decline.rep_id) == (
+        "accept",
+        "ana",
+        "decline",
+        "ana",
+    )
+    assert said(world, accept).state == "accepted"
+    assert clocks(world)["accept"] == CLICKED
+    assert said(world, decline, "conflict").state == "declined"
     swept(world, simple(), as_of=CLICKED + MINUTE)
     assert world.place(lead)[2] == "ben"

@@ -15,7 +15,7 @@ from tests.sla.mails.desk import Box
 
 from clearlane import policy
 from clearlane.sla import mails, publishing
-from clearlane.sla.mails import Web
+from clearlane.sla.mails import Post
 from clearlane.sla.publishing import Published
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -98,7 +98,7 @@ def test_the_mail_is_sent_and_says_who_since_when_and_why(world: World) -> None:
     published(world, texts(teams=CAP), NOON + timedelta(hours=1))
     box = Box()
     loaded = policy.parse(texts(teams=CAP))
-    mails.send_due(world.engine, loaded, NOON + timedelta(hours=20), box, Web())
+    mails.send_due(world.engine, loaded, NOON + timedelta(hours=20), Post(box))
     [letter] = [one for one in box.got if "jack.moran" in str(one["To"])]
     assert letter["Subject"] == "What changes for you: new rules for leads"
     body = letter.get_body(("plain",))
