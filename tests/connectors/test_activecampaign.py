@@ -12,7 +12,7 @@ from clearlane.connectors import CONNECTORS, Checkable, Interval, ReadsBack, Sou
 from clearlane.connectors.activecampaign import ActiveCampaign
 from clearlane.connectors.http import Patience
 from clearlane.connectors.mapping import Mapper
-from clearlane.policy.model import PUSHED, ObjectMapping, Source
+from clearlane.policy.model import FEEDBACK, PUSHED, ObjectMapping, Source
 
 from .activecampaign_server import KEY, Account
 from .conftest import Serve
@@ -199,6 +199,21 @@ def test_only_named_fields_are_sent_where_fields_are_named(
     connector = connected(local, clock, push_fields={"score": "REGION"})
     assert [receipt.result for receipt in connector.write(writes(OWNED, 7))] == ["sent"]
     assert (account.values, account.deals[0]["owner"]) == ({(7, "1"): "82"}, "4")
+
+
+def test_what_became_of_a_lead_stands_in_its_custom_fields(
+    account: Account, local: Local, clock: Clock
+) -> None:
+    account.add(7, "l@customer.example")
+    names = {name: f"CLEARLANE_{name.upper()}" for name in ("stage", *FEEDBACK)}
+    connector = connected(local, clock, push_fields=names)
+    assert set(connector.prepare()) == set(names.values())
+    told = {"stage": "sql", "stage_since": "2026-03-02T12:00:00Z", "outcome": "rejected",
+            "outcome_at": "2026-03-02T13:00:00Z", "decline_reason": "no budget"}  # fmt: skip
+    connector.write(writes(told, 7))
+    assert connector.current(writes(told, 7)) == {"7": told}
+    connector.write(writes({"decline_reason": None}, 7))
+    assert connector.current(writes({"decline_reason": None}, 7)) == {"7": {"decline_reason": None}}
 
 
 def test_missing_custom_fields_are_named_before_anything_is_written(

@@ -180,6 +180,13 @@ def test_a_closed_lead_says_what_became_of_it_and_nothing_else(desk):
     assert (fields["outcome"], fields["stage"]) == ("won", "customer")
 
 
+def test_a_closed_lead_that_was_never_told_of_is_not_written_to_the_system_that_closed_it(desk):
+    person(desk, place="closed")
+    run(desk, "update place set reason = 'converted'")
+    said(desk, "sql", 1, source="mail")
+    assert owed(desk) == 0
+
+
 @pytest.mark.parametrize("reason", ["deleted", "erased", "merged"])
 def test_of_a_lead_that_is_gone_nothing_is_said(desk, reason):
     person(desk, place="closed")

@@ -85,7 +85,7 @@ _SHOWN: Final = """
 
 
 # The key names what was told before: back and forth is told each time, and twice is once. What is owed and not in
-# flight goes along with it. Of closed leads only what became of them is told.
+# flight goes along with it. Of closed leads only what became of them is told, not to who alone knows of it.
 def _owe_news(of: str) -> str:
     return f"""
     insert into outbox
@@ -115,6 +115,7 @@ def _owe_news(of: str) -> str:
     cross join lateral (select {_taken(_SHOWN)} as fields) now
     where case when told.score_id is null then t.live_from is null or m.created_at >= t.live_from
                else s.score_id >= told.score_id end
+      and (p.place <> 'closed' or told.score_id is not null or fed.fields ->> 'outcome' is not null)
       and exists (
           select from jsonb_each_text(now.fields) f where case
               when f.key = any(:feedback) or f.key = 'stage' and t.hears then
