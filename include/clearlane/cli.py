@@ -31,6 +31,8 @@ push_app = typer.Typer(
 )
 dead_app = typer.Typer(help="Writes that a source refused or that failed too often.", no_args_is_help=True)
 push_app.add_typer(dead_app, name="dead")
+sla_app = typer.Typer(help="Promises to leads, and the mails about them.", no_args_is_help=True)
+app.add_typer(sla_app, name="sla")
 app.add_typer(push_app, name="push")
 app.add_typer(policy_app, name="policy")
 app.add_typer(quarantine_app, name="quarantine")
@@ -327,6 +329,7 @@ def doctor(
     from clearlane.route import caps, covers, declines, queues
     from clearlane.score import signals
     from clearlane.sla import story as promises
+    from clearlane.sla.mails import status as mail_status
 
     now = _now()
     with _ledger() as connection:
@@ -340,10 +343,11 @@ def doctor(
         unlisted = declines.unlisted(connection, published, now)
         pushing = tuple(status.notes(status.statuses(connection, published, now)))
         promised = tuple(promises.notes(connection, published, now))
+        mailing = tuple(mail_status.notes(connection, now))
     if as_json:
         told = {"checks": examination.as_json(findings), "unpublished": list(unpublished)}
         told |= {"overdue": list(overdue), "declines": list(unlisted), "push": list(pushing)}
-        told |= {"promises": list(promised)}
+        told |= {"promises": list(promised), "mails": list(mailing)}
         typer.echo(json.dumps(told, indent=1))
     else:
         _print_findings(findings)
@@ -351,7 +355,7 @@ def doctor(
             out.print(
                 f"[yellow]edited, not in force[/yellow] {name}.yaml: `clearlane policy publish` puts it in force"
             )
-        for line in (*overdue, *unlisted, *pushing, *promised):
+        for line in (*overdue, *unlisted, *pushing, *promised, *mailing):
             out.print(f"note: {line}", highlight=False, markup=False)
     if any(finding.count for finding in findings):
         raise typer.Exit(1)
@@ -804,6 +808,112 @@ def dead_drop(writes: list[int], by: By, because: Because) -> None:
 
 
 # --- exceptions, pools and declines -----------------------------------------------------------
+
+
+# --- mails ------------------------------------------------------------------------------------
+
+
+@sla_app.command("preview")
+def sla_preview(
+    kind: Annotated[str | None, typer.Argument(help="kind of mail; default: all")] = None,
+    lead: Annotated[
+        str | None, typer.Option(help="lead id, SOURCE:ID, or e-mail; default: an invented one")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="folder for HTML and text; default: print")
+    ] = None,
+) -> None:
+    """Show the mails as they would be sent; sends and keeps nothing."""
+    from clearlane.sla.mails import KINDS, preview
+
+    if kind and kind not in KINDS:
+        _stop(f"no kind of mail is called {kind!r}: there are {', '.join(KINDS)}")
+    shown = _about(lead, kind) if lead else [preview.sample(one) for one in ([kind] if kind else KINDS)]
+    if folder is None:
+        for one in shown:
+            typer.echo(preview.plain(one) + "\n" + "=" * 72)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in preview.files(shown).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    out.print(f"{len(shown)} mails: {folder / 'index.html'}", highlight=False, markup=False)
+
+
+def _about(lead: str, kind: str | None) -> Any:
+    """The mails about a lead of the ledger, of one kind or of all that are about leads."""
+    from clearlane import explain as stories
+    from clearlane.sla.mails import Content, Web, preview
+    from clearlane.sla.mails.owing import ABOUT_A_LEAD
+
+    now = _now()
+    try:
+        with _ledger() as connection:
+            published, found = _in_force(connection, now), stories.find(connection, lead)
+            web = Web(os.environ.get("CLEARLANE_URL"))
+            told = [
+                preview.of_lead(connection, published, web, found, one, now)
+                for one in ([kind] if kind else ABOUT_A_LEAD)
+            ]
+    except stories.Unknown as problem:
+        _stop(str(problem), code=1)
+    shown = [one for one in told if isinstance(one, Content)]
+    return shown or _stop(f"no such mail is sent now: {told[0].because}", code=1)
+
+
+@sla_app.command("mails")
+def sla_mails(as_json: Json = False) -> None:
+    """The mails that were not sent, or not yet, and why; and the addresses that mails come back from."""
+    from clearlane.sla.mails import status
+
+    now = _now()
+    with _ledger() as connection:
+        counts, found = status.listed(connection)
+        bouncing = status.bounces(connection)
+        notes = tuple(status.notes(connection, now))
+    if as_json:
+        told = {"counts": counts, "mails": [status.as_json(one) for one in found]}
+        _echo(told | {"bounces": [status.as_json(one) for one in bouncing]})
+        return
+    table = Table("mail", "kind", "to", "state", "lead", "since", "tries", "why", box=None)
+    for one in found:
+        cells = (str(one.mail_id), one.kind, one.person, one.state, one.lead or "", _minute(one.since))
+        table.add_row(*map(Text, (*cells, str(one.attempts), one.because or "")))
+    out.print(table)
+    out.print(", ".join(f"{count} {state}" for state, count in counts.items()) or "no mails", highlight=False)
+    for bounce in bouncing:
+        said = f"{bounce.address} ({bounce.person}) since {_minute(bounce.since)}: {bounce.because}"
+        out.print(f"comes back: {said}", highlight=False, markup=False, soft_wrap=True)
+    for line in notes:
+        out.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+@sla_app.command("retry")
+def sla_retry(mails: Annotated[list[int], typer.Argument(help="numbers from `clearlane sla mails`")]) -> None:
+    """Owe refused, dead or expired mails anew; one that may have been sent is sent again."""
+    from clearlane.sla.mails import status
+
+    with _ledger() as connection:
+        count = status.retry(connection, mails)
+    out.print(f"{count} mails are owed again", highlight=False)
+
+
+@sla_app.command("bounced")
+def sla_bounced(
+    address: Annotated[str, typer.Argument(help="e-mail address")],
+    because: Annotated[str, typer.Option(help="what the returned mail says")] = "a mail came back",
+    mended: Annotated[bool, typer.Option("--mended", help="it works again")] = False,
+) -> None:
+    """Say that mails to an address come back: its manager is written to instead, until it is `--mended`."""
+    from clearlane.sla.mails import status
+
+    if "@" not in address:
+        _stop(f"{address!r} is no e-mail address")
+    with _ledger() as connection:
+        if mended and not status.end_bounce(connection, address, _now()):
+            _stop("no mails to that address came back", code=1)
+        if not mended:
+            status.note_bounce(connection, address, because, _now())
+    out.print("it is written to again" if mended else "its manager is written to instead", highlight=False)
 
 
 @exceptions_app.command("list")

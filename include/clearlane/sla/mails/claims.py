@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping
 from clearlane.policy.model import MailRules
 from clearlane.push.claims import wait
 from clearlane.sla.mails.envelopes import Envelope, Waiting
+from clearlane.sla.mails.owing import ABOUT_A_LEAD
 
 ATTEMPTS: Final = 8
 """sendings that failed for sure, after which a mail is dead and waits for a person"""
@@ -59,7 +60,7 @@ def settle(connection: Connection, rules: MailRules, at: datetime) -> tuple[int,
 
 _WAITING: Final = sa.text(
     f"""
-    select mail_id, person, urgency, lead_id is not null and begun_at is null and kind <> 'joined' as joins
+    select mail_id, person, urgency, lead_id is not null and begun_at is null and kind = any(:kinds) as joins
     from mail where {_FREE} and send_after <= :at
     order by urgency <> 'now', send_after, mail_id limit :most
     """
@@ -73,7 +74,10 @@ _LATELY: Final = """
 
 def waiting(connection: Connection, at: datetime) -> list[Waiting]:
     """What could be sent at the moment, at most `AT_ONCE`, urgent ones first, then the oldest."""
-    return [Waiting(*row) for row in connection.execute(_WAITING, {"at": at, "most": AT_ONCE})]
+    return [
+        Waiting(*row)
+        for row in connection.execute(_WAITING, {"at": at, "most": AT_ONCE, "kinds": list(ABOUT_A_LEAD)})
+    ]
 
 
 def lately(connection: Connection, at: datetime, person: str | None = None) -> dict[str, int]:

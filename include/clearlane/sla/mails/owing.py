@@ -23,6 +23,11 @@ Kind = Literal[
 ]  # fmt: skip
 Urgency = Literal["now", "soon", "quiet"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
+ABOUT_A_LEAD: Final[Mapping[str, str]] = {
+    "notice": "Yours", "warn": "Due soon", "breach": "Late", "reassigned": "Taken over", "time_out": "Not accepted",
+    "escalation": "Needs you", "exhausted": "Follow-up at its end", "queue": "Waiting",
+}  # fmt: skip
+"""kinds of which several may stand in one mail -> what each is called there"""
 
 
 @dataclass(frozen=True)

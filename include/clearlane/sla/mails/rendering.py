@@ -19,19 +19,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
 from clearlane.sla.mails.content import Content
+from clearlane.sla.mails.owing import ABOUT_A_LEAD
 
 LONGEST: Final = 300
 LONGEST_NAME: Final = 60
 LONGEST_SUBJECT: Final = 150
 TRUSTED: Final = frozenset({"crm", "airflow", "answers", "png"})
 """made by us, of quoted parts: addresses of links, and pictures"""
-TITLES: Final = {
-    "notice": "Yours", "warn": "Due soon", "breach": "Late", "reassigned": "Taken over", "time_out": "Not accepted",
-    "escalation": "Needs you", "exhausted": "Follow-up at its end", "queue": "Waiting", "unverified": "Not read",
-}  # fmt: skip
-"""of a mail that stands among others in one"""
-
-
 LAYOUTS: Final = (
     ("subject.txt", "parts.txt"),
     ("layout.txt", "parts.txt"),
@@ -46,6 +40,12 @@ class _Facts(dict[str, Any]):
         return None
 
 
+def _loose(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _Facts({name: _loose(one) for name, one in value.items()})
+    return [_loose(one) for one in value] if isinstance(value, list) else value
+
+
 @dataclass(frozen=True)
 class Letter:
     subject: str
@@ -57,8 +57,8 @@ class Letter:
 
 def letter(content: Content) -> Letter:
     """Write a mail; the same content gives the same letter."""
-    said = cleaned(asdict(content)) | {"titles": TITLES, "first": _first(content)}
-    said["facts"] = _Facts(said["facts"])
+    said = cleaned(asdict(content)) | {"titles": ABOUT_A_LEAD, "first": _first(content)}
+    said["facts"] = _loose(said["facts"])
     subject, text, html = (
         _environment(parts == "parts.html")
         .get_template(f"{content.kind}.jinja")

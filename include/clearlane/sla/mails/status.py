@@ -107,9 +107,7 @@ where mail_id = any(:ids) and state in ('refused', 'dead', 'expired')
 
 
 def note_bounce(connection: Connection, address: str, because: str, at: datetime) -> None:
-    """Somebody found mails to the address coming back. Never commits. ValueError for what is no address."""
-    if "@" not in address:
-        raise ValueError(f"{address!r} is no e-mail address")
+    """Somebody found mails to the address coming back. Never commits."""
     bounced(connection, address, without_addresses(because), at)
 
 
