@@ -1081,6 +1081,11 @@ def _by_hand() -> Iterator[Any]:
     from clearlane import explain as stories
     from clearlane import push
     from clearlane.route.byhand import NotPossible
+    from clearlane.sla.mails import notices
+
+    def owe(published: Any, made: Any) -> None:
+        push.owe(connection, published, made.batch)
+        notices.owe(connection, published, made.batch)
 
     try:
         with _ledger() as connection:
@@ -1089,7 +1094,7 @@ def _by_hand() -> Iterator[Any]:
                 connection,
                 published,
                 lambda lead: stories.find(connection, lead),
-                lambda made: push.owe(connection, published, made.batch),
+                lambda made: owe(published, made),
             )
     except (stories.Unknown, NotPossible) as problem:
         _stop(str(problem), code=1)

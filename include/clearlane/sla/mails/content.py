@@ -164,12 +164,14 @@ def _above(policy: Policy, person: str) -> Sequence[str]:
 
 _SEEN: Final = """
 select k.kind as clock, k.tier, k.started_at, k.due_at, k.met_at, k.ended_at, k.rep_id as owing,
-       d.rep_id as chosen, d.because, d.team, d.decision_seq, b.dag_id, b.run_id, a.rep_id as owner, l.survivor_id
+       d.rep_id as chosen, d.because, d.team, d.decision_seq, b.dag_id, b.run_id,
+       a.rep_id as owner, c.cover_rep_id as cover, l.survivor_id
 from mail m
 left join sla_clock k on k.clock_id = m.clock_id
 left join lead own on own.lead_id = m.lead_id
 left join lead l on l.lead_id = own.survivor_id
 left join assignment a on a.lead_id = l.lead_id and a.ended_at is null
+left join cover c on c.lead_id = l.lead_id and c.ended_at is null
 left join decision d on d.decision_seq = coalesce(
     m.decision_seq, k.decision_seq, (select decision_seq from place where lead_id = l.lead_id))
 left join batch b on b.batch_id = d.batch_id
@@ -227,7 +229,7 @@ def _content(
         because=seen["because"],
         promise=next((one for one in promises if one.kind != "accept"), next(iter(promises), None)),
         accept_by=accept_by,
-        answers=_answers(desk, row, seen, at),
+        answers=_answers(desk, row, seen, reader, at),
         team=team.name if team else None,
     )
 
@@ -243,16 +245,19 @@ def _facts(reps: Mapping[str, Rep], row: RowMapping, seen: RowMapping) -> dict[s
     return facts | named
 
 
-def _answers(desk: Desk, row: RowMapping, seen: RowMapping, at: datetime) -> Mapping[str, str]:
-    """Links by which whoever owns the lead now answers."""
-    web, seq, until = desk.web, seen["decision_seq"], at + links.LASTS
-    if not web.url or not web.secrets or seq is None or row["person"] != seen["owner"]:
+def _answers(
+    desk: Desk, row: RowMapping, seen: RowMapping, reader: Reader, at: datetime
+) -> Mapping[str, str]:
+    """Links by which the lead's owner answers; whoever covers may take it. None where somebody else reads the mail."""
+    web, seq, person = desk.web, seen["decision_seq"], row["person"]
+    if not web.url or not web.secrets or seq is None or reader.instead_of:
         return {}
+    allowed = (
+        get_args(links.Answer) if person == seen["owner"] else ("accept",) if person == seen["cover"] else ()
+    )
+    until, lead = at + links.LASTS, seen["survivor_id"]
     return {
-        answer: links.url(
-            web.url, links.signed(web.secrets, seen["survivor_id"], seq, row["person"], answer, until)
-        )
-        for answer in get_args(links.Answer)
+        one: links.url(web.url, links.signed(web.secrets, lead, seq, person, one, until)) for one in allowed
     }
 
 
