@@ -6,7 +6,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 PREFIX = "/clearlane/data-docs"
 ANSWERS = "/clearlane/answers"
-ALIVE = "/clearlane/alive"
+REST = "/clearlane"
 IN_API_SERVER = "api-server" in sys.argv
 
 if IN_API_SERVER:
@@ -21,7 +21,7 @@ class ClearlaneUi(AirflowPlugin):
         [
             {"app": data_docs.app, "url_prefix": PREFIX, "name": "Data Docs"},
             {"app": answers.app, "url_prefix": ANSWERS, "name": "Answers"},
-            {"app": alive.app, "url_prefix": ALIVE, "name": "Alive"},
+            {"app": alive.app, "url_prefix": REST, "name": "Alive"},  # last: it would take the others' paths
         ]
         if IN_API_SERVER
         else []

@@ -393,13 +393,13 @@ def alive(
         _echo([pipeline.as_json(one) for one in found])
     else:
         for line in map(pipeline.told, found):
-            out.print(line, highlight=False, markup=False, soft_wrap=True)
+            _line(line)
     if mail_to and server:
         _mail_incidents(found, mail_to, server)
     if found:
         raise typer.Exit(1)
     if not as_json:
-        out.print("the pipeline keeps its promises")
+        _line("the pipeline keeps its promises")
 
 
 def _mail_incidents(found: Any, to: str, server: Any) -> None:
@@ -435,20 +435,28 @@ def _mail_server() -> Any:
 
 @app.command()
 def status() -> None:
-    """What of the pipeline is not as it should be, since when, and what to do."""
-    from clearlane.sla import pipeline
+    """What of the pipeline is not as it should be, since when, and what to do; and the incidents that are open."""
+    from clearlane.sla import incidents, pipeline
 
     found = _wrong(None)
-    if not found:
-        out.print("the pipeline keeps its promises")
     for one in found:
         since = f", since {_minute(one.since)} ({_length(_now() - one.since)})" if one.since else ""
-        out.print(f"{pipeline.told(one)}{since}", highlight=False, markup=False, soft_wrap=True)
+        _line(f"{pipeline.told(one)}{since}")
         if one.explained_by is None:
-            kind = pipeline.KINDS[one.kind]
-            out.print(
-                f"  {kind.do}; docs/runbook.md#{one.kind}", highlight=False, markup=False, soft_wrap=True
-            )
+            _line(f"  {pipeline.KINDS[one.kind].do}; docs/runbook.md#{one.kind}")
+    with _ledger() as connection:
+        still = [
+            one for one in incidents.open_ones(connection) if one.key not in {each.key for each in found}
+        ]
+    for incident in still:
+        name, seen = incident.key.replace(".", " ", 1), _minute(incident.seen_at)
+        _line(f"{name}: {incident.because}; last seen {seen}, open since {_minute(incident.opened_at)}")
+    if not found and not still:
+        _line("the pipeline keeps its promises")
+
+
+def _line(text: str) -> None:
+    out.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _wrong(within: timedelta | None) -> Any:
@@ -1055,7 +1063,9 @@ def sla_out(as_json: Json = False) -> None:
 
 
 @sla_app.command("restore")
-def sla_restore(rep: Annotated[str, typer.Argument(help="id in teams.yaml")], by: By, because: Because) -> None:
+def sla_restore(
+    rep: Annotated[str, typer.Argument(help="id in teams.yaml")], by: By, because: Because
+) -> None:
     """Let a rep take turns again before the end of the day."""
     from clearlane.sla import suspensions
 

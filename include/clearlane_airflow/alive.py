@@ -19,7 +19,7 @@ KEPT = 10.0  # seconds for which an answer holds, however many ask
 app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
 
-@app.get("/")
+@app.get("/alive")
 def alive() -> JSONResponse:
     wrong = _wrong(int(time.monotonic() / KEPT))
     return JSONResponse({"alive": not wrong, "wrong": wrong}, status_code=503 if wrong else 200)

@@ -25,12 +25,15 @@ def address(name: str) -> str:
 
 
 def ledger_url() -> str:
-    """The ledger's address: the connection `clearlane_ledger`, or CLEARLANE_LEDGER_URL where there is none."""
+    """The ledger's address: the connection `clearlane_ledger`, or CLEARLANE_LEDGER_URL where there is none.
+
+    Callbacks of deadlines may read no connection that Airflow's database keeps (3.3): for them there is none.
+    """
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
         return address(LEDGER)
-    except AirflowNotFoundException:
+    except (AirflowNotFoundException, PermissionError):
         if LEDGER_URL in os.environ:
             return os.environ[LEDGER_URL]
         raise

@@ -127,6 +127,24 @@ def test_where_the_ledger_is_away_a_failure_stays_a_failure(
     assert "s3cret" not in caplog.text
 
 
+def test_a_callback_that_may_read_no_connection_finds_the_ledger(
+    airflow_home: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowSecretsBackendAccessDenied
+
+    from clearlane_airflow import connections
+
+    def denied(_: str) -> str:
+        raise AirflowSecretsBackendAccessDenied("the token of a deadline's callback")
+
+    monkeypatch.setattr(connections, "address", denied)
+    monkeypatch.setenv(connections.LEDGER_URL, "postgresql://ledger")
+    assert connections.ledger_url() == "postgresql://ledger"
+    monkeypatch.delenv(connections.LEDGER_URL)
+    with pytest.raises(AirflowSecretsBackendAccessDenied):
+        connections.ledger_url()
+
+
 def test_each_task_but_the_one_that_repeats_others_alerts(dagbag: Any, alerts: Any) -> None:
     for dag in dagbag.dags.values():
         for task in dag.tasks:
@@ -166,6 +184,6 @@ def test_the_monitor_is_told_keys_and_nothing_else(published: sa.Engine, airflow
     from clearlane_airflow import alive
 
     alive._wrong.cache_clear()
-    answer = TestClient(alive.app).get("/")
+    answer = TestClient(alive.app).get("/alive")
     assert answer.status_code == 503
     assert answer.json() == {"alive": False, "wrong": ["scheduler"]}

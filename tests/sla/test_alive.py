@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from tests.sla.mails.sink import Sink, serving
 from typer.testing import CliRunner
 
-from clearlane import ledger, policy
+from clearlane import ledger, policy, steps
 from clearlane.cli import app
 from clearlane.sla import pipeline
 from clearlane.sla.mails import MailFailed
@@ -102,6 +102,17 @@ def test_people_read_since_when_and_what_to_do(clearlane: Any, ran: Any) -> None
     assert first.startswith("run outcome_sync: no run since ")
     assert first.endswith(" (3.0 h)")
     assert second.strip() == f"{pipeline.KINDS['run'].do}; docs/runbook.md#run"
+
+
+def test_people_read_what_failed_where_no_check_looks(
+    clearlane: Any, ran: Any, ledger_engine: sa.Engine
+) -> None:
+    ran(3)
+    because = "the task score_refresh of score_refresh failed in the run 1: OSError"
+    assert steps.tell_incident(ledger_engine, "run.score_refresh", because, datetime.now(UTC))
+    told = clearlane("status").output
+    assert told.startswith(f"run score_refresh: {because}; last seen ")
+    assert clearlane("alive").exit_code == 0
 
 
 def test_a_ledger_that_does_not_answer_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
