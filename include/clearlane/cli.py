@@ -26,6 +26,7 @@ quarantine_app = typer.Typer(help="Records kept whole because they could not be 
 exceptions_app = typer.Typer(help="Leads that nobody could take, and whose they are.", no_args_is_help=True)
 connector_app = typer.Typer(help="The systems that leads come from and go back to.", no_args_is_help=True)
 pool_app = typer.Typer(help="Shared queues from which reps pull leads.", no_args_is_help=True)
+sla_app = typer.Typer(help="Promises to leads.", no_args_is_help=True)
 push_app = typer.Typer(
     help="What is owed to the source systems, and what became of it.", no_args_is_help=True
 )
@@ -38,6 +39,7 @@ app.add_typer(policy_app, name="policy")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(pool_app, name="pool")
+app.add_typer(sla_app, name="sla")
 app.add_typer(connector_app, name="connector")
 sla_app = typer.Typer(help="Promises to leads, and who was silent too often.", no_args_is_help=True)
 app.add_typer(sla_app, name="sla")
@@ -1013,6 +1015,32 @@ def pool_release(lead: Lead, rep: RepId, because: Because) -> None:
         made = pools.release(connection, published, find(lead), rep, because=because, at=_now())
         owe(made)
     out.print(f"{lead} waits in the pool again: decision {made.decision_seq}", highlight=False, markup=False)
+
+
+@sla_app.command("pause")
+def sla_pause(
+    lead: Lead,
+    until: Annotated[str, typer.Option(help="until when the lead wants to be left alone, ISO 8601")],
+    by: By,
+    because: Because,
+) -> None:
+    """Let all promises to a lead stand still, because it asked for a later date."""
+    from clearlane.sla import pauses
+
+    end = _moment(until)
+    with _by_hand() as (connection, published, find, _owe):
+        count = pauses.pause(connection, published, find(lead), until=end, by=by, because=because, at=_now())
+    out.print(f"{count} clocks of {lead} stand still until {_minute(end)}", highlight=False, markup=False)
+
+
+@sla_app.command("resume")
+def sla_resume(lead: Lead) -> None:
+    """End the pause of a lead before its time."""
+    from clearlane.sla import pauses
+
+    with _by_hand() as (connection, published, find, _owe):
+        count = pauses.resume(connection, published, find(lead), at=_now())
+    out.print(f"{count} clocks of {lead} run again", highlight=False, markup=False)
 
 
 @app.command()

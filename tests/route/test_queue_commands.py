@@ -191,3 +191,22 @@ def test_the_doctor_of_an_empty_ledger_finds_nothing(clearlane: Any) -> None:
     told = clearlane("doctor")
     assert told.exit_code == 0, told.output
     assert "nobody was given a lead over a cap in force" in told.output
+
+
+def test_promises_to_a_lead_are_paused_and_go_on(clearlane: Any, world: World, waiting) -> None:
+    about = ("crm:F1", "--by", "ada", "--because", "asked for May", "--until")
+    nothing = clearlane("sla", "pause", *about, "2999-05-01")
+    assert (nothing.exit_code, "is owed nothing" in nothing.output) == (1, True)
+    promised = "insert into sla_clock (lead_id, kind, tier, started_at, due_at) values (:lead, 'arrival', 'warm', :at, :at)"
+    with world.engine.begin() as connection:
+        connection.execute(sa.text(promised), {"lead": waiting[2], "at": NOW})
+    done = clearlane("sla", "pause", *about, "2999-05-01")
+    assert (done.exit_code, done.output) == (0, "1 clocks of crm:F1 stand still until 2999-05-01 00:00Z\n")
+    assert clearlane("sla", "resume", "crm:F1").output == "1 clocks of crm:F1 run again\n"
+    for words, said, code in (
+        (("pause", *about, "2020-01-01"), "is past", 1),
+        (("pause", *about, "May"), "not a moment", 2),
+        (("resume", "crm:F1"), "is not paused", 1),
+    ):
+        wrong = clearlane("sla", *words)
+        assert (wrong.exit_code, said in wrong.output) == (code, True), wrong.output

@@ -893,7 +893,7 @@ sla_event = Table(
     _text(
         "kind",
         comment="warn, breach, reassign, escalate_manager, escalate_head, suspend, time_out, exhausted,"
-        " unverified, verified, withdrawn (a breach that a touch in time, logged later, belies), pause, resume",
+        " unverified, verified, withdrawn (a breach that a touch in time, logged later, belies)",
     ),
     _time("occurred_at", comment="the moment in business time at which it fell due"),
     _time("noted_at", comment="the moment of the run that noted it"),
@@ -909,6 +909,20 @@ sla_event = Table(
     Index("sla_event_noted_ix", "noted_at"),
     Index("sla_event_rep_ix", "rep_id", "occurred_at", postgresql_where=text("kind = 'breach'")),
     comment="What the watch did about promises, each once: the log that alerts and figures are made from.",
+)
+pause = Table(
+    "pause",
+    metadata,
+    Column("pause_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _lead(index=True),
+    _text("key", comment="what asked for it: an activity, or a person and the moment; asked once"),
+    _text("because"),
+    _text("by", nullable=True, comment="null: the lead itself, by an activity"),
+    _time("began_at"),
+    _time("until"),
+    _time("ended_at", nullable=True, comment="when somebody ended it before `until`"),
+    sa.UniqueConstraint("key"),
+    comment="Times in which the promises to a lead stand still, because it asked for a later date.",
 )
 suspension = Table(
     "suspension",

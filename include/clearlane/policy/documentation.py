@@ -306,6 +306,8 @@ def _sla(policy: Policy) -> Iterator[str]:
     yield f"The team's hours: {say.hours(sla.team_hours)}, {sla.team_zone}."
     yield from _waiting(sla)
     yield from _followed(sla)
+    for activity, attribute in sla.later.items():
+        yield f"A lead's {say.code(activity)} lets all promises to it stand still, until its {say.code(attribute)}."
     yield from _told(sla)
     yield from _watched(sla)
 

@@ -443,6 +443,8 @@ class Sla:
     stage_limit: Mapping[str, Span] = field(default_factory=dict)
     """stage -> business time after which the manager is told that a lead stays in it"""
     mail: MailRules = MailRules()
+    later: Mapping[str, str] = field(default_factory=dict)
+    """activity type -> its attribute that says until when the lead wants to be left alone"""
     pipeline: Pipeline = Pipeline()
 
     def tier(self, name: str | None) -> Tier | None:

@@ -109,6 +109,7 @@ class SlaShape(FileShape):
     follow_up: dict[str, FollowUpShape] = Field(default={})
     stage_limit: dict[str, SpanText] = Field(default={})
     mail: MailShape = MailShape()
+    later: dict[str, str] = Field(default={})
     pipeline: PipelineShape = PipelineShape()
 
 
@@ -142,6 +143,7 @@ def built(document: Document, shape: SlaShape) -> Sla:
         follow_up={tier: FollowUp(f.attempts, f.within, f.then) for tier, f in shape.follow_up.items()},
         stage_limit=dict(shape.stage_limit),
         mail=_mail(shape.mail),
+        later=dict(shape.later),
         pipeline=_pipeline(shape.pipeline),
     )
 

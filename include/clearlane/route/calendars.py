@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import holidays as holiday_calendars
 
-from clearlane.policy.model import Hours, Rep, Sla, Span, TimeOff
+from clearlane.policy.model import Hours, Policy, Rep, Sla, Span, Tier, TimeOff
 
 HORIZON = timedelta(days=400)
 _DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -57,6 +57,31 @@ def rep_calendar(rep: Rep) -> Calendar:
 
 def team_calendar(sla: Sla) -> Calendar:
     return Calendar(sla.team_zone, sla.team_hours)
+
+
+def promised_calendar(
+    policy: Policy, tier: Tier, rep: str | None, at: datetime | None, zone: str | None = None
+) -> Calendar:
+    """Whose hours count for what is promised at a moment, and for calls to a lead in the zone its own, too.
+
+    Without a moment nobody is on call.
+    """
+    own = _owners_calendar(policy, tier, policy.teams.reps.get(rep or ""), at)
+    return replace(own, also=lead_calendar(zone, tier.lead_hours)) if zone and tier.lead_hours else own
+
+
+def _owners_calendar(policy: Policy, tier: Tier, rep: Rep | None, at: datetime | None) -> Calendar:
+    if tier.calendar == "always":
+        return ALWAYS
+    if tier.calendar == "team" or rep is None:
+        return team_calendar(policy.sla)
+    return replace(rep_calendar(rep), on_call=duties(policy, rep.id, at) if at else ())
+
+
+def duties(policy: Policy, rep: str, at: datetime) -> tuple[_Opening, ...]:
+    """The spans in which the rep is on call at that moment."""
+    mine = (duty for duty in policy.teams.on_call if duty.rep == rep)
+    return tuple((duty.first, duty.last) for duty in mine if duty.first <= at < duty.last)
 
 
 def lead_calendar(zone: str, hours: tuple[clock, clock]) -> Calendar:

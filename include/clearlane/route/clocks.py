@@ -74,8 +74,8 @@ def goes_on_waiting(lead: RowMapping, d: Decision) -> bool:
 def _arrival(
     floor: Floor, tier: Tier, d: Decision, told: str | None, since: datetime, zone: str | None
 ) -> Iterator[Clock]:
-    """Who is held until somebody comes back is due then, not by the team's hours."""
-    due = d.due if d.until else floor.arrival_due(tier, told, since, zone)
+    """Who is held is due as the decision says, which knows who comes back: not by the team's hours."""
+    due = d.due if d.place == "held" else floor.arrival_due(tier, told, since, zone)
     if due is not None:
         yield Clock("arrival", tier.name, told, None, since, Stages(None, due, None))
 

@@ -6,14 +6,14 @@ The state that decisions read. It changes only by `Floor.take`, which books one 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal
 
 from clearlane.policy.model import Destination, Policy, Rep, Span, Team, Tier
 from clearlane.route.business_time import Stages, stages
-from clearlane.route.calendars import ALWAYS, Calendar, due, lead_calendar, rep_calendar, team_calendar
+from clearlane.route.calendars import Calendar, due, promised_calendar
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.eligibility import (
     NO_LOAD,
@@ -165,16 +165,7 @@ class Floor:
 
     def calendar(self, tier: Tier, rep: str | None, zone: str | None = None) -> Calendar:
         """Whose hours count: those of the tier's calendar, and for calls those of the lead, too."""
-        own = self._calendar(tier, rep)
-        return replace(own, also=lead_calendar(zone, tier.lead_hours)) if zone and tier.lead_hours else own
-
-    def _calendar(self, tier: Tier, rep: str | None) -> Calendar:
-        if tier.calendar == "always":
-            return ALWAYS
-        if tier.calendar == "team" or rep is None or rep not in self.present:
-            return team_calendar(self.policy.sla)
-        calendar = rep_calendar(self.present[rep].rep)
-        return replace(calendar, on_call=self._duties(rep)) if self._duties(rep) else calendar
+        return promised_calendar(self.policy, tier, rep if rep in self.present else None, self.as_of, zone)
 
     def on_call(self, team: str) -> tuple[str, ...]:
         """Who is on call for the team now, in the order of the file."""
@@ -182,11 +173,6 @@ class Floor:
         return tuple(
             duty.rep for duty in duties if duty.team == team and duty.first <= self.as_of < duty.last
         )
-
-    def _duties(self, rep: str) -> tuple[tuple[datetime, datetime], ...]:
-        """The spans in which the rep is on call now."""
-        duties = (duty for duty in self.policy.teams.on_call if duty.rep == rep)
-        return tuple((duty.first, duty.last) for duty in duties if duty.first <= self.as_of < duty.last)
 
     def due_after(
         self, tier: Tier | None, opener: str, until: datetime, zone: str | None = None

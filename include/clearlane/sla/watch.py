@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from clearlane.ledger import Batch, copy_rows
 from clearlane.policy.model import Policy
 from clearlane.route.exceptions import queue_owner
-from clearlane.sla import alerts, escalation, follow_ups, reading, suspensions
+from clearlane.sla import alerts, escalation, follow_ups, pauses, reading, suspensions
 from clearlane.sla.met import meet, withdraw
 
 LOCK: Final = 0x636C_6561_7277_6174
@@ -53,6 +53,7 @@ def sweep(connection: Connection, policy: Policy, batch: Batch) -> Swept:
     connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": LOCK})
     if outrun(connection, batch):
         return NOTHING
+    pauses.keep(connection, policy, batch)
     reading.note(connection, policy)
     met = meet(connection, policy, batch)
     follow_ups.keep(connection, policy, batch)

@@ -148,7 +148,7 @@ def _create_log() -> None:
         _text(
             "kind",
             "warn, breach, reassign, escalate_manager, escalate_head, suspend, time_out, exhausted,"
-            " unverified, verified, withdrawn (a breach that a touch in time, logged later, belies), pause, resume",
+            " unverified, verified, withdrawn (a breach that a touch in time, logged later, belies)",
         ),
         _time("occurred_at", "the moment in business time at which it fell due"),
         _time("noted_at", "the moment of the run that noted it"),
@@ -172,6 +172,7 @@ def _create_log() -> None:
         comment="What the watch did about promises, each once: the log that alerts and figures are made from.",
     )
     op.create_index(op.f("sla_event_lead_id_ix"), "sla_event", ["lead_id"])
+    _create_pause()
     op.create_index("sla_event_noted_ix", "sla_event", ["noted_at"])
     op.create_index(
         "sla_event_rep_ix",
@@ -200,6 +201,25 @@ def _create_log() -> None:
         sa.UniqueConstraint("rep_id", "began_at", name="suspension_rep_began_key"),
         comment="Reps who take no turns for a time because they were silent too often.",
     )
+
+
+def _create_pause() -> None:
+    op.create_table(
+        "pause",
+        _id("pause_id"),
+        _lead(),
+        _text("key", "what asked for it: an activity, or a person and the moment; asked once"),
+        _text("because"),
+        _text("by", "null: the lead itself, by an activity", nullable=True),
+        _time("began_at"),
+        _time("until"),
+        _time("ended_at", "when somebody ended it before `until`", nullable=True),
+        _of("pause", "lead_id"),
+        sa.PrimaryKeyConstraint("pause_id", name=op.f("pause_pk")),
+        sa.UniqueConstraint("key", name=op.f("pause_key_key")),
+        comment="Times in which the promises to a lead stand still, because it asked for a later date.",
+    )
+    op.create_index(op.f("pause_lead_id_ix"), "pause", ["lead_id"])
 
 
 def _create_mail() -> None:
@@ -277,7 +297,7 @@ def _create_mail() -> None:
 
 
 def downgrade() -> None:
-    for name in ("incident", "link_use", "bounce", "mail", "suspension", "sla_event", "sla_owed"):
+    for name in ("incident", "link_use", "bounce", "mail", "suspension", "sla_event", "sla_owed", "pause"):
         op.drop_table(name)
     op.execute(sa.schema.DropSequence(sa.Sequence("mail_claim_seq")))
     op.execute("delete from sla_clock where kind in ('queue', 'follow_up')")
