@@ -26,14 +26,15 @@ quarantine_app = typer.Typer(help="Records kept whole because they could not be 
 exceptions_app = typer.Typer(help="Leads that nobody could take, and whose they are.", no_args_is_help=True)
 connector_app = typer.Typer(help="The systems that leads come from and go back to.", no_args_is_help=True)
 pool_app = typer.Typer(help="Shared queues from which reps pull leads.", no_args_is_help=True)
-sla_app = typer.Typer(help="Promises to leads.", no_args_is_help=True)
+sla_app = typer.Typer(
+    help="Promises to leads: the mails about them, pauses, and who was silent too often.",
+    no_args_is_help=True,
+)
 push_app = typer.Typer(
     help="What is owed to the source systems, and what became of it.", no_args_is_help=True
 )
 dead_app = typer.Typer(help="Writes that a source refused or that failed too often.", no_args_is_help=True)
 push_app.add_typer(dead_app, name="dead")
-sla_app = typer.Typer(help="Promises to leads, and the mails about them.", no_args_is_help=True)
-app.add_typer(sla_app, name="sla")
 app.add_typer(push_app, name="push")
 app.add_typer(policy_app, name="policy")
 app.add_typer(quarantine_app, name="quarantine")
@@ -41,8 +42,6 @@ app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(pool_app, name="pool")
 app.add_typer(sla_app, name="sla")
 app.add_typer(connector_app, name="connector")
-sla_app = typer.Typer(help="Promises to leads, and who was silent too often.", no_args_is_help=True)
-app.add_typer(sla_app, name="sla")
 
 out = Console()
 err = Console(stderr=True, highlight=False)

@@ -197,7 +197,10 @@ def test_promises_to_a_lead_are_paused_and_go_on(clearlane: Any, world: World, w
     about = ("crm:F1", "--by", "ada", "--because", "asked for May", "--until")
     nothing = clearlane("sla", "pause", *about, "2999-05-01")
     assert (nothing.exit_code, "is owed nothing" in nothing.output) == (1, True)
-    promised = "insert into sla_clock (lead_id, kind, tier, started_at, due_at) values (:lead, 'arrival', 'warm', :at, :at)"
+    promised = (
+        "insert into sla_clock (lead_id, kind, tier, started_at, due_at)"
+        " values (:lead, 'arrival', 'warm', :at, :at)"
+    )
     with world.engine.begin() as connection:
         connection.execute(sa.text(promised), {"lead": waiting[2], "at": NOW})
     done = clearlane("sla", "pause", *about, "2999-05-01")

@@ -153,7 +153,7 @@ def test_states_of_any_moment(world: Watch) -> None:
 
 
 def test_a_pause_puts_off_what_has_not_come_yet_by_its_business_time(world: Watch) -> None:
-    """Warned on Tuesday at noon, due on Wednesday at noon; paused from Tuesday at one until Sunday, 28 hours of work."""
+    """Warned on Tuesday noon, due on Wednesday noon; paused from Tuesday at one until Sunday: 28 hours of work."""
     lead = world.lead("L", created_at=MONDAY_NOON)
     world.run(FIRM, [lead], band="cool")
     before = {row["clock_id"]: row for row in stored(world)}
