@@ -203,20 +203,6 @@ def test_a_lead_that_left_sales_is_gone(world: World, lead: UUID) -> None:
     assert stands(world, of).about is None
 
 
-def test_a_cover_takes_the_lead_and_does_not_give_it_away(world: World, lead: UUID) -> None:
-    with world.engine.begin() as connection:
-        connection.execute(
-            sa.text(
-                "insert into cover (lead_id, rep_id, cover_rep_id, because, began_at, until)"
-                " values (:lead, 'ana', 'ben', 'leave', :at, :at)"
-            ),
-            {"lead": lead, "at": MONDAY_NOON},
-        )
-    assert said(world, link(world, lead, "decline", rep="ben"), "spam").state == "gone"
-    assert said(world, link(world, lead, "accept", rep="ben")).state == "accepted"
-    assert clocks(world)["accept"] == CLICKED
-
-
 def test_the_link_of_a_record_that_was_merged_speaks_for_the_person(world: World, lead: UUID) -> None:
     of = link(world, lead, "accept")
     survivor = world.lead("M")

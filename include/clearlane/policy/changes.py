@@ -339,11 +339,9 @@ def _points(policy: Policy, _: str) -> Iterator[Line]:
     for name, model in _models(policy):
         shared = policy.scoring.rules if name else ()
         for rule in (rule for rule in model.rules if rule not in shared):
-            yield Line(
-                f"{name}{rule.id}",
-                f"{name}{rule.because}",
-                f"{say.points(rule)} for {_plain(say.evidence(rule))}",
-            )
+            yield Line(f"{name}{rule.id}", f"{name}{rule.because}", say.points(rule))
+            counted = _plain(say.evidence(rule))
+            yield Line(f"{name}{rule.id} counted", f"{name}{rule.because}, counted", counted)
         for group, (least, most) in model.group_bounds.items():
             yield Line(
                 f"{name}{group}", f"{name}{group.capitalize()} altogether", f"{least:g} to {most:g} points"

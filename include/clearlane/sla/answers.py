@@ -1,8 +1,7 @@
 """What a rep answers by a link of a mail: taken, or declined for a reason of routing.yaml. Each is said once.
 
 Taken is an outcome `accepted` of the source `clearlane`, and meets the accept clock; declined is a decline like any
-other. A lead that has another owner since, or none, is not answered for any more. A cover may take a lead for its
-owner; to give it away is the owner's.
+other. A lead that has another owner since, or none, is not answered for any more.
 """
 
 from __future__ import annotations
@@ -106,13 +105,7 @@ def _say(
 
 
 def _bound(token: str, link: Link) -> dict[str, Any]:
-    return {
-        "token": digest(token),
-        "lead": link.lead_id,
-        "seq": link.decision_seq,
-        "rep": link.rep_id,
-        "covers": link.answer == "accept",
-    }
+    return {"token": digest(token), "lead": link.lead_id, "seq": link.decision_seq, "rep": link.rep_id}
 
 
 def _survivor(connection: Connection, link: Link) -> Any:
@@ -132,12 +125,10 @@ with mine as (
     select a.lead_id, a.rep_id, d.because
     from lead l join assignment a on a.lead_id = l.survivor_id and a.ended_at is null
     join decision d on d.decision_seq = :seq
-    where l.lead_id = :lead and coalesce(a.decision_seq, a.begun_seq) <= :seq
-      and (a.rep_id = :rep or (:covers and exists (
-          select from cover c where c.lead_id = a.lead_id and c.rep_id = a.rep_id and c.cover_rep_id = :rep
-            and c.ended_at is null)))
+    where l.lead_id = :lead and coalesce(a.decision_seq, a.begun_seq) <= :seq and a.rep_id = :rep
 )
-select m.lead_id is not null as mine, m.because, p.attributes ->> 'company' as company,
+select m.lead_id is not null as mine, m.because,
+       coalesce(p.attributes ->> 'company', p.attributes ->> 'account_name') as company,
        coalesce(n.score, s.score) as score, coalesce(n.band, s.band) as band, k.due_at,
        u.answer, u.reason, u.used_at, e.occurred_at as declined_at, lower(e.detail ->> 'reason') as declined_because
 from (select) nothing
