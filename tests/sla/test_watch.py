@@ -23,6 +23,7 @@ POLICY = replace(
     POLICY,
     sla=replace(POLICY.sla, tiers={**POLICY.sla.tiers, "warm": WARM}, head_of_sales="hedy"),
 )
+SALES = POLICY.teams.teams["sales"]
 
 
 @pytest.fixture
@@ -239,3 +240,23 @@ def test_what_a_lead_arrived_with_too_late_is_the_pipelines_doing(world: Watch) 
 def test_moments_count_once_they_lie_before_the_run(world: Watch, lead: UUID) -> None:
     assert world.watch(POLICY, DUE).breached == 0
     assert world.watch(POLICY, DUE + timedelta(microseconds=1)).breached == 2
+
+
+def test_a_queue_is_told_to_its_owner_then_to_the_manager_then_to_the_head_of_sales(world: Watch) -> None:
+    nobody = replace(POLICY, teams=replace(POLICY.teams, teams={"sales": replace(SALES, members=())}))
+    of = replace(nobody, sla=replace(nobody.sla, queues={"exceptions": Span(60, "minutes")}))
+    lead = world.lead("L", created_at=MONDAY_NOON)
+    world.run(of, [lead])
+    assert world.place(lead)[0] == "exceptions"
+    for minutes in (61, 121, 126):
+        world.watch(of, MONDAY_NOON + minutes * MINUTE)
+    told = world.rows(
+        "select kind, to_rep_id, cause, occurred_at from sla_event where detail ->> 'clock' = 'queue' order by event_id"
+    )
+    assert [(row["kind"], row["to_rep_id"], row["cause"]) for row in told] == [
+        ("warn", None, None),
+        ("breach", "quin", "no_one_eligible"),
+        ("escalate_manager", "mia", None),
+        ("escalate_head", "hedy", None),
+    ]
+    assert told[2]["occurred_at"] == MONDAY_NOON + 120 * MINUTE

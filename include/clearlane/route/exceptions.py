@@ -85,7 +85,7 @@ def _plain(value: Any) -> Any:
 
 
 def _exceptional(policy: Policy, row: RowMapping, at: datetime) -> Exceptional:
-    team = policy.teams.teams.get(row["team"] or _team_of_rule(policy, row["rule"]) or "")
+    team = policy.teams.teams.get(row["team"] or team_of_rule(policy, row["rule"]) or "")
     refused = dict(row["refused"])
     codes = [refusals.code(why) for why in refused.values()]
     frees, frees_at = _frees(policy, row, at)
@@ -135,7 +135,7 @@ def unanswered(connection: Connection, policy: Policy, at: datetime) -> Sequence
     """The leads in exceptions whose queue has no owner at a moment, by team."""
     found: dict[str | None, Unanswered] = {}
     for row in connection.execute(sa.text(_BY_TEAM), {"at": at}):
-        team = policy.teams.teams.get(row.team or _team_of_rule(policy, row.rule) or "")
+        team = policy.teams.teams.get(row.team or team_of_rule(policy, row.rule) or "")
         if because := _no_owner(policy, team, at):
             name = team.id if team else None
             known = found.get(name, Unanswered(name, 0, row.since, because))
@@ -156,7 +156,7 @@ def _no_owner(policy: Policy, team: Team | None, at: datetime) -> str | None:
     )
 
 
-def _team_of_rule(policy: Policy, name: str | None) -> str | None:
+def team_of_rule(policy: Policy, name: str | None) -> str | None:
     """The first team that the rule would have sent the lead to."""
     rungs = (rung for rule in policy.routing.rules if rule.id == name for rung in rule.ladder)
     return next((rung.name for rung in rungs if rung.target in ("team", "pool", "hold")), None)

@@ -32,7 +32,7 @@ left join cover c on c.lead_id = e.lead_id and c.rep_id = e.rep_id and c.ended_a
 where e.batch_id = :batch and e.kind = any(:kinds)
   and e.occurred_at > cast(:as_of as timestamptz) - cast(:stale as interval)
   and not (e.kind = 'warn' and (k.met_at is not null or k.ended_at is not null or k.due_at <= :as_of))
-order by e.event_id
+order by k.kind = 'accept', e.event_id
 """
 _KINDS: Final[Mapping[str, Kind]] = {
     "warn": "warn",
@@ -81,7 +81,7 @@ def _readers(one: RowMapping) -> Iterator[str]:
 
 def _about(one: RowMapping) -> str:
     """Of a lead that waits for the same owner: one warning, one breach."""
-    if one["kind"] in ("warn", "breach") and one["clock"] in ("arrival", "assignment"):
+    if one["kind"] in ("warn", "breach") and one["clock"] in ("arrival", "assignment", "accept"):
         return f"{one['kind']}:{one['lead_id']}:{one['decision_seq']}"
     return f"{one['kind']}:{one['event_id']}"
 

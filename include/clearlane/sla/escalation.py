@@ -8,14 +8,19 @@ a lead that routing gave up. The head of sales comes last, for tiers that name t
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
-from clearlane.ledger import Batch
+from clearlane.ledger import Batch, copy_rows
 from clearlane.policy.model import Policy
+from clearlane.route.business_time import due_many
+from clearlane.route.calendars import team_calendar
 from clearlane.sla import reading
 
 TIME_OUT: Final = "accept time-out"
@@ -30,20 +35,22 @@ class Moved:
     escalated: int = 0
 
 
-# Kinds of clocks that somebody can be relieved of.
-_LATE = """
+_UNTOLD = """k.met_at is null and k.ended_at is null and k.breached_at is not null and not exists (
+      select from sla_event e where e.clock_id = k.clock_id and e.kind in ('reassign', 'escalate_manager'))"""
+_QUEUED = f"""
+select k.clock_id, k.place, k.due_at, k.reassign_at from sla_clock k
+where k.kind = 'queue' and {_UNTOLD} order by k.place, k.clock_id
+"""
+_LATE = f"""
 create temporary table late on commit drop as
-select k.*, l.survivor_id, coalesce(k.reassign_at, k.due_at) as moment
-from sla_clock k join lead l using (lead_id)
-where k.met_at is null and k.ended_at is null and k.breached_at is not null and k.kind in ('assignment', 'queue')
-  and coalesce(k.reassign_at, k.due_at) < :as_of and coalesce(k.paused_at > coalesce(k.reassign_at, k.due_at), true)
-  and (k.kind = 'queue' or k.reassign_at is not null)
-  and not exists (
-      select from sla_event e where e.clock_id = k.clock_id and e.kind in ('reassign', 'escalate_manager'))
+select k.*, l.survivor_id, coalesce(q.moment, k.reassign_at) as moment
+from sla_clock k join lead l using (lead_id) left join queued q using (clock_id)
+where {_UNTOLD} and k.kind in ('assignment', 'queue') and coalesce(q.moment, k.reassign_at) < :as_of
+  and coalesce(k.paused_at > coalesce(q.moment, k.reassign_at), true)
 """
 _RELIEVED = f"""
 create temporary table relieved on commit drop as
-select j.*, a.rep_id as owner, coalesce(a.team, d.team, p.team) as owner_team,
+select j.*, a.rep_id as owner, coalesce(a.team, d.team, p.team, u.team) as owner_team,
        j.kind = 'assignment' and a.by = 'clearlane' and a.rep_id is not null and not exists (
            select from lead m join outcome h on h.lead_id = m.lead_id
            where m.survivor_id = j.survivor_id and h.kind in ('first_touch', 'meeting')
@@ -51,6 +58,7 @@ select j.*, a.rep_id as owner, coalesce(a.team, d.team, p.team) as owner_team,
 from late j join ({reading.JUDGED.format(clocks="late")}) r using (clock_id)
 left join assignment a on a.lead_id = j.lead_id and a.ended_at is null
 left join decision d on d.decision_seq = j.decision_seq
+left join sla_rule u on u.rule = d.rule
 left join place p on p.lead_id = j.lead_id
 where (r.known_to > j.moment) is true or (j.kind = 'queue' and not r.watched)
 """
@@ -123,6 +131,7 @@ def act(connection: Connection, policy: Policy, batch: Batch) -> Moved:
         "as_of": batch.as_of, "batch": batch.batch_id, "head": policy.sla.head_of_sales, "reason": TIME_OUT,
         "exceptions_owner": policy.routing.exceptions_owner,
     }  # fmt: skip
+    _queue(connection, policy)
     for name, statement in {"late": _LATE, "relieved": _RELIEVED}.items():
         connection.execute(sa.text(f"drop table if exists pg_temp.{name}"))
         connection.execute(sa.text(statement), bound)
@@ -132,3 +141,26 @@ def act(connection: Connection, policy: Policy, batch: Batch) -> Moved:
     )
     told = (connection.execute(sa.text(one), bound).rowcount for one in (_TO_MANAGER, _GIVEN_UP, _TO_HEAD))
     return Moved(reassigned, sum(told))
+
+
+def _queue(connection: Connection, policy: Policy) -> None:
+    """Make `queued`: when somebody above is told that a lead waits, as long again after the wait fell due."""
+    connection.execute(sa.text("drop table if exists pg_temp.queued"))
+    connection.execute(
+        sa.text(
+            "create temporary table queued (clock_id bigint primary key, moment timestamptz) on commit drop"
+        )
+    )
+    rows = connection.execute(sa.text(_QUEUED)).mappings().all()
+    copy_rows(connection, "queued", ["clock_id", "moment"], list(_seconds(policy, rows)))
+
+
+def _seconds(policy: Policy, rows: Sequence[RowMapping]) -> Iterator[tuple[int, datetime | None]]:
+    calendar = team_calendar(policy.sla)
+    for place, group in groupby(rows, key=lambda row: row["place"]):
+        same = list(group)
+        span = policy.sla.queues.get(place)
+        dues = [row["due_at"] for row in same]
+        moments = due_many(dues, span, calendar) if span else dues
+        for row, moment in zip(same, moments, strict=True):
+            yield row["clock_id"], row["reassign_at"] or moment

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from clearlane.ledger import Batch, copy_rows
 from clearlane.policy.model import Policy
-from clearlane.route.exceptions import queue_owner
+from clearlane.route.exceptions import queue_owner, team_of_rule
 from clearlane.sla import alerts, escalation, follow_ups, pauses, reading, suspensions
 from clearlane.sla.met import meet, withdraw
 
@@ -101,6 +101,7 @@ def outrun(connection: Connection, batch: Batch) -> bool:
 
 _PEOPLE: Final = {
     "sla_team": "team text primary key, manager text, queue_owner text",
+    "sla_rule": "rule text primary key, team text",
     "sla_tier": "tier text primary key, manager boolean, head boolean",
 }
 
@@ -112,6 +113,8 @@ def _name_people(connection: Connection, policy: Policy) -> None:
         connection.execute(sa.text(f"create temporary table {name} ({columns}) on commit drop"))
     teams = ((one.id, one.manager, queue_owner(policy, one)) for one in policy.teams.teams.values())
     copy_rows(connection, "sla_team", ["team", "manager", "queue_owner"], teams)
+    rules = ((one.id, team_of_rule(policy, one.id)) for one in policy.routing.rules)
+    copy_rows(connection, "sla_rule", ["rule", "team"], rules)
     tiers = (
         (
             one.name,
@@ -147,9 +150,10 @@ create temporary table judged on commit drop as
 select f.*, r.watched, r.read,
        (r.known_to > f.warn_at) is true or (f.kind = 'queue' and not r.watched) as known_at_warning,
        (r.known_to > f.due_at) is true or (f.kind = 'queue' and not r.watched) as known,
-       d.as_of as decided_at, d.team as decided_team
+       d.as_of as decided_at, coalesce(d.team, u.team) as decided_team
 from fallen f join ({reading.JUDGED.format(clocks="fallen")}) r using (clock_id)
 left join decision d on d.decision_seq = f.decision_seq
+left join sla_rule u on u.rule = d.rule
 """
 
 
