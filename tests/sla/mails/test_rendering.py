@@ -187,3 +187,12 @@ def test_a_misspelled_name_in_a_template_is_an_error() -> None:
 
     with pytest.raises(UndefinedError):
         _environment(False).from_string("{{ raeder }}").render(reader=1)
+
+
+def test_a_notice_that_comes_late_says_so() -> None:
+    told = sample("notice")
+    assert told.promise
+    late = letter(replace(told, at=told.promise.due + 20 * MINUTE))
+    assert "was due 14:00" in late.subject
+    assert "Was due 14:00 (New York)" in late.text
+    assert "Accept or decline by" not in late.text

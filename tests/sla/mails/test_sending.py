@@ -26,7 +26,13 @@ def test_a_hot_notice_is_sent_once_and_says_all(desk: Desk) -> None:
     assert str(message["To"]) == "Ana <ana@clearlane.example>"
     assert message["Auto-Submitted"] == "auto-generated"
     text = message.get_body(["plain"]).get_content()
-    for said in ("Call by 12:05 (UTC)", "13:05 (Berlin)", "Because of rest", "82 of 100, hot", "+493012345"):
+    for said in (
+        "Call by 12:05 (UTC)",
+        "13:05 (Berlin)",
+        "Because of rest; Ana is next",
+        "82 of 100, hot",
+        "+493012345",
+    ):
         assert said in text
     assert desk.states() == ["sent"]
     assert desk.mail()["message_id"] == message["Message-ID"]

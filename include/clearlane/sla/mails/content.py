@@ -5,6 +5,7 @@ What no longer holds is no content: the lead is somebody else's by now, the prom
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -226,7 +227,7 @@ def _content(
         you=row["person"] == owner and reader.instead_of is None,
         owner=reps[owner].name if owner in reps else owner,
         lead=lead,
-        because=seen["because"],
+        because=_with_names(desk.policy, seen["because"]),
         promise=next((one for one in promises if one.kind != "accept"), next(iter(promises), None)),
         accept_by=accept_by,
         answers=_answers(desk, row, seen, reader, at),
@@ -243,6 +244,12 @@ def _facts(reps: Mapping[str, Rep], row: RowMapping, seen: RowMapping) -> dict[s
         facts["mine"] = before == row["person"]
     named = {name: reps[facts[name]].name for name in PEOPLE if facts.get(name) in reps}
     return facts | named
+
+
+def _with_names(policy: Policy, because: str | None) -> str | None:
+    """A decision's reason, with the names of reps and teams for their ids."""
+    names = {one.id: one.name for one in (*policy.teams.teams.values(), *policy.teams.reps.values())}
+    return because and re.sub(r"\w+", lambda word: names.get(word[0], word[0]), because)
 
 
 def _answers(
