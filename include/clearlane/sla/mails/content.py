@@ -248,7 +248,8 @@ def _facts(reps: Mapping[str, Rep], row: RowMapping, seen: RowMapping) -> dict[s
 
 def _with_names(policy: Policy, because: str | None) -> str | None:
     """A decision's reason, with the names of reps and teams for their ids."""
-    names = {one.id: one.name for one in (*policy.teams.teams.values(), *policy.teams.reps.values())}
+    names = {team.id: team.name for team in policy.teams.teams.values()}
+    names |= {rep.id: rep.name for rep in policy.teams.reps.values()}
     return because and re.sub(r"\w+", lambda word: names.get(word[0], word[0]), because)
 
 
