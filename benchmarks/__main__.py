@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import folding, memory, refreshing, routing, scoring
+from benchmarks import folding, memory, refreshing, routing, scoring, sla_watch
 
 FEW = 20_000
 """leads of the slow benchmarks where all of them run"""
@@ -12,7 +12,9 @@ FEW = 20_000
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", nargs="?", choices=["scoring", "folding", "refreshing", "memory", "routing"])
+    parser.add_argument(
+        "name", nargs="?", choices=["scoring", "folding", "refreshing", "memory", "routing", "sla_watch"]
+    )
     parser.add_argument("--leads", type=int, default=100_000)
     parser.add_argument("--activities", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -28,6 +30,8 @@ def main() -> None:
         memory.main(asked.leads if asked.name else FEW)
     if asked.name in (None, "routing"):
         routing.main(asked.leads, rounds=asked.rounds)
+    if asked.name in (None, "sla_watch"):
+        sla_watch.main(rounds=asked.rounds)
 
 
 main()

@@ -7,11 +7,13 @@ from datetime import date, time, timedelta
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from tests.route.conftest import World, banded
 from tests.route.firms import MONDAY_NOON, OFFICE, SLA, policy, rep, routing, rule, team, teams, to
 from tests.route.test_covers import FRIDAY, LEAVE, MONDAY, TUESDAY, firm, lived
 from tests.route.test_events import outcome
 from tests.route.test_events import tell as event
+from tests.route.test_run import merge
 
 from clearlane.policy.model import Policy, Span, TierChoice, TimeOff
 from clearlane.route import pools
@@ -210,3 +212,49 @@ def test_a_shadow_run_promises_nothing(world: World) -> None:
     lead = world.leads(1)[0]
     world.run(sold_by(to("pool", "sales")), [lead], mode="shadow")
     assert world.count("sla_clock") == world.count("sla_owed") == 0
+
+
+# --- merged, and one's own again ------------------------------------------------------------------
+
+
+def test_promises_to_merged_records_go_on_and_only_the_owner_who_stays_owes_them(world: World) -> None:
+    """The early one arrived first, the hot one is due first; who loses the lead owes nothing any more."""
+    of = sold_by(to("rep", "ana"))
+    early, hot = (
+        world.lead(name, created_at=MONDAY_NOON - hours * HOUR) for name, hours in (("E", 2), ("H", 1))
+    )
+    world.run(of, [early], band="warm")
+    world.run(sold_by(to("rep", "ben")), [hot], band="hot")
+    told = (
+        "insert into sla_event (clock_id, lead_id, kind, occurred_at, noted_at)"
+        " select clock_id, lead_id, 'warn', :at, :at from sla_clock"
+    )
+    with world.engine.begin() as connection:
+        connection.execute(sa.text(told), {"at": MONDAY_NOON})
+    merge(world, hot, early)
+    world.run(of, [early], as_of=MONDAY_NOON + HOUR)
+    going = world.rows("select * from sla_clock where ended_at is null order by kind, started_at")
+    assert {row["lead_id"] for row in going} == {early}
+    arrivals = [row for row in going if row["kind"] == "arrival"]
+    assert [row["started_at"] for row in arrivals] == [MONDAY_NOON - 2 * HOUR, MONDAY_NOON - HOUR]
+    assert min(row["due_at"] for row in arrivals) == MONDAY_NOON - HOUR + 5 * MINUTE
+    assert {row["rep_id"] for row in going if row["kind"] != "arrival"} == {"ana"}
+    assert world.count("sla_event e join sla_clock k using (clock_id) where e.lead_id <> k.lead_id") == 0
+    assert owed(world, early)[-1][1] == "ana"
+
+
+def test_a_record_that_is_its_own_again_has_its_arrival_back(world: World) -> None:
+    of = sold_by(to("rep", "ana"))
+    one, other = world.leads(2)
+    world.run(of, [one, other])
+    merge(world, other, one)
+    world.run(of, [one], as_of=MONDAY_NOON + HOUR)
+    assert len(clocks(world, one, "arrival")) == 2
+    with world.engine.begin() as connection:
+        connection.execute(sa.text("update lead set survivor_id = lead_id"))
+        connection.execute(sa.text("update merge set undone_at = :at"), {"at": MONDAY_NOON + 2 * HOUR})
+        waits = sa.text("update place set place = 'waiting', reason = 'unmerged' where lead_id = :lead")
+        connection.execute(waits, {"lead": other})
+    world.run(of, [other], as_of=MONDAY_NOON + 3 * HOUR)
+    assert [len(clocks(world, lead, "arrival")) for lead in (one, other)] == [1, 1]
+    assert owed(world, other)[-1] == (MONDAY_NOON, "ana")

@@ -78,9 +78,32 @@ update place set place = 'closed', reason = 'merged', because = 'merged into ano
     team = null, rep_id = null, decision_seq = null, since = :as_of, batch_id = :batch
 where lead_id = any(cast(:losers as uuid[])) and (place, reason) <> ('closed', 'merged')
 """
+# Each promise goes on as it was made, so the earliest arrival and the strictest due moment survive.
 _CLOCKS = """
 update sla_clock k set lead_id = m.survivor_id from lead m
 where m.lead_id = k.lead_id and k.lead_id = any(cast(:losers as uuid[])) and k.met_at is null and k.ended_at is null
+"""
+# Who lost the lead owes it nothing any more, and nor does the queue in which the other record waited.
+_NOT_OWED = """
+update sla_clock k set ended_at = greatest(k.started_at, cast(:as_of as timestamptz))
+where k.lead_id = any(cast(:survivors as uuid[])) and k.met_at is null and k.ended_at is null and case k.kind
+    when 'assignment' then not exists (
+        select from assignment a left join cover c on c.lead_id = a.lead_id and c.ended_at is null
+        where a.lead_id = k.lead_id and a.ended_at is null and k.rep_id in (a.rep_id, c.cover_rep_id))
+    when 'accept' then not exists (
+        select from assignment a where a.lead_id = k.lead_id and a.ended_at is null and a.rep_id = k.rep_id)
+    when 'queue' then k.place <> 'match_ask' and not exists (
+        select from place p where p.lead_id = k.lead_id and p.place = k.place)
+    else false end
+"""
+_WRITTEN = ("sla_event", "mail")
+"""what is told of a clock, and goes with it"""
+# A record that is one of its own again has the promises back that were made to it.
+_PARTED = """
+update sla_clock k set lead_id = d.lead_id
+from decision d join lead m on m.lead_id = d.lead_id
+where d.decision_seq = k.decision_seq and k.lead_id <> d.lead_id and m.survivor_id = m.lead_id
+  and k.kind = 'arrival' and k.met_at is null and k.ended_at is null and d.lead_id = any(cast(:leads as uuid[]))
 """
 
 
@@ -91,15 +114,30 @@ def join_merged(connection: Connection, batch: Batch, leads: Sequence[UUID]) -> 
     """
     if not batch.live:
         return
+    parted = connection.execute(sa.text(_PARTED), {"leads": list(leads)}).rowcount
     records = connection.execute(sa.text(_RECORDS), {"leads": list(leads)}).all()
     losers = [record for record, survivor in records if record != survivor]
     if losers:
         everyone = [record for record, _ in records]
         _join_assignments(connection, batch, everyone)
         connection.execute(sa.text(_CLOCKS), {"losers": losers})
+        survivors = sorted({survivor for _, survivor in records})
+        connection.execute(sa.text(_NOT_OWED), {"survivors": survivors, "as_of": batch.as_of})
         bound = {"losers": losers, "as_of": batch.as_of, "batch": batch.batch_id}
         connection.execute(sa.text(_CLOSED), bound)
         connection.execute(sa.text(_BARRED), {"losers": losers})
+    if losers or parted:
+        _take_along(connection, [record for record, _ in records])
+
+
+def _take_along(connection: Connection, records: Sequence[UUID]) -> None:
+    """What was told of a clock is of the record that the clock is of."""
+    for table in _WRITTEN:
+        moved = f"""
+        update {table} t set lead_id = k.lead_id from sla_clock k
+        where k.clock_id = t.clock_id and t.lead_id <> k.lead_id and k.lead_id = any(cast(:records as uuid[]))
+        """
+        connection.execute(sa.text(moved), {"records": list(records)})
 
 
 def _join_assignments(connection: Connection, batch: Batch, records: Sequence[UUID]) -> None:
