@@ -116,6 +116,20 @@ def test_a_touch_that_waits_in_the_inbox_is_not_known_yet(world: Watch, lead: UU
     assert world.watch(POLICY, DUE + 5 * MINUTE).breached == 2
 
 
+def test_while_a_file_of_touches_is_broken_nobody_is_blamed(world: Watch, lead: UUID) -> None:
+    with world.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "with kept as (insert into inbox (source, object, record_key, file, payload, state)"
+            " values ('crm', 'file', 'k', 'exports/outcomes.csv', '{}', 'quarantined') returning seq)"
+            ' insert into quarantine (seq, reasons, since) select seq, \'[{"field": "file"}]\', now() from kept'
+        )
+    swept = world.watch(POLICY, DUE + MINUTE)
+    assert (swept.breached, swept.unverified) == (0, 2)
+    with world.engine.begin() as connection:
+        connection.exec_driver_sql("update quarantine set state = 'dismissed'")
+    assert world.watch(POLICY, DUE + 5 * MINUTE).breached == 2
+
+
 def test_a_source_that_shows_touches_late_is_judged_later(world: Watch, lead: UUID) -> None:
     crm = POLICY.sources.sources["crm"]
     slow = {**crm.objects, "outcomes": replace(crm.objects["outcomes"], lag=90 * MINUTE)}

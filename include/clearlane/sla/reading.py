@@ -7,8 +7,10 @@ to its leads are never judged, but for waiting in a queue.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from fnmatch import fnmatch
+from pathlib import PurePosixPath
 from typing import Final
 
 import sqlalchemy as sa
@@ -19,6 +21,10 @@ from clearlane.policy.model import Policy, Source
 
 _READ: Final = "source text primary key, read_to timestamptz, lag interval"
 _WATERMARKS: Final = "select source, object, watermark from source_state"
+_BROKEN: Final = """
+select distinct i.source, i.file from quarantine q join inbox i using (seq)
+where q.state = 'open' and i.object = 'file' and i.file is not null
+"""
 _UNKNOWN: Final = """
 create temporary table sla_unknown on commit drop as
 select distinct m.survivor_id from inbox i
@@ -52,12 +58,25 @@ def note(connection: Connection, policy: Policy) -> None:
 
 def _sources(connection: Connection, policy: Policy) -> Iterator[tuple[str, datetime | None, timedelta]]:
     marks = {(row.source, row.object): row.watermark for row in connection.execute(sa.text(_WATERMARKS))}
+    broken = [(row.source, row.file) for row in connection.execute(sa.text(_BROKEN))]
     for source in policy.sources.sources.values():
         names = touch_objects(source)
         if names:
-            read = [marks.get((source.name, name)) for name in names]
+            files = [file for name, file in broken if name == source.name]
+            read = [_read_to(source, name, marks, files) for name in names]
             known = [moment for moment in read if moment is not None]
             yield source.name, min(known) if len(known) == len(names) else None, _lag(source, names)
+
+
+def _read_to(
+    source: Source, name: str, marks: Mapping[tuple[str, str], datetime], broken: Sequence[str]
+) -> datetime | None:
+    """The mark of a mapping; while a file of it is broken, that of the file."""
+    pattern = PurePosixPath(source.objects[name].read).name
+    held = [f"{name}: {file}" for file in broken if fnmatch(PurePosixPath(file).name, pattern)]
+    found = [marks.get((source.name, one)) for one in (name, *held)]
+    known = [moment for moment in found if moment is not None]
+    return min(known) if len(known) == len(found) else None
 
 
 def touch_objects(source: Source) -> tuple[str, ...]:
