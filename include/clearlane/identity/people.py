@@ -75,10 +75,10 @@ with recursive reached (lead_id, kind, value) as (
         where k.kind = r.kind and k.value = r.value and k.current
         union all
         select l.lead_id, null, null from lead_key k join lead l on l.lead_id = cast(k.value as uuid)
-        where k.lead_id = r.lead_id and k.current and k.kind in {MERGED}
+        where :linked and k.lead_id = r.lead_id and k.current and k.kind in {MERGED}
         union all
         select k.lead_id, null, null from lead_key k
-        where k.value = cast(r.lead_id as text) and k.kind in {MERGED} and k.current
+        where :linked and k.value = cast(r.lead_id as text) and k.kind in {MERGED} and k.current
     ) next
 )
 select l.lead_id, l.survivor_id as former_id, l.survivor_id, cast(null as text) as rule,
@@ -94,8 +94,10 @@ select k.lead_id, k.kind, k.value from person join lead_key k using (lead_id)
 where k.current and (k.kind in {_MERGING} or k.kind in {MERGED})
 union
 select p.lead_id, k.kind, k.value from person p join lead_key k on k.value = cast(p.lead_id as text)
-where k.current and k.kind in {MERGED}
+where :linked and k.current and k.kind in {MERGED}
 """
+# Most sources merge nothing, and then nobody is looked up for it.
+_LINKED: Final = f"select exists (select from lead_key where kind in {MERGED} and current)"
 
 _SPREAD: Final = """
 update person p set label = m.label
@@ -209,10 +211,11 @@ def regroup(connection: Connection, batch_id: UUID, as_of: datetime) -> int:
 
 
 def _find_components(connection: Connection) -> None:
-    connection.execute(sa.text(_REACHED))
+    linked = {"linked": connection.execute(sa.text(_LINKED)).scalar_one()}
+    connection.execute(sa.text(_REACHED), linked)
     connection.execute(sa.text(_NAMED))
     connection.exec_driver_sql("analyze person")
-    connection.execute(sa.text(_TIES))
+    connection.execute(sa.text(_TIES), linked)
     connection.exec_driver_sql("analyze tie")
     while connection.execute(sa.text(_SPREAD)).rowcount:
         pass
