@@ -34,10 +34,17 @@ def post() -> Iterator[Post]:
     """How mails leave during one task; without the connection `smtp_default` they are kept."""
     from clearlane.sla.mails import Post, Web
 
-    url, secrets = public_url(), link_secrets()
-    web = Web(url, secrets)
     with contextlib.ExitStack() as stack:
-        yield Post(_send(stack), web)
+        yield Post(_send(stack), Web(public_url(), _secrets()))
+
+
+def _secrets() -> tuple[str, ...]:
+    """What signs links; none where the setting is unusable: that keeps no lead from its owner."""
+    try:
+        return link_secrets()
+    except ValueError as problem:
+        log.warning("mails have no links to answer by: %s", problem)
+        return ()
 
 
 def _send(stack: contextlib.ExitStack) -> Send | None:
@@ -145,8 +152,6 @@ class Server:
         raise MailFailed(_words(code, said), temporary=code < 500, down=down or closing)
 
     def _connected(self) -> smtplib.SMTP:
-        from airflow.sdk.exceptions import AirflowException
-
         if self._client is None:
             try:
                 # The hook logs in as its connection says; its own way of sending makes messages of its own.
@@ -156,7 +161,7 @@ class Server:
             except smtplib.SMTPResponseException as error:
                 self._hang_up()
                 raise self._down(_words(error.smtp_code, error.smtp_error)) from None
-            except (OSError, smtplib.SMTPException, AirflowException) as error:
+            except Exception as error:  # nothing was sent, whatever is wrong with the connection
                 self._hang_up()
                 raise self._down(f"cannot be reached ({type(error).__name__})") from None
         return self._client
@@ -227,4 +232,9 @@ def _chats() -> Chats | None:
         connection: Any = BaseHook.get_connection(CHATS)
     except AirflowNotFoundException:
         return None
-    return Chats((connection.password or "").split(), tuple(connection.extra_dejson.get("kinds", CHAT_KINDS)))
+    kinds = tuple(connection.extra_dejson.get("kinds", CHAT_KINDS))
+    try:
+        return Chats((connection.password or "").split(), kinds)
+    except Exception as error:
+        log.warning("the connection %s cannot be used: %s", CHATS, type(error).__name__)
+        return None

@@ -144,6 +144,30 @@ def test_a_login_that_is_refused_keeps_all_and_says_so(desk: Desk, connected: Si
     assert "hidden-one" not in desk.mail()["error"]
 
 
+@pytest.mark.parametrize(
+    "extra", [{"ssl_context": "odd", "disable_tls": False}, {"timeout": "soon"}, {"from_email": ""}]
+)
+def test_a_connection_that_is_set_up_wrongly_keeps_all(
+    desk: Desk, sink: Sink, monkeypatch: pytest.MonkeyPatch, extra: dict[str, object]
+) -> None:
+    connect(monkeypatch, sink.port, **extra)
+    desk.owe(desk.suspended("a"))
+    assert send(desk) == Sent(failed=1, left=1)
+    assert (desk.mail()["attempts"], desk.mail()["begun_at"]) == (0, None)
+    assert sink.got == []
+
+
+def test_a_secret_that_cannot_sign_keeps_no_mail(
+    desk: Desk, connected: Sink, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CLEARLANE_URL", "https://airflow.clearlane.example")
+    monkeypatch.setenv("CLEARLANE_LINK_SECRET", "too-short")
+    desk.lead(band="hot")
+    assert send(desk).sent == 1
+    assert "token=" not in connected.got[0].get_body(("plain",)).get_content()
+    assert "too-short" not in caplog.text
+
+
 def test_no_log_names_an_address_or_a_person(
     desk: Desk, connected: Sink, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

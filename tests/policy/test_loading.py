@@ -645,3 +645,24 @@ def test_what_is_written_back_has_known_names(texts: Texts) -> None:
     assert "perhaps score" in found or "score?" in found
     idle = texts["sources"].replace(push, "    push_fields: {owner: OwnerId}\n")
     assert "a `push` beside it" in only_error(**{**texts, "sources": idle})
+
+
+@pytest.mark.parametrize(
+    ("link", "fine"),
+    [
+        ("https://crm.example/leads/{external_id}", True),
+        ("https://crm.example/leads", False),
+        ("javascript:alert({external_id})", False),
+        ("https://crm.example/{external_id}?{token}", False),
+        ('https://crm.example/{external_id}"x', False),
+    ],
+)
+def test_the_link_of_a_record_is_a_web_address_with_its_id(head: str, link: str, fine: bool) -> None:
+    text = (
+        f"{head}sources:\n  crm:\n    connector: files\n    address: a\n    objects:\n"
+        f"      leads: {{read: a.csv, fields: {{id: Id}}, link: '{link}'}}\n"
+    )
+    if fine:
+        assert policy.parse({"sources": text}).sources.sources["crm"].objects["leads"].link == link
+    else:
+        assert "{external_id}" in only_error(sources=text)

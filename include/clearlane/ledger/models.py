@@ -983,6 +983,7 @@ mail = Table(
     _one_of("urgency", "now", "soon", "quiet"),
     Index("mail_owed_ix", "send_after", postgresql_where=text("state = 'owed'")),
     Index("mail_person_ix", "person", "sent_at"),
+    Index("mail_digest_ix", "digest_id", postgresql_where=text("digest_id is not null")),
     comment="Mails owed to people, one row each.",
 )
 bounce = Table(

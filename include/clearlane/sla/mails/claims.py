@@ -6,7 +6,7 @@ have been sent: within the policy's window it is sent once more, marked as such,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -66,10 +66,15 @@ _WAITING: Final = sa.text(
     """
 )
 # Whoever is being written to counts as written to.
-_LATELY: Final = """
-    select person, count(*) from mail
-    where {which} (sent_at > :since or state = 'owed' and claimed_until > :at) group by person
-"""
+_LATELY: Final = sa.text(
+    """
+    select person, count(*) from (
+        select person from mail where person = any(:people) and sent_at > :since
+        union all
+        select person from mail where person = any(:people) and state = 'owed' and claimed_until > :at
+    ) written group by person
+    """
+)
 
 
 def waiting(connection: Connection, at: datetime) -> list[Waiting]:
@@ -80,11 +85,10 @@ def waiting(connection: Connection, at: datetime) -> list[Waiting]:
     ]
 
 
-def lately(connection: Connection, at: datetime, person: str | None = None) -> dict[str, int]:
-    """Person -> mails within the last hour."""
-    statement = sa.text(_LATELY.format(which="person = :person and" if person else ""))
-    bound = {"at": at, "since": at - HOUR, **({"person": person} if person else {})}
-    return {row[0]: row[1] for row in connection.execute(statement, bound)}
+def lately(connection: Connection, people: Iterable[str], at: datetime) -> dict[str, int]:
+    """Person -> mails within the last hour, of those people."""
+    bound = {"people": sorted(set(people)), "at": at, "since": at - HOUR}
+    return {row[0]: row[1] for row in connection.execute(_LATELY, bound)}
 
 
 # --- taking -------------------------------------------------------------------------------------------
@@ -116,10 +120,8 @@ def claim(connection: Connection, envelope: Envelope, rules: MailRules, at: date
     Senders of mails to one person take turns; the count of the last hour is theirs together.
     """
     connection.execute(_ALONE, {"person": envelope.person})
-    if (
-        envelope.urgency != "now"
-        and lately(connection, at, envelope.person).get(envelope.person, 0) >= rules.per_hour
-    ):
+    written = lately(connection, [envelope.person], at).get(envelope.person, 0)
+    if envelope.urgency != "now" and written >= rules.per_hour:
         return None
     mail_id = _one(connection, envelope, at)
     taken = {"mail_id": mail_id, "at": at, "until": at + LEASE}
@@ -235,9 +237,3 @@ def kept(connection: Connection, because: str, at: datetime) -> None:
 def left(connection: Connection) -> int:
     """How many mails are owed."""
     return int(connection.execute(_LEFT).scalar_one())
-
-
-def members(connection: Connection, digest_id: int) -> Sequence[RowMapping]:
-    """The mails that one was made of, in the order in which they were owed."""
-    query = sa.text("select * from mail where digest_id = :id order by mail_id")
-    return connection.execute(query, {"id": digest_id}).mappings().all()

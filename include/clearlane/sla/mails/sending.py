@@ -122,7 +122,8 @@ def _chosen(connection: Connection, policy: Policy, at: datetime) -> list[Envelo
         rep = policy.teams.reps.get(person)
         return rep.zone if rep else policy.sla.team_zone
 
-    waiting, lately = claims.waiting(connection, at), claims.lately(connection, at)
+    waiting = claims.waiting(connection, at)
+    lately = claims.lately(connection, (one.person for one in waiting), at)
     return list(envelopes(waiting, policy.sla.mail, at, zone_of=zone_of, lately=lately))
 
 

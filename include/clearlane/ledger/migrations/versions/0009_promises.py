@@ -281,6 +281,9 @@ def _create_mail() -> None:
     op.create_index(op.f("mail_lead_id_ix"), "mail", ["lead_id"])
     op.create_index("mail_owed_ix", "mail", ["send_after"], postgresql_where=sa.text("state = 'owed'"))
     op.create_index("mail_person_ix", "mail", ["person", "sent_at"])
+    op.create_index(
+        "mail_digest_ix", "mail", ["digest_id"], postgresql_where=sa.text("digest_id is not null")
+    )
     op.create_table(
         "bounce",
         _id("bounce_id"),
