@@ -75,3 +75,42 @@ def test_what_is_told_is_true_once_and_decisions_replay(river: River) -> None:
     with river.engine.connect() as connection:
         assert [one.check.id for one in doctor.examine(connection) if one.count] == []
         assert replay.finding(connection).count == 0
+
+
+WORKED = """
+select a.lead_id, a.rep_id, a.started_at, l.source, l.external_id from assignment a join lead l using (lead_id)
+join sla_clock k on k.lead_id = a.lead_id and k.decision_seq = a.decision_seq and k.kind = 'assignment'
+where a.ended_at is null and a.by = 'clearlane' and k.tier = 'hot' and l.survivor_id = l.lead_id
+order by a.started_at desc limit 1
+"""
+TOUCH = """
+insert into outcome (outcome_id, source, lead_external_id, lead_id, kind, occurred_at, rep_id)
+values (gen_random_uuid(), :source, :external_id, :lead_id, 'first_touch', :at, :rep_id)
+"""
+
+
+def test_who_is_called_in_vain_rests(river: River) -> None:
+    lead = asked_one(river, WORKED)
+    with river.engine.begin() as connection:
+        for forget in (
+            "delete from outcome where lead_id = :lead",
+            "update sla_clock set met_at = null where lead_id = :lead",
+        ):
+            connection.execute(sa.text(forget), {"lead": lead["lead_id"]})
+    for hours in range(8):
+        with river.engine.begin() as connection:
+            connection.execute(
+                sa.text(TOUCH), {**lead, "at": lead["started_at"] + timedelta(hours=hours, minutes=1)}
+            )
+    watch(river, END + timedelta(minutes=5))
+    over = END + timedelta(days=21)
+    assert watch(river, over)["exhausted"] == 1
+    steps.score_refresh(river.engine, over + timedelta(hours=1))
+    watch(river, over + timedelta(hours=2))
+    place = asked_one(river, "select place, reason from place where lead_id = :lead", lead=lead["lead_id"])
+    assert place == {"place": "nurture", "reason": "recycled"}
+
+
+def asked_one(river: River, query: str, **bound: Any) -> dict[str, Any]:
+    with river.engine.connect() as connection:
+        return dict(connection.execute(sa.text(query), bound).mappings().one())

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from tests.route.conftest import PINNED
 from tests.route.firms import MONDAY_NOON, rep
 from tests.sla.promises import MINUTE, Watch
 from tests.sla.test_watch import DUE, POLICY
+from typer.testing import CliRunner
 
-from clearlane import ledger
+from clearlane import ledger, policy
+from clearlane.cli import app
 from clearlane.ledger import batch_of
 from clearlane.policy.model import Silent
 from clearlane.route import refusals
@@ -21,6 +25,7 @@ from clearlane.route.byhand import NotPossible
 from clearlane.route.calendars import end_of_day, rep_calendar
 from clearlane.sla import suspensions
 
+DEFAULT = Path(__file__).resolve().parents[2] / "include" / "policy"
 CLOSING = MONDAY_NOON.replace(hour=17)
 TWICE = replace(POLICY, sla=replace(POLICY.sla, silent=Silent(2, timedelta(days=5))))
 
@@ -121,3 +126,24 @@ def test_decisions_are_made_again_as_they_were_made(world: Watch) -> None:
 )
 def test_the_day_ends_with_its_last_hours_or_at_midnight(at: datetime, end: datetime) -> None:
     assert end_of_day(rep_calendar(rep("ana")), at) == end
+
+
+def test_the_command_line_lists_who_is_out_and_lets_them_come_back(
+    world: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world.engine.begin() as connection:
+        policy.publish(connection, DEFAULT, by="t", because="t", in_force_from=None)
+        connection.exec_driver_sql(
+            "insert into suspension (rep_id, because, began_at, until)"
+            " values ('ana', 'silent 3 times in 5 days', '2026-01-01 12:00Z', '2126-01-01 17:00Z')"
+        )
+    monkeypatch.setenv("CLEARLANE_LEDGER_URL", world.engine.url.render_as_string(hide_password=False))
+
+    def said(*words: str) -> str:
+        return CliRunner().invoke(app, ["sla", *words]).output
+
+    assert [one["rep"] for one in json.loads(said("out", "--json"))] == ["ana"]
+    assert "silent 3 times" in said("out")
+    assert "takes turns again" in said("restore", "ana", "--by", "mia", "--because", "was at a fair")
+    assert json.loads(said("out", "--json")) == []
+    assert "not suspended" in said("restore", "ana", "--by", "mia", "--because", "again")
