@@ -441,8 +441,8 @@ def status() -> None:
 
     found = _wrong(None)
     for one in found:
-        since = f", since {_minute(one.since)} ({_length(_now() - one.since)})" if one.since else ""
-        _line(f"{pipeline.told(one)}{since}")
+        lasting = f"; for {_length(_now() - one.since)}" if one.since else ""
+        _line(f"{pipeline.told(one)}{lasting}")
         if one.explained_by is None:
             _line(f"  {pipeline.KINDS[one.kind].do}; docs/runbook.md#{one.kind}")
     with _ledger() as connection:

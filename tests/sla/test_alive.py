@@ -100,7 +100,7 @@ def test_people_read_since_when_and_what_to_do(clearlane: Any, ran: Any) -> None
     assert told.exit_code == 0
     first, second = told.output.splitlines()
     assert first.startswith("run outcome_sync: no run since ")
-    assert first.endswith(" (3.0 h)")
+    assert first.endswith("; for 3.0 h")
     assert second.strip() == f"{pipeline.KINDS['run'].do}; docs/runbook.md#run"
 
 
