@@ -284,3 +284,22 @@ def test_what_is_owed_to_a_deleted_record_is_dropped(desk):
     assert states == {("crm", "dropped"), ("mail", "owed")}
     notes = {row["note"] for row in desk.outbox() if row["state"] == "dropped"}
     assert notes == {"the record is gone from the source"}
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_an_old_outcome_is_told_by_the_run_that_brings_it(desk, late):
+    person(desk)
+    owed(desk)
+    told(desk)
+    said(desk, "won", -100)
+    batch = desk.batch("brings")
+    run(
+        desk,
+        "with i as (insert into inbox (source, object, record_key, payload, state, batch_id)"
+        " values ('crm', 'outcomes', 'old', '{}', 'consumed', :batch) returning seq)"
+        " update outcome set seq = i.seq from i",
+        batch=batch.batch_id if late else None,
+    )
+    with desk.engine.begin() as connection:
+        push.owe(connection, desk.policy, batch)
+    assert [fields["outcome"] for fields in told(desk)] == ["won"] * late
