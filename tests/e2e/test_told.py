@@ -1,0 +1,124 @@
+"""Two systems know one person: the CRM decides and deletes, marketing is told what became of it; files to files."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from tests.companies import policy_for
+from tests.e2e.rivers import River
+
+from clearlane import steps
+
+NOON = datetime(2026, 11, 17, 12, tzinfo=UTC)  # a Tuesday
+HOUR = timedelta(hours=1)
+SOURCES = """
+schema: 1
+owner: o
+approver: a
+masters: {{owner: crm, company: crm, outcome: crm}}
+sources:
+  crm:
+    connector: files
+    address: {folder}
+    live_from: "2026-01-01T00:00:00Z"
+    objects:
+      leads:
+        read: leads.csv
+        fields: {{id: Id, created_at: At, updated_at: Changed, email: Email, company: Company, title: Title,
+                 employees: Employees, country: Country, owner: Owner, deleted: Gone}}
+      outcomes:
+        read: outcomes.csv
+        fields: {{id: Id, lead_id: Lead, kind: Kind, occurred_at: At, reason: Reason}}
+  marketing:
+    connector: files
+    address: {folder}
+    live_from: "2026-01-01T00:00:00Z"
+    push: told
+    push_fields: {{stage: stage, outcome: outcome, decline_reason: reason}}
+    objects:
+      leads:
+        read: people.csv
+        fields: {{id: Id, created_at: At, updated_at: At, email: Email, company: Company, owner: Owner}}
+"""
+LEADS = """Id,At,Changed,Email,Company,Title,Employees,Country,Owner,Gone
+c1,2026-11-17T11:00:00Z,{changed},ada@forge.example,Forge Ltd,VP Sales,300,GB,,{gone}
+"""
+PEOPLE = """Id,At,Email,Company,Owner
+m1,2026-11-17T11:30:00Z,ada@forge.example,forge,U302
+"""
+OUTCOMES = """Id,Lead,Kind,At,Reason
+o1,c1,accepted,2026-11-17T12:10:00Z,
+o2,c1,rejected,2026-11-17T12:20:00Z,no budget
+"""
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> dict[str, str]:
+    return {**policy_for(tmp_path), "sources": SOURCES.format(folder=tmp_path)}
+
+
+def said(folder: Path, changed: datetime, gone: str = "", outcomes: str = "Id,Lead,Kind,At,Reason\n") -> None:
+    (folder / "leads.csv").write_text(LEADS.format(changed=changed.isoformat(), gone=gone))
+    (folder / "people.csv").write_text(PEOPLE)
+    (folder / "outcomes.csv").write_text(outcomes)
+
+
+def told(folder: Path) -> list[dict[str, str]]:
+    files = sorted((folder / "told").glob("*.csv"))
+    return [row for file in files for row in csv.DictReader(file.open(encoding="utf-8"))]
+
+
+def synced(river: River, until: datetime) -> Mapping[str, int]:
+    """What `outcome_sync` does, and the sending after it."""
+    batch = river.open((until - HOUR, until), run_id=f"outcomes {until}", dry_run=False)
+    for source in ("crm", "marketing"):
+        steps.pull_outcomes(river.engine, batch, source, river.secrets)
+    steps.quality(river.engine, batch, lane="plain")
+    steps.identity(river.engine, batch)
+    counts = steps.outcomes(river.engine, batch)
+    steps.drain(river.engine, until, river.secrets, dry_run=False)
+    return counts
+
+
+def test_marketing_hears_of_the_rejection_and_nothing_of_the_deleted(
+    ledger_engine: sa.Engine, texts: Mapping[str, str], tmp_path: Path
+) -> None:
+    river = River(ledger_engine)
+    river.publish(texts)
+    said(tmp_path, NOON - HOUR)
+    river.run((NOON - 2 * HOUR, NOON), dry_run=False)
+    with ledger_engine.connect() as connection:
+        [(company, owner)] = connection.execute(
+            sa.text(
+                "select attributes ->> 'company', attributes ->> 'owner' from place"
+                " join lead_profile using (lead_id) where place.reason <> 'merged' order by valid_from desc limit 1"
+            )
+        )
+    assert (company, owner) == ("Forge Ltd", None), "the master says, and marketing's owner is not asked for"
+    [first] = told(tmp_path)
+    assert (first["external_id"], first["outcome"]) == ("m1", "")
+
+    said(tmp_path, NOON - HOUR, outcomes=OUTCOMES)
+    assert synced(river, NOON + HOUR)["owed"] == 1
+    assert synced(river, NOON + 2 * HOUR)["owed"] == 0
+    assert len(told(tmp_path)) == 2
+    [second] = [row for row in told(tmp_path) if row["outcome"]]
+    assert (second["external_id"], second["outcome"], second["decline_reason"], second["stage"]) == (
+        "m1", "rejected", "no budget", "accepted",
+    )  # fmt: skip
+
+    said(tmp_path, NOON + 3 * HOUR, gone="true", outcomes=OUTCOMES)
+    river.run((NOON + 2 * HOUR, NOON + 4 * HOUR), dry_run=False)
+    with ledger_engine.connect() as connection:
+        places = connection.execute(sa.text("select place || ' ' || reason from place order by 1"))
+        placed = places.scalars().all()
+        deleted = connection.execute(
+            sa.text("select attributes -> 'deleted' from lead_profile order by valid_from desc limit 1")
+        ).scalar_one()
+    assert deleted is False, "marketing's record is there"
+    assert placed == ["closed merged", "nurture recycled"], "so the person is no less there"
