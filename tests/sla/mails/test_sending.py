@@ -9,9 +9,9 @@ from email.message import EmailMessage
 import pytest
 import sqlalchemy as sa
 from tests.route.firms import MONDAY_NOON
-from tests.sla.mails.desk import MINUTE, Box, Desk
+from tests.sla.mails.desk import ADA, MINUTE, Box, Desk
 
-from clearlane.sla.mails import MailFailed, status
+from clearlane.sla.mails import MailFailed, notices, status
 from clearlane.sla.mails.claims import ATTEMPTS, LEASE
 
 DAY = timedelta(days=1)
@@ -229,8 +229,10 @@ def test_a_mail_that_cannot_be_written_keeps_no_other(desk: Desk) -> None:
 
 
 def test_mails_that_wait_become_one(desk: Desk) -> None:
-    for number in range(24):  # three reps take turns
-        desk.lead(f"L{number}", band="warm")
+    leads = [desk.world.lead(f"L{number}", **ADA) for number in range(24)]  # three reps take turns
+    batch = desk.world.run(desk.policy, leads, band="warm")
+    with desk.world.engine.begin() as connection:
+        assert notices.owe(connection, desk.policy, batch) == 24
     done = desk.send()
     assert (done.sent, done.joined) == (3, 3)
     assert desk.box.subjects[0].startswith("8 leads need you")
