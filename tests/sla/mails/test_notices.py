@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 from tests.route.firms import MONDAY_NOON
+from tests.route.test_run import merge
 from tests.sla.mails.desk import ADA, MINUTE, Desk
 
 from clearlane.sla.mails import notices, preview
@@ -76,6 +77,20 @@ def test_whoever_covers_is_told_instead_and_told_why(desk: Desk) -> None:
     assert str(desk.box.got[0]["To"]).startswith("Ben")
     text = desk.box.got[0].get_body(("plain",)).get_content()
     assert "waits for Ana, for whom you stand in" in text
+
+
+def test_who_loses_a_lead_to_a_merge_is_told_once(desk: Desk) -> None:
+    older, newer = desk.lead("A", band="warm"), desk.lead("B", band="warm")
+    desk.send()
+    merge(desk.world, newer, older)
+    later = desk.world.run(desk.policy, [older], band="warm", as_of=MONDAY_NOON + 5 * MINUTE)
+    assert owe(desk, later) == 1
+    assert owe(desk, later) == 0
+    assert owed(desk)[-1] == ("reassigned", "ben", "soon")
+    assert desk.send(MONDAY_NOON + 6 * MINUTE).sent == 1
+    told = desk.box.got[-1]
+    assert told["Subject"] == "Taken over: Ada Fisk, Bright Data — now with Ana"
+    assert "turned out to be one person" in told.get_body(("plain",)).get_content()
 
 
 def test_a_lead_of_the_ledger_is_previewed_and_nothing_is_kept(desk: Desk) -> None:

@@ -36,12 +36,29 @@ order by d.decision_seq
 """
 
 
+# Of two owners of one person the one who stays is told nothing new.
+_MERGED: Final = """
+select distinct a.assignment_id, p.lead_id, a.rep_id as person, o.rep_id as stays
+from work w join lead p on p.lead_id = w.lead_id join lead m on m.survivor_id = p.survivor_id
+join assignment a on a.lead_id = m.lead_id and a.ended_because = 'merged' and a.ended_at = :as_of
+join assignment o on o.lead_id = p.survivor_id and o.ended_at is null
+where w.batch_id = :batch and a.rep_id <> o.rep_id
+order by a.assignment_id
+"""
+
+
 def owe(connection: Connection, policy: Policy, batch: Batch) -> int:
-    """Owe the notices of the batch's decisions; how many were not yet. None of a backfill or in shadow."""
+    """Owe the notices of the batch's decisions, and tell who lost a lead to a merge; how many were not owed yet.
+
+    None of a backfill or in shadow.
+    """
     if not batch.takes_unclaimed:
         return 0
-    given = connection.execute(sa.text(_GIVEN), {"batch": batch.batch_id}).mappings()
-    return owe_mails(connection, policy, _mails(policy, batch, given), batch_id=batch.batch_id)
+    bound = {"batch": batch.batch_id, "as_of": batch.as_of}
+    given = connection.execute(sa.text(_GIVEN), bound).mappings().all()
+    merged = connection.execute(sa.text(_MERGED), bound).mappings().all()
+    mails = [*_mails(policy, batch, given), *_of_merged(batch, merged)]
+    return owe_mails(connection, policy, mails, batch_id=batch.batch_id)
 
 
 def _mails(policy: Policy, batch: Batch, given: Iterable[RowMapping]) -> Iterator[Mail]:
@@ -56,5 +73,19 @@ def _mails(policy: Policy, batch: Batch, given: Iterable[RowMapping]) -> Iterato
             send_after=batch.as_of,
             lead_id=one["lead_id"],
             decision_seq=one["decision_seq"],
+            expires_at=batch.as_of + GOOD_FOR,
+        )
+
+
+def _of_merged(batch: Batch, merged: Iterable[RowMapping]) -> Iterator[Mail]:
+    for one in merged:
+        yield Mail(
+            key=f"merged:{one['assignment_id']}:{one['person']}",
+            kind="reassigned",
+            person=one["person"],
+            urgency="soon",
+            send_after=batch.as_of,
+            lead_id=one["lead_id"],
+            facts={"from": one["person"], "to": one["stays"], "merged": True},
             expires_at=batch.as_of + GOOD_FOR,
         )
