@@ -1,6 +1,7 @@
 """Who is told of what the watch noted: one mail for each event and person, whatever runs again.
 
-Of what a lead arrived with and of what its owner owes there is one alert, not two. What fell due long ago is in the log
+Of what a lead arrived with and of what its owner owes there is one alert, not two; of a lead that is taken away for one
+reason it is not told that there was another. What fell due long ago is in the log
 only. Whoever covers for somebody away is told instead. A hand-raise in quarantine is told of without a lead.
 """
 
@@ -31,6 +32,8 @@ left join assignment a on a.lead_id = e.lead_id and a.ended_at is null
 left join cover c on c.lead_id = e.lead_id and c.rep_id = e.rep_id and c.ended_at is null
 where e.batch_id = :batch and e.kind = any(:kinds)
   and e.occurred_at > cast(:as_of as timestamptz) - cast(:stale as interval)
+  and not (e.kind = 'time_out' and exists (
+      select from sla_event r where r.lead_id = e.lead_id and r.kind = 'reassign' and r.batch_id = e.batch_id))
   and not (e.kind = 'warn' and (k.met_at is not null or k.ended_at is not null or k.due_at <= :as_of))
 order by k.kind = 'accept', e.event_id
 """
