@@ -519,6 +519,31 @@ def fairness(
 
 
 @app.command()
+def digest(
+    week: Annotated[
+        str | None, typer.Option(help="such as 2026-W10; default: the last that has ended")
+    ] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="ISO 8601 moment; default: now")] = None,
+    as_json: Json = False,
+) -> None:
+    """The figures of a week: how soon leads were touched, what was not kept, what became of them."""
+    from clearlane.sla import digest as digests
+
+    moment = _moment(as_of) if as_of else _now()
+    with _readable(), _ledger() as connection:
+        try:
+            monday = digests.monday_of(week) if week else digests.last_monday(moment)
+        except ValueError as problem:
+            _stop(f"--week: {problem}")
+        told = digests.digest(connection, _in_force(connection, moment), monday, moment)
+    if as_json:
+        _echo(digests.as_json(told))
+        return
+    for table in digests.tables(told):
+        out.print(table, "")
+
+
+@app.command()
 def forecast(
     weeks: Annotated[int, typer.Option(min=1, max=26, help="how many weeks ahead")] = 4,
     as_of: Annotated[str | None, typer.Option("--as-of", help="ISO 8601 moment; default: now")] = None,
