@@ -27,18 +27,18 @@ POLICY = Path(__file__).resolve().parents[1] / "include" / "policy"
 AT = datetime.fromisoformat("2026-11-18T16:00:00+00:00")
 EVERY = timedelta(minutes=5)
 _ID = "cast(md5('{0} ' || n) as uuid)"
-# Open clocks fall due over the next 30 days; every tenth lead was touched an hour before it is due.
+# Open clocks fall due over the next 30 days, and every tenth is touched in time; closed ones were so in the 90 before.
 _FILL = """
 set local session_replication_role = replica;
 insert into lead (lead_id, source, external_id, created_at, survivor_id)
 select {id}, 'crm', '{name} ' || n, '{at}'::timestamptz - interval '1 day', {id} from generate_series(1, {count}) n;
 insert into place (lead_id, place, reason, because, team, rep_id, since)
 select {id}, 'owned', 'warm', 'benchmark', 'sdr_amer', 'diego_marin', '{at}' from generate_series(1, {count}) n;
-insert into sla_clock (lead_id, kind, tier, rep_id, started_at, warn_at, due_at, reassign_at, met_at)
+insert into sla_clock (lead_id, kind, tier, rep_id, started_at, warn_at, due_at, reassign_at, met_at, warned_at)
 select {id}, 'assignment', 'warm', 'diego_marin', at.due - interval '4 hours', at.due - interval '96 minutes', at.due,
        at.due + interval '4 hours', {met}
 from generate_series(1, {count}) n
-cross join lateral (select '{at}'::timestamptz + n * interval '30 days' / {count} as due) at;
+cross join lateral (select '{at}'::timestamptz + n * interval '{days} days' / {count} as due) at;
 insert into sla_owed (clock_id, since, rep_id, team, place)
 select clock_id, started_at, rep_id, 'sdr_amer', 'owned' from sla_clock k
 where not exists (select from sla_owed o where o.clock_id = k.clock_id);
@@ -56,9 +56,15 @@ on conflict (source, object) do update set watermark = excluded.watermark
 def main(clocks: int = 200_000, rounds: int = 3) -> None:
     of = policies.load(POLICY)
     with empty_ledger() as engine:
-        _fill(engine, "open", clocks, "cast(null as timestamptz)")
+        _fill(engine, "open", clocks, 30, "null, null")
         alone = _sweeps(engine, of, "none closed", 0, rounds)
-        _fill(engine, "closed", CLOSED * clocks, "at.due - interval '1 hour'")
+        _fill(
+            engine,
+            "closed",
+            CLOSED * clocks,
+            -90,
+            "at.due - interval '1 hour', at.due - interval '96 minutes'",
+        )
         beside = _sweeps(engine, of, f"{CLOSED * clocks:,} closed", rounds, rounds)
         print(
             f"sla_watch: {clocks:,} open clocks, a sweep {alone:.2f} s (aim: at most {AIM:g} s); "
@@ -67,9 +73,11 @@ def main(clocks: int = 200_000, rounds: int = 3) -> None:
         _anew(engine, of)
 
 
-def _fill(engine: Engine, name: str, count: int, met: str) -> None:
+def _fill(engine: Engine, name: str, count: int, days: int, met: str) -> None:
     with engine.begin() as connection:
-        script = _FILL.format(id=_ID.format(name), name=name, count=count, at=AT.isoformat(), met=met)
+        script = _FILL.format(
+            id=_ID.format(name), name=name, count=count, at=AT.isoformat(), days=days, met=met
+        )
         connection.connection.cursor().execute(script)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("vacuum (analyze)")

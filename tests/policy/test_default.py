@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -74,6 +74,7 @@ def test_what_happens_when_they_are_not_kept(default: Policy) -> None:
     assert {(tier.warn_share, tier.reassign_factor) for tier in sla.tiers.values()} == {(0.6, 2)}
     told = {name: tier.escalate for name, tier in sla.tiers.items() if tier.first_touch}
     assert told == {"hot": ("manager", "head_of_sales"), "warm": ("manager",), "cool": ("manager",)}
+    assert sla.tiers["hot"].lead_hours == (time(8), time(20))
     assert set(sla.queues) == {"pool", "held", "exceptions", "match_ask"}
     assert sla.silent == Silent(3, timedelta(days=5))
     assert sla.late_after == timedelta(hours=24)

@@ -200,3 +200,21 @@ def test_files_have_no_history_to_fit_by(folder: Path, tmp_path: Path) -> None:
     learning = found["because"].str.endswith("picked by turn to keep learning")
     assert (learning | found["because"].str.endswith("by turn for want of results to fit by")).all()
     assert not learning.all()
+
+
+def test_a_column_zone_keeps_calls_to_the_leads_hours(folder: Path) -> None:
+    """At 15:00 UTC it is ten in New York, and seven in Los Angeles."""
+    promises = """schema: 1
+owner: o
+approver: a
+tiers: {cool: {first_touch: 5 minutes, lead_hours: "08:00-20:00"}}
+by_band: {cool: cool}
+hand_raise: cool
+team_calendar: {zone: UTC, hours: {mon-fri: "09:00-17:00"}}
+"""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.yaml")}
+    zones = ["America/Los_Angeles", "America/New_York", "Mars"]
+    leads = pd.DataFrame({"lead_id": ["a", "b", "c"], "country": "DE", "employees": 60, "zone": zones})
+    moment = MONDAY_NOON.replace(hour=15)
+    routed = route_frame(policy.parse({**texts, "sla": promises}), leads, None, None, moment)
+    assert list(routed["sla_due"]) == ["2026-03-02T16:05:00Z", "2026-03-02T15:05:00Z", "2026-03-02T15:05:00Z"]

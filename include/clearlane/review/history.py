@@ -28,7 +28,7 @@ OUTCOMES: Final = ("accepted", "sql", "opportunity", "won")
 """What sales hopes for, from first to last: who got to one got to those before it."""
 OWNERS: Final = ("account", "opportunity", "contact")
 _ROUTING: Final = (
-    "language", "suppressed", "do_not_contact", "account_source", "contact_source", "opportunity_source",
+    "language", "zone", "suppressed", "do_not_contact", "account_source", "contact_source", "opportunity_source",
     "parent_account_owner", "parent_account_owners",
     *(f"{noun}_owner" for noun in OWNERS),
 )  # fmt: skip

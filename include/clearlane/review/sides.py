@@ -20,7 +20,7 @@ from clearlane.review.history import OWNERS
 from clearlane.review.ladders import ladder_teams
 from clearlane.review.responses import business_hours
 from clearlane.route import matching
-from clearlane.route.decisions import Decision, Facts
+from clearlane.route.decisions import Decision, Facts, calling_zone
 from clearlane.route.eligibility import is_cap
 from clearlane.route.owners import ANY_SOURCE, User, owner_names
 from clearlane.route.shadow import MovingFloor
@@ -143,6 +143,7 @@ def _candidates(side: str, where: str) -> str:
 select s.lead_id, {", ".join(f"s.{name}" for name in columns)}, l.as_of, k.source,
        k.account_id is not null as has_account,
        {", ".join(own)}, json_extract_string(k.attributes, '$.language') as language,
+       json_extract_string(k.attributes, '$.zone') as zone,
        case {stopped} end as stopped, l.company_key, k.account_id, l.created_at,
        least(l.ended_at, closed.at) as closed_at, k.attributes
 from {side}_scored s join lead l using (lead_id) join known k using (lead_id)
@@ -189,7 +190,7 @@ left join owner_name any_{noun} on any_{noun}.name = {said} and any_{noun}.sourc
 
 def _decide(desk: duckdb.DuckDBPyConnection, side: str, policies: Sequence[Policy]) -> None:
     """In the order in which the leads came, of one moment the hottest first."""
-    columns = [*_FACTS, "terms", "company_key", "account_id", "part", "as_of", "closed_at"]
+    columns = [*_FACTS, "zone", "terms", "company_key", "account_id", "part", "as_of", "closed_at"]
     asked = desk.cursor().execute(
         f"select {', '.join(columns[:-2])}, epoch_us(as_of), epoch_us(closed_at) from {side}_matched"
         " order by as_of, hand_raise desc, score desc, created_at, lead_id"
@@ -215,7 +216,8 @@ def _decided(
 ) -> dict[str, Any]:
     known = {name: row[name] for name in _FACTS}
     terms = matching.terms_of(policy.routing, row["terms"])
-    facts = Facts(**known, terms=terms, company=row["company_key"], account=row["account_id"])
+    zone = calling_zone(row["zone"], hand_raise=row["hand_raise"])
+    facts = Facts(**known, zone=zone, terms=terms, company=row["company_key"], account=row["account_id"])
     moment, closed_at = _instant(row["as_of"]), row["closed_at"]
     ends = _instant(closed_at) if closed_at is not None else None
     decision = floor.decide(policy, moment, facts, ends)

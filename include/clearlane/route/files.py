@@ -20,7 +20,7 @@ from clearlane.identity import mail_domains, normalise
 from clearlane.policy.model import Policy, Routing
 from clearlane.route import matching
 from clearlane.route.decide import decide
-from clearlane.route.decisions import Decision, Facts
+from clearlane.route.decisions import Decision, Facts, calling_zone
 from clearlane.route.floor import open_floor
 from clearlane.route.owners import ANY_SOURCE, owner_names
 from clearlane.rules import Dialect, Type
@@ -36,6 +36,7 @@ _READ: Final = (
     *_OWNERS,
     *_COMPANY,
     "language",
+    "zone",
     "account_id",
     "account_parent",
     "suppressed",
@@ -46,7 +47,7 @@ _SAME: Final = (
     "lead_id", "band", "matched", "kind", "source", "stage", "hand_raise", "stopped", "disqualified",
     "language", *_OWNERS
 )  # fmt: skip
-_WANTED: Final = sorted({*_SAME, *_COMPANY, "account_id"} - {"matched", *_OWNERS})
+_WANTED: Final = sorted({*_SAME, *_COMPANY, "account_id", "zone"} - {"matched", *_OWNERS})
 _NO_PARENTS: Final = "select cast(null as varchar) as account_id, cast(null as varchar) as rep_id where false"
 _PARENTS: Final = """
 with recursive line as (
@@ -205,6 +206,7 @@ def _facts(routing: Routing, row: Mapping[str, Any], companies: Mapping[int, str
         terms=matching.terms_of(routing, row["terms"]),
         company=companies.get(row["row"]),
         account=row["account_id"],
+        zone=calling_zone(row["zone"], hand_raise=row["hand_raise"]),
     )
 
 
