@@ -10,9 +10,11 @@ import pytest
 import sqlalchemy as sa
 from tests.route.firms import MONDAY_NOON
 from tests.sla.mails.desk import ADA, MINUTE, Box, Desk
+from tests.sla.mails.sink import Sink, serving
 
 from clearlane.sla.mails import MailFailed, notices, status
 from clearlane.sla.mails.claims import ATTEMPTS, LEASE
+from clearlane.sla.mails.smtp import mail_server, sender
 
 DAY = timedelta(days=1)
 
@@ -248,3 +250,14 @@ def test_an_hour_holds_no_more_than_policy_says(desk: Desk) -> None:
     for moment, total in ((0, 4), (30, 4), (61, 8), (122, 10)):
         desk.send(MONDAY_NOON + moment * MINUTE)
         assert len(desk.box.got) == total
+
+
+@pytest.mark.parametrize(
+    ("code", "state"), [("550 5.1.1 unknown", "refused"), ("450 4.2.0 greylisted", "owed")]
+)
+def test_whom_a_server_by_address_puts_off_is_not_refused(desk: Desk, code: str, state: str) -> None:
+    with serving(Sink(refused={"ana@clearlane.example": code})) as sink:
+        desk.owe(desk.suspended("a"))
+        desk.send(box=sender(mail_server(f"smtp://127.0.0.1:{sink.port}?from=c@clearlane.example")))
+    assert desk.states() == [state]
+    assert desk.world.count("bounce") == int(state == "refused")

@@ -58,10 +58,7 @@ def sender(server: MailServer) -> Send:
             try:
                 client.send_message(message)
             except smtplib.SMTPRecipientsRefused as refused:
-                return {
-                    to: f"{code} {said.decode(errors='replace')}"
-                    for to, (code, said) in refused.recipients.items()
-                }
+                return _refused(refused)
             except smtplib.SMTPResponseException as answer:
                 raise MailFailed(
                     f"the mail server: {answer.smtp_code}", temporary=answer.smtp_code < 500
@@ -73,6 +70,14 @@ def sender(server: MailServer) -> Send:
         return {}
 
     return send
+
+
+def _refused(refused: smtplib.SMTPRecipientsRefused) -> dict[str, str]:
+    """Who is refused for good; MailFailed where the server only puts somebody off."""
+    for code, _ in refused.recipients.values():
+        if code < 500:
+            raise MailFailed(f"the mail server: {code}") from None
+    return {to: f"{code} {said.decode(errors='replace')}" for to, (code, said) in refused.recipients.items()}
 
 
 @contextmanager
