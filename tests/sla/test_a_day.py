@@ -62,6 +62,8 @@ class Reps:
                 touched = row["started_at"] + delay * MINUTE
                 shown = touched + self.random.randint(0, 29) * MINUTE
                 self.called.append((shown, row["lead_id"], touched, row["rep_id"]))
+                again = touched + 3 * MINUTE  # which may show up before
+                self.called.append((again + MINUTE, row["lead_id"], again, row["rep_id"]))
             self.decided.add(row["assignment_id"])
         for call in [call for call in self.called if call[0] <= at]:
             self.called.remove(call)

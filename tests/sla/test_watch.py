@@ -13,6 +13,7 @@ from tests.sla.promises import MINUTE, Watch, kinds, watched
 
 from clearlane import ledger
 from clearlane.policy.model import Span, Tier
+from clearlane.sla import pauses
 from clearlane.sla.watch import NOTHING
 
 HOUR = timedelta(hours=1)
@@ -138,6 +139,18 @@ def test_a_source_that_shows_touches_late_is_judged_later(world: Watch, lead: UU
     assert world.watch(of, DUE + 91 * MINUTE).breached == 2
 
 
+def test_the_first_touch_counts_though_a_later_one_arrived_before_it(world: Watch, lead: UUID) -> None:
+    world.touched(lead, DUE + MINUTE)
+    world.read(DUE - MINUTE)
+    world.watch(POLICY, DUE + 5 * MINUTE, read=False)
+    assert {row["met_at"] for row in world.rows("select met_at from sla_clock")} == {DUE + MINUTE}
+    world.touched(lead, MONDAY_NOON + MINUTE)
+    world.watch(POLICY, DUE + 10 * MINUTE)
+    assert "breach" not in kinds(world.events())
+    owed = "select distinct met_at from sla_clock where kind <> 'accept'"
+    assert world.rows(owed) == [{"met_at": MONDAY_NOON + MINUTE}]
+
+
 def test_a_source_without_touches_judges_nobody(world: Watch, lead: UUID) -> None:
     crm = POLICY.sources.sources["crm"]
     leads = {name: one for name, one in crm.objects.items() if name == "leads"}
@@ -238,9 +251,8 @@ def test_a_breach_is_withdrawn_also_after_the_lead_went_on(world: Watch, lead: U
 
 def test_a_paused_clock_stands_still(world: Watch, lead: UUID) -> None:
     with world.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "update sla_clock set paused_at = started_at, paused_because = 'asked for May'"
-        )
+        until, said = MONDAY_NOON + 30 * timedelta(days=1), "asked for April"
+        pauses.pause(connection, POLICY, lead, until=until, by="mia", because=said, at=MONDAY_NOON + MINUTE)
     assert world.watch(POLICY, TAKEN + HOUR) == NOTHING
 
 

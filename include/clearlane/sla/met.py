@@ -53,6 +53,13 @@ update sla_clock k set met_at = met.at, met_late = coalesce(met.late, false) fro
 
 
 _OPEN: Final = "k.met_at is null and k.ended_at is null"
+# As their partial indexes say it: clocks that a warning or a breach may still be told of.
+_UNTOLD: Final = """k.met_at is not null and k.clock_id in (
+    select x.clock_id from sla_clock x where x.breached_at is null and (x.met_at is null or x.met_at > x.due_at)
+      and (x.ended_at is null or x.ended_at > x.due_at) and x.met_at is not null and x.due_at < :as_of
+    union all
+    select x.clock_id from sla_clock x where x.warned_at is null and (x.met_at is null or x.met_at > x.warn_at)
+      and (x.ended_at is null or x.ended_at > x.warn_at) and x.met_at is not null and x.warn_at < :as_of)"""
 _LATELY: Final = "(k.met_at is null and k.ended_at is null or k.met_at >= :lately)"
 
 
@@ -74,6 +81,15 @@ def meet(connection: Connection, policy: Policy, batch: Batch, *, again: timedel
         return connection.execute(sa.text(_MEET.format(which=_OPEN)), bound).rowcount
     lately = {**bound, "lately": batch.as_of - again}
     return connection.execute(sa.text(_MEET.format(which=_LATELY)), lately).rowcount
+
+
+def meet_earlier(connection: Connection, policy: Policy, batch: Batch) -> int:
+    """Of clocks that were met late, and not told of yet, note a touch that came before the one that is known.
+
+    After `meet`, in its transaction; how many. So nobody is blamed for touches that arrive in another order.
+    """
+    bound = {"as_of": batch.as_of, "skew": SKEW, "late_after": policy.sla.late_after}
+    return connection.execute(sa.text(_MEET.format(which=_UNTOLD)), bound).rowcount
 
 
 _WITHDRAW: Final = """

@@ -17,7 +17,7 @@ from clearlane.ledger import Batch, copy_rows
 from clearlane.policy.model import Policy
 from clearlane.route.exceptions import queue_owner, team_of_rule
 from clearlane.sla import alerts, escalation, follow_ups, pauses, reading, suspensions
-from clearlane.sla.met import meet, withdraw
+from clearlane.sla.met import meet, meet_earlier, withdraw
 
 LOCK: Final = 0x636C_6561_7277_6174
 """key of the transaction advisory lock that lets one sweep after the other speak"""
@@ -56,6 +56,7 @@ def sweep(connection: Connection, policy: Policy, batch: Batch) -> Swept:
     pauses.keep(connection, policy, batch)
     reading.note(connection, policy)
     met = meet(connection, policy, batch)
+    meet_earlier(connection, policy, batch)
     follow_ups.keep(connection, policy, batch)
     _name_people(connection, policy)
     _judge(connection, batch)
