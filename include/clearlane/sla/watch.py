@@ -134,13 +134,15 @@ _WARN = """k.warned_at is null and (k.met_at is null or k.met_at > k.warn_at)
     and (k.ended_at is null or k.ended_at > k.warn_at)"""
 _DUE = """k.breached_at is null and (k.met_at is null or k.met_at > k.due_at)
     and (k.ended_at is null or k.ended_at > k.due_at)"""
-_FALLEN = f"""
-create temporary table fallen on commit drop as
-with found as (
+# Found first, and counted: joined at once, all clocks and leads there ever were would be read.
+_FOUND = f"""
+create temporary table found on commit drop as
     select k.clock_id from sla_clock k where {_WARN} and k.warn_at < :as_of
     union select k.clock_id from sla_clock k where {_DUE} and k.due_at < :as_of
     union select k.clock_id from sla_clock k where k.unverified_since is not null
-)
+"""
+_FALLEN = f"""
+create temporary table fallen on commit drop as
 select k.*, l.survivor_id,
        {_WARN} and k.warn_at < :as_of and coalesce(k.paused_at > k.warn_at, true) as warns,
        {_DUE} and k.due_at < :as_of and coalesce(k.paused_at > k.due_at, true) as due
@@ -159,7 +161,7 @@ left join sla_rule u on u.rule = d.rule
 
 
 def _judge(connection: Connection, batch: Batch) -> None:
-    for name, statement in {"fallen": _FALLEN, "judged": _JUDGED}.items():
+    for name, statement in {"found": _FOUND, "fallen": _FALLEN, "judged": _JUDGED}.items():
         connection.execute(sa.text(f"drop table if exists pg_temp.{name}"))
         connection.execute(sa.text(statement), {"as_of": batch.as_of})
         connection.execute(sa.text(f"analyze {name}"))
