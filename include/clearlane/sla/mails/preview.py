@@ -50,8 +50,14 @@ _CALL: Final = Promise(
     timedelta(minutes=1),
     timedelta(minutes=1),
 )
+_SUNDAY: Final = timedelta(hours=19)
+"""how long before the moment the lead asked that nobody called in time"""
+_WAITS: Final = replace(
+    _ADA, asked=Did("demo request", AT - _SUNDAY),
+    did=tuple(replace(one, at=one.at - _SUNDAY + timedelta(minutes=4)) for one in _ADA.did),
+)  # fmt: skip
 _LATE: Final = replace(
-    _CALL, since=AT - timedelta(hours=19), due=AT - timedelta(minutes=20), waited=timedelta(hours=19),
+    _CALL, since=AT - _SUNDAY, due=AT - timedelta(minutes=20), waited=_SUNDAY,
     worked=timedelta(minutes=25),
 )  # fmt: skip
 _NOTICE: Final = Content(
@@ -68,7 +74,8 @@ _NOTICE: Final = Content(
     },
     team="SDRs AMER",
 )
-_ABOVE: Final = replace(_NOTICE, reader=_GRETA, you=False, answers={}, accept_by=None, promise=_LATE)
+_MISSED: Final = replace(_NOTICE, lead=_WAITS, promise=_LATE, answers={}, accept_by=None)
+_ABOVE: Final = replace(_MISSED, reader=_GRETA, you=False)
 _BEN: Final = replace(
     _ADA, name="Ben Okafor", company="Northwind Logistics", score=61, band="warm", asked=None, zone="Africa/Lagos",
     zone_sure=False,
@@ -152,11 +159,9 @@ def _report(kind: Kind, reader: Reader = _REVOPS, **facts: object) -> Content:
 _SAMPLES: Final[Mapping[str, Content]] = {
     "notice": _NOTICE,
     "warn": replace(_NOTICE, kind="warn"),
-    "breach": replace(_NOTICE, kind="breach", promise=_LATE, answers={}, accept_by=None),
-    "reassigned": replace(
-        _NOTICE, kind="reassigned", promise=_LATE, answers={}, facts={"mine": True, "to": "Diego Marín"}
-    ),
-    "time_out": replace(_NOTICE, kind="time_out", promise=replace(_LATE, kind="accept"), answers={}),
+    "breach": replace(_MISSED, kind="breach"),
+    "reassigned": replace(_MISSED, kind="reassigned", facts={"mine": True, "to": "Diego Marín"}),
+    "time_out": replace(_MISSED, kind="time_out", promise=replace(_LATE, kind="accept")),
     "escalation": replace(_ABOVE, kind="escalation", facts={"hops": 2}),
     "exhausted": replace(_NOTICE, kind="exhausted", answers={}, facts={"attempts": 6, "then": "no answer"}),
     "queue": replace(_ABOVE, kind="queue", owner=None, because=None, facts={"place": "exceptions"}),
