@@ -104,12 +104,8 @@ def pull_touches(engine: Engine, batch_id: str, source: str, secrets: Secrets) -
 
 
 def _of_touches(source: Source) -> Source:
-    """Its outcomes, from as far back as they may come late to be seen at all."""
     kept = {name: one for name, one in source.objects.items() if one.object == "outcomes"}
-    return replace(
-        source,
-        objects={name: replace(one, lookback=max(one.lookback, one.lag)) for name, one in kept.items()},
-    )
+    return replace(source, objects=kept)
 
 
 def quality(engine: Engine, batch_id: str, docs_dir: Path | None = None, *, lane: Lane = "gx") -> Counts:
@@ -203,11 +199,13 @@ def sweep(engine: Engine, batch_id: str) -> Counts:
 
 
 def reroute(engine: Engine, batch_id: str) -> Counts:
-    """Route the leads that were taken away; a run that a later one has overtaken leaves them to that one."""
+    """Route the leads that were taken away, where there are any; an overtaken run leaves them to the later one."""
     with engine.connect() as connection:
         run, _ = _run(connection, batch_id)
         old = not run.takes_unclaimed or _sla.outrun(connection, run)
-    return {} if old else route(engine, batch_id)
+        if old or not _route.chunks(connection, run):
+            return {}
+    return route(engine, batch_id)
 
 
 def watch(engine: Engine, batch_id: str, at: datetime, secrets: Secrets, post: Post = KEPT) -> Counts:

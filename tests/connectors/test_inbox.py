@@ -215,6 +215,24 @@ def test_a_record_written_late_is_found_by_looking_back() -> None:
     assert interval_of(live, None, timedelta(hours=1)) == Interval(None, moment("2026-01-03"))
 
 
+def test_what_a_source_shows_late_is_read_whichever_dag_comes_first(
+    connection: sa.Connection, tmp_path: Path
+) -> None:
+    touches = mapping(
+        "touches.csv",
+        "outcomes",
+        fields={"occurred_at": "at"},
+        cursor="occurred_at",
+        lag=timedelta(minutes=90),
+    )
+    (tmp_path / "touches.csv").write_text("id,at\n1,2026-01-01 07:00\n")
+    late = source(str(tmp_path), touches)
+    run(connection, late, "r1", "2026-01-01 09:55", "2026-01-01 10:00")
+    (tmp_path / "touches.csv").write_text("id,at\n1,2026-01-01 07:00\n2,2026-01-01 08:33\n")
+    run(connection, late, "r2", "2026-01-01 10:00", "2026-01-01 10:05")
+    assert ids(connection) == ["1", "2"]
+
+
 def test_a_run_without_dates_ends_at_its_moment() -> None:
     undated = _batch("live", None)
     assert interval_of(undated, moment("2026-01-02"), timedelta(0)) == Interval(

@@ -161,14 +161,14 @@ def _rows(
     connector: Connector, source: str, name: str, mapping: ObjectMapping, progress: _Progress
 ) -> Iterator[Staged]:
     mapper = Mapper(mapping, _found(connector, mapping))
-    whole = progress.interval(name, mapping.lookback)
+    whole = progress.interval(name, mapping.reads_back)
     changed = progress.followed(connector, name, mapping)
     if changed is None:
         changed = connector.read(mapping, whole)
     else:  # a record that changed once more has a moment later than the run: a later run works on it
         whole = _EVERYTHING
     for file, chunks in _by_file(changed):
-        interval = progress.interval(_place(name, file), mapping.lookback) if file else whole
+        interval = progress.interval(_place(name, file), mapping.reads_back) if file else whole
         seen: Counter[str] = Counter()
         for chunk in chunks:
             for raw in chunk.records:

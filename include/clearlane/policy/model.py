@@ -688,6 +688,11 @@ class ObjectMapping:
     lag: timedelta = timedelta(0)
     """of outcomes: how long after a touch the source may show it; promises are judged that much later"""
 
+    @property
+    def reads_back(self) -> timedelta:
+        """How far before its watermark a live run reads again."""
+        return max(self.lookback, self.lag)
+
 
 @dataclass(frozen=True)
 class Rate:

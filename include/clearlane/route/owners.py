@@ -42,7 +42,8 @@ def owner_names(
     for user in users:
         rep = next((named[key] for key in _keys(user) if key in named), None)
         named |= dict.fromkeys(_keys(user), rep if user.active else None)
-    selling = {key: rep if rep and sells(teams.reps[rep], at) else None for key, rep in named.items()}
+    sell = {rep.id for rep in teams.reps.values() if sells(rep, at)}
+    selling = {key: rep if rep in sell else None for key, rep in named.items()}
     return {**selling, **_anywhere(selling)}
 
 

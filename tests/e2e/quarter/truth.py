@@ -1,0 +1,218 @@
+"""What the log of the watch has to say, worked out from what really happened; plain loops, nothing of the watch.
+
+From the ledger come the promises (start, due moment, who owed it) and who owned a lead when. Touches, and when a system
+could be read, are the simulation's own.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Final
+
+import sqlalchemy as sa
+from tests.e2e.quarter import people
+from tests.e2e.quarter.crm import LAG
+from tests.e2e.quarter.simulation import STEP, Simulation
+
+SKEW: Final = timedelta(minutes=5)
+"""so much earlier than its promise a touch may be dated"""
+NEVER: Final = datetime.max
+_CLOCKS: Final = """
+select k.*, l.survivor_id, d.as_of as decided_at, d.team as decided_team
+from sla_clock k join lead l using (lead_id) left join decision d on d.decision_seq = k.decision_seq
+order by k.clock_id
+"""
+ORDER: Final = ("warn", "breach", "reassign", "escalate_manager", "escalate_head")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is to be found in the ledger of a simulation that has come to its end."""
+
+    simulation: Simulation
+
+    def rows(self, query: str) -> list[Mapping[str, Any]]:
+        with self.simulation.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(sa.text(query)).mappings()]
+
+    @cached_property
+    def clocks(self) -> list[Mapping[str, Any]]:
+        return self.rows(_CLOCKS)
+
+    @cached_property
+    def events(self) -> list[Mapping[str, Any]]:
+        return self.rows("select * from sla_event order by event_id")
+
+    @cached_property
+    def members(self) -> Mapping[Any, list[tuple[str, str]]]:
+        """Surviving lead -> (system, lead) of all its records."""
+        found: dict[Any, list[tuple[str, str]]] = defaultdict(list)
+        for row in self.rows("select survivor_id, source, external_id from lead"):
+            found[row["survivor_id"]].append((row["source"], row["external_id"]))
+        return found
+
+    @cached_property
+    def owners(self) -> Mapping[Any, list[Mapping[str, Any]]]:
+        return _by(self.rows("select * from assignment"), "lead_id")
+
+    @cached_property
+    def _deeds(self) -> Mapping[tuple[str, str], list[people.Deed]]:
+        found: dict[tuple[str, str], list[people.Deed]] = defaultdict(list)
+        for deed in self.simulation.deeds:
+            found[deed.system, deed.lead].append(deed)
+        return found
+
+    @cached_property
+    def _team(self) -> Mapping[str, set[str]]:
+        return self.simulation.teams()
+
+    # --- what happened ------------------------------------------------------------------------
+
+    def first_touch(self, clock: Mapping[str, Any]) -> datetime:
+        """When the promise was kept, by whoever may keep it; NEVER where nobody did."""
+        kinds = {"first_touch", "meeting"} | ({"accepted"} if clock["kind"] == "accept" else set())
+        return min(
+            (max(deed.at, clock["started_at"]) for deed in self._of(clock["survivor_id"])
+             if deed.kind in kinds and deed.at >= clock["started_at"] - SKEW and self._counts(deed, clock)),
+            default=NEVER.replace(tzinfo=clock["due_at"].tzinfo),
+        )  # fmt: skip
+
+    def _of(self, survivor: Any) -> Iterator[people.Deed]:
+        for member in self.members[survivor]:
+            yield from self._deeds.get(member, ())
+
+    def _counts(self, deed: people.Deed, clock: Mapping[str, Any]) -> bool:
+        if deed.rep == clock["rep_id"] or deed.rep in self._team.get(clock["decided_team"], ()):
+            return True
+        return any(
+            owned["rep_id"] == deed.rep and owned["started_at"] <= deed.at + SKEW
+            and (owned["ended_at"] is None or owned["ended_at"] > deed.at)
+            for owned in self.owners.get(clock["survivor_id"], ())
+        )  # fmt: skip
+
+    def readable(self, clock: Mapping[str, Any], moment: datetime) -> datetime | None:
+        """The first run of the watch at which all touches of before a moment could be known; None: not yet."""
+        runs = self.simulation.watched
+        systems = {system for system, _ in self.members[clock["survivor_id"]]}
+        return next(
+            (run for run in runs[bisect_right(runs, moment + LAG) :]
+             if not any(people.within(self.simulation.outages[one], run) for one in systems)),
+            None,
+        )  # fmt: skip
+
+    def falls(self, clock: Mapping[str, Any], moment: datetime | None) -> bool:
+        """Whether the promise was not kept at a moment, and still stood."""
+        if moment is None or self.first_touch(clock) <= moment:
+            return False
+        return clock["ended_at"] is None or clock["ended_at"] > moment
+
+    # --- what is wrong ------------------------------------------------------------------------
+
+    def wrong(self) -> list[str]:
+        """Where the log says otherwise than what happened."""
+        found = (
+            self._told_otherwise,
+            self._late,
+            self._taken_wrongly,
+            self._out_of_order,
+            self._unplaced,
+            self._unmailed,
+        )
+        return [said for one in found for said in one()]
+
+    def _told_otherwise(self) -> Iterator[str]:
+        told = {(event["clock_id"], event["kind"]) for event in self.events}
+        for clock in self.clocks:
+            if clock["kind"] in ("arrival", "assignment", "accept") and clock["paused_at"] is None:
+                for kind, moment in _moments(clock):
+                    expected = self.falls(clock, moment) and self.readable(clock, moment) is not None
+                    if expected != ((clock["clock_id"], kind) in told):
+                        yield f"{kind} {'missing' if expected else 'not true'}: {self._said(clock)}"
+
+    def _late(self) -> Iterator[str]:
+        of = {clock["clock_id"]: clock for clock in self.clocks}
+        for event in self.events:
+            clock = of[event["clock_id"]]
+            if event["kind"] in ("breach", "time_out", "warn") and clock["kind"] not in (
+                "queue",
+                "follow_up",
+            ):
+                at = self.readable(clock, event["occurred_at"])
+                known = max(at, clock["decided_at"] + STEP) if at else None
+                early = at is None or event["noted_at"] < at
+                if early or known is None or event["noted_at"] > known:
+                    merged = len(self.members[clock["survivor_id"]]) > 1
+                    if not merged:
+                        yield f"{event['kind']} noted {event['noted_at']}, readable {at}: {self._said(clock)}"
+
+    def _taken_wrongly(self) -> Iterator[str]:
+        of = {clock["clock_id"]: clock for clock in self.clocks}
+        for event in self.events:
+            clock = of[event["clock_id"]]
+            if event["kind"] == "reassign" and self.first_touch(clock) <= clock["reassign_at"]:
+                yield f"taken away though touched: {self._said(clock)}"
+
+    def _out_of_order(self) -> Iterator[str]:
+        for clock, events in _by(self.events, "clock_id").items():
+            steps = [event for event in events if event["kind"] in ORDER]
+            kinds = [one["kind"] for one in steps]
+            if kinds != sorted(set(kinds), key=ORDER.index):
+                yield f"out of order, or twice: {clock} {kinds}"
+            if [one["occurred_at"] for one in steps] != sorted(one["occurred_at"] for one in steps):
+                yield f"moments out of order: {clock} {[(one['kind'], one['occurred_at']) for one in steps]}"
+
+    def _unplaced(self) -> Iterator[str]:
+        """Nobody is left without an owner or a queue, nor has both; nobody waits for a run any more."""
+        places = {row["lead_id"]: row for row in self.rows("select * from place")}
+        for lead in self.members:
+            place = places.get(lead)
+            owners = [one for one in self.owners.get(lead, ()) if one["ended_at"] is None]
+            if place is None or place["place"] == "waiting":
+                yield f"nowhere: {self.members[lead]} {place}"
+            elif [place["rep_id"]] * (place["place"] == "owned") != [one["rep_id"] for one in owners]:
+                yield f"in two places: {self.members[lead]} {place} {owners}"
+        if len(self.simulation.arrived) != sum(map(len, self.members.values())):
+            yield f"{len(self.simulation.arrived)} came, {self.members} are known"
+
+    def _unmailed(self) -> Iterator[str]:
+        """Of each breach its rep and whoever is above are told, by one mail about that lead and owner."""
+        told = self.rows("select lead_id, person from mail where kind in ('breach', 'queue')")
+        owed = {(row["lead_id"], row["person"]) for row in told}
+        for event in self.events:
+            if event["kind"] == "breach":
+                for person in {event["rep_id"], event["to_rep_id"]} - {None}:
+                    if (event["lead_id"], person) not in owed:
+                        yield f"{person} is not told: {event}"
+        for row in self.rows("select kind, state, error from mail where state in ('dead', 'refused')"):
+            yield f"not sent: {row}"
+
+    def told_twice(self, messages: Iterable[str]) -> list[str]:
+        """Numbers of messages that came more than once."""
+        return [message for message, times in Counter(messages).items() if times > 1]
+
+    def _said(self, clock: Mapping[str, Any]) -> str:
+        shown = {
+            name: str(clock[name])
+            for name in ("clock_id", "kind", "tier", "rep_id", "started_at", "due_at", "met_at", "ended_at")
+        }
+        deeds = [
+            (deed.kind, deed.rep, str(deed.at), str(deed.shown)) for deed in self._of(clock["survivor_id"])
+        ]
+        return f"{shown} touched {self.first_touch(clock)} {self.members[clock['survivor_id']]} {deeds}"
+
+
+def _moments(clock: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None]]:
+    yield "warn", clock["warn_at"]
+    yield "time_out" if clock["kind"] == "accept" else "breach", clock["due_at"]
+
+
+def _by(rows: list[Mapping[str, Any]], name: str) -> dict[Any, list[Mapping[str, Any]]]:
+    found: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row[name]].append(row)
+    return found
