@@ -76,6 +76,7 @@ def texts(people: server.People) -> dict[str, str]:
         f"  - {{id: {rep}, name: {rep}, email: {people.emails[rep]}, role: ae, zone: {zone}}}"
         for rep, zone in zones.items()
     ]
+    read["sla"] = read["sla"].replace("head_of_sales: irene_clay", "head_of_sales: user1")
     return {**read, "routing": ROUTING, "teams": TEAMS.format(reps="\n".join(told), members=", ".join(zones))}
 
 
