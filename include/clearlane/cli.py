@@ -524,6 +524,9 @@ def digest(
         str | None, typer.Option(help="such as 2026-W10; default: the last that has ended")
     ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="ISO 8601 moment; default: now")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="folder for the mail, as HTML and text, and digest.json")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The figures of a week: how soon leads were touched, what was not kept, what became of them."""
@@ -535,12 +538,28 @@ def digest(
             monday = digests.monday_of(week) if week else digests.last_monday(moment)
         except ValueError as problem:
             _stop(f"--week: {problem}")
-        told = digests.digest(connection, _in_force(connection, moment), monday, moment)
+        published = _in_force(connection, moment)
+        told = digests.digest(connection, published, monday, moment)
+    if folder:
+        _write_digest(folder, published, told)
     if as_json:
         _echo(digests.as_json(told))
         return
     for table in digests.tables(told):
         out.print(table, "")
+
+
+def _write_digest(folder: Path, published: Any, told: Any) -> None:
+    from clearlane.sla import digest as digests
+    from clearlane.sla import weekly
+    from clearlane.sla.mails import preview
+
+    written = preview.files([weekly.content(published, told)])
+    data = json.dumps(digests.as_json(told), ensure_ascii=False, indent=1)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in {**written, "digest.json": data}.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    err.print(f"written: {folder}")
 
 
 @app.command()

@@ -183,6 +183,15 @@ def push(batch_id: str) -> Counts:
 
 
 @task(multiple_outputs=False)
+def digest(batch_id: str) -> Counts:
+    """Mail the figures of the last week; a backfilled week mails nothing."""
+    from clearlane import steps
+
+    with mail.post() as post:
+        return dict(steps.digest(ledger(), batch_id, _now(), post))
+
+
+@task(multiple_outputs=False)
 def drain(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
     """Send what is left in the outbox, and the mails that are owed; a backfill of an old interval sends nothing."""
     from clearlane import steps

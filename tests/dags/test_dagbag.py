@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-KNOWN = {"lead_flow", "crm_push", "outcome_sync", "score_refresh", "lead_replay", "sla_watch"}
+KNOWN = {"lead_flow", "crm_push", "outcome_sync", "score_refresh", "lead_replay", "sla_watch", "digest"}
 FILES = sorted((ROOT / "dags").glob("*.py"))
 HEAVY = ("pandas", "great_expectations", "duckdb", "sqlalchemy", "clearlane")
 

@@ -17,12 +17,13 @@ from sqlalchemy import Connection
 
 from clearlane.policy.model import Policy
 from clearlane.sla import figures, speed
-from clearlane.sla.figures import Cohort, Offers, Reason
-from clearlane.sla.speed import Breaches, Speed, Window
+from clearlane.sla.figures import Cohort, Intake, Offers, Reason, Trouble
+from clearlane.sla.speed import Breaches, Kept, Speed, Window
 
 WEEK: Final = timedelta(days=7)
-COHORTS: Final = timedelta(days=182)
+COHORTS: Final = timedelta(days=150)
 """how far back cohorts are shown"""
+TREND: Final = 8 * WEEK
 PROMISES: Final[Mapping[str, str]] = {
     "arrival": "arrival to first touch",
     "assignment": "assignment to first touch",
@@ -37,21 +38,27 @@ class Week:
     breaches: Sequence[Breaches]
     offers: Sequence[Offers]
     reasons: Sequence[Reason]
+    intake: Sequence[Intake]
 
 
 @dataclass(frozen=True)
 class Digest:
     week: Week
     before: Week
+    trend: Sequence[Kept]
     cohorts: Sequence[Cohort]
+    troubles: Sequence[Trouble]
 
 
 def digest(connection: Connection, policy: Policy, monday: datetime, as_of: datetime) -> Digest:
     """The week that begins on a Monday (`monday_of`), as of a moment. Leaves temporary tables until the commit."""
+    end = monday + WEEK
     return Digest(
-        _week(connection, policy, Window(monday, monday + WEEK, as_of)),
-        _week(connection, policy, Window(monday - WEEK, monday, as_of)),
-        figures.cohorts(connection, min(monday + WEEK, as_of) - COHORTS, as_of),
+        week=_week(connection, policy, Window(monday, end, as_of)),
+        before=_week(connection, policy, Window(monday - WEEK, monday, as_of)),
+        trend=speed.trend(connection, Window(end - TREND, end, as_of)),
+        cohorts=figures.cohorts(connection, min(end, as_of) - COHORTS, as_of),
+        troubles=figures.troubles(connection, Window(monday, end, as_of)),
     )
 
 
@@ -62,6 +69,7 @@ def _week(connection: Connection, policy: Policy, window: Window) -> Week:
         speed.breaches(connection, window),
         figures.offers(connection, policy.routing.rerouting.returned, window),
         figures.reasons(connection, window),
+        figures.intake(connection, window),
     )
 
 
@@ -88,7 +96,9 @@ def as_json(told: Digest) -> Mapping[str, Any]:
     return {
         "week": _week_json(told.week),
         "before": _week_json(told.before),
+        "trend": [_row(one) for one in told.trend],
         "cohorts": [_row(one) for one in told.cohorts],
+        "troubles": [_row(one) for one in told.troubles],
     }
 
 
@@ -98,7 +108,7 @@ def _week_json(week: Week) -> Mapping[str, Any]:
     return {**window, **{name: [_row(one) for one in listed] for name, listed in rows.items()}}
 
 
-def _row(one: Speed | Breaches | Offers | Reason | Cohort) -> Mapping[str, Any]:
+def _row(one: Any) -> Mapping[str, Any]:
     shown = {name: _value(value) for name, value in asdict(one).items()}
     return shown | ({"share": one.share} if isinstance(one, Speed | Offers) else {})
 

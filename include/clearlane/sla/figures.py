@@ -79,6 +79,29 @@ class Cohort:
     """steps that some of these leads still have time for"""
 
 
+@dataclass(frozen=True)
+class Intake:
+    """Records of one source that came in, and those of which nothing could be used."""
+
+    source: str
+    received: int
+    quarantined: int
+
+    @property
+    def usable(self) -> float | None:
+        return 1 - self.quarantined / self.received if self.received else None
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that was wrong with the pipeline: its key, and how long; still open where `closed_at` is None."""
+
+    key: str
+    because: str
+    opened_at: datetime
+    closed_at: datetime | None
+
+
 def offers(connection: Connection, returned: Sequence[str], window: Window) -> Sequence[Offers]:
     """What was made of the leads given in the window. `returned`: reasons that give the turn back."""
     rows = connection.execute(sa.text(_OFFERS), _bound(returned, window)).mappings()
@@ -213,4 +236,31 @@ select * from (
            coalesce(sum(amount), 0) as amount, coalesce(sum(won_amount), 0) as won_amount
     from known group by grouping sets ((month), (month, source), (month, band))
 ) counted order by month, by <> 'all', by, name
+"""
+
+# --- the pipeline -------------------------------------------------------------------------------------------
+
+
+def intake(connection: Connection, window: Window) -> Sequence[Intake]:
+    """Lead records that runs of the window brought, by source, and how many of them went to quarantine."""
+    rows = connection.execute(sa.text(_INTAKE), _bound((), window)).mappings()
+    return tuple(Intake(**row) for row in rows)
+
+
+def troubles(connection: Connection, window: Window) -> Sequence[Trouble]:
+    """Incidents that were open in the window, the oldest first."""
+    rows = connection.execute(sa.text(_TROUBLES), _bound((), window)).mappings()
+    return tuple(Trouble(**row) for row in rows)
+
+
+_INTAKE: Final = """
+select i.source, count(*) as received, count(q.seq) as quarantined
+from inbox i join batch b on b.batch_id = i.first_batch left join quarantine q on q.seq = i.seq
+where i.object = 'leads' and b.as_of > :since and b.as_of <= least(:until, cast(:as_of as timestamptz))
+group by 1 order by 1
+"""
+_TROUBLES: Final = """
+select key, because, opened_at, case when closed_at < :as_of then closed_at end as closed_at from incident
+where opened_at < least(:until, cast(:as_of as timestamptz)) and (closed_at is null or closed_at >= :since)
+order by opened_at, incident_id
 """

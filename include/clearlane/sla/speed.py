@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -89,6 +89,23 @@ def breaches(connection: Connection, window: Window) -> Sequence[Breaches]:
     return tuple(Breaches(**row) for row in rows)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Promises of one kind that fell due in one week."""
+
+    monday: date
+    promise: str
+    kept: int
+    late: int
+
+
+def trend(connection: Connection, window: Window) -> Sequence[Kept]:
+    """Kept and late, by week and promise."""
+    connection.execute(sa.text("drop table if exists pg_temp.promise"))
+    connection.execute(sa.text(_PROMISES), _bound(window))
+    return tuple(Kept(**row) for row in connection.execute(sa.text(_TREND)).mappings())
+
+
 def _bound(window: Window) -> dict[str, datetime]:
     return {"since": window.since, "until": window.until, "as_of": window.as_of}
 
@@ -97,7 +114,7 @@ def _bound(window: Window) -> dict[str, datetime]:
 
 _PROMISES: Final = f"""
 create temporary table promise on commit drop as
-select k.clock_id, k.kind as promise, k.tier, d.band, l.source, d.team, k.rep_id as rep, k.started_at,
+select k.clock_id, k.kind as promise, k.tier, d.band, l.source, d.team, k.rep_id as rep, k.started_at, k.due_at,
        t.at as touched_at,
        case when t.at <= k.due_at then 'kept'
             when k.ended_at <= k.due_at or k.paused_at <= k.due_at then 'called_off'
@@ -204,6 +221,12 @@ from timed
 group by grouping sets ((promise), {_SETS})
 having promise <> 'arrival' or grouping(rep) = 1) counted
 order by array_position(array['arrival', 'assignment', 'accept'], promise), by <> 'all', by, name
+"""
+
+_TREND: Final = """
+select date_trunc('week', due_at at time zone 'UTC')::date as monday, promise,
+       count(*) filter (where state = 'kept') as kept, count(*) filter (where state = 'late') as late
+from promise group by 1, 2 order by 1, 2
 """
 
 # --- what was not kept --------------------------------------------------------------------------------------
