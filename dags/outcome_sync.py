@@ -1,9 +1,9 @@
 """Reads what became of leads: first touches, accepted and rejected, stages, won and lost, owners whom people changed.
 
 **When**: every hour, at a quarter past.
-**Reads → writes**: the outcomes and members of each source, two days back → outcomes, SLA clocks that are met, and
-events that tell routing of a new owner; the next `lead_flow` leaves that owner alone. It sends nothing to a
-source: what became of leads is put into the outbox for the sources that take it.
+**Reads → writes**: the outcomes and members of each source, two days back → outcomes, the stages that they mean, SLA
+clocks that are met, and events that tell routing of a new owner; the next `lead_flow` leaves that owner alone. It sends
+nothing to a source: what became of leads is put into the outbox for the sources that take it.
 **Triage**: a red `pull` is one source, the others went on and the next run reads its gap. Any task may be cleared.
 """
 

@@ -109,6 +109,7 @@ def _sections(connection: Connection, lead_id: UUID, score: _Score | None) -> Se
         Section("Known", _known(connection, lead_id)),
         Section("Did", _did(connection, lead_id)),
         *_scored(score),
+        Section("Stages", _stages(connection, lead_id)),
         Section("Routed", _routed(connection, lead_id)),
         Section("Covered", _covered(connection, lead_id)),
         Section("Promised", tuple(Line(at, text) for at, text in promises.of_lead(connection, lead_id))),
@@ -265,6 +266,29 @@ def _plain(value: Any) -> Any:
 
 def _section(title: str, *told: wording.Told) -> Section:
     return Section(title, tuple(Line(label, text) for lines in told for label, text in lines))
+
+
+def _stages(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
+    """When the person entered which stage, of each cycle for the first time."""
+    rows = _rows(
+        connection,
+        """
+        select e.*, max(e.cycle) over () > 1 as recycled from stage_entry e
+        where e.lead_id = :id order by e.entered_at, e.cycle, e.stage
+        """,
+        lead_id,
+    )
+    return tuple(
+        Line(
+            f"{row['entered_at']:%Y-%m-%d %H:%M}",
+            f"{row['stage']}{_in_cycle(row)}: {row['because']}",
+        )
+        for row in rows
+    )
+
+
+def _in_cycle(entry: RowMapping) -> str:
+    return f" in cycle {entry['cycle']}" if entry["recycled"] else ""
 
 
 def _routed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:

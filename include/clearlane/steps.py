@@ -131,8 +131,16 @@ def enrich(engine: Engine, batch_id: str, secrets: Secrets | None = None) -> Cou
 
 
 def score(engine: Engine, batch_id: str) -> Counts:
-    """Score the batch's leads as of the run's moment."""
-    return _staged(engine, batch_id, _score.run, wrote=_SCORED)
+    """Score the batch's leads as of the run's moment, the stages that outcomes mean before."""
+    entered = _enter_stages(engine, batch_id)
+    counts = _staged(engine, batch_id, _score.run, wrote=_SCORED)
+    return {**counts, "stages_entered": counts["stages_entered"] + entered}
+
+
+def _enter_stages(engine: Engine, batch_id: str) -> int:
+    with engine.begin() as connection:
+        run, pinned = _run(connection, batch_id)
+        return _score.enter(connection, pinned, run, run.as_of - LATE)
 
 
 def score_refresh(engine: Engine, as_of: datetime) -> Counts:
@@ -181,8 +189,9 @@ def route(engine: Engine, batch_id: str) -> Counts:
 def outcomes(engine: Engine, batch_id: str) -> Counts:
     """Tell routing of owners whom people changed lately, note the clocks that touches have met.
 
-    What became of leads is owed to the sources that want to know.
+    What became of leads moves their stages, and is owed to the sources that want to know.
     """
+    entered = _enter_stages(engine, batch_id)
     with engine.begin() as connection:
         run, pinned = _run(connection, batch_id)
         changes = _route.note_owner_changes(connection, pinned, run, since=run.as_of - LATE)
@@ -190,11 +199,12 @@ def outcomes(engine: Engine, batch_id: str) -> Counts:
     with engine.begin() as connection:
         owed = _push.owe_outcomes(connection, pinned, run, run.as_of - LATE).owed
     close(engine, batch_id)
-    return {"owner_changes": changes, "clocks_met": met, "owed": owed}
+    return {"owner_changes": changes, "clocks_met": met, "stages_entered": entered, "owed": owed}
 
 
 def sweep(engine: Engine, batch_id: str) -> Counts:
     """Note what fell due among the promises, once each, and ask routing to take late leads away."""
+    _enter_stages(engine, batch_id)
     return _staged(engine, batch_id, _sla.sweep)
 
 

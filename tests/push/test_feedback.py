@@ -16,6 +16,7 @@ from tests.push.conftest import NOON, TEAMS, Desk
 
 from clearlane import policy, push
 from clearlane.ledger import ids
+from clearlane.score import enter
 
 SOURCES = """
 schema: 1
@@ -74,6 +75,7 @@ def person(desk: Desk, run_id: str = "first", **shown: Any) -> None:
 def owed(desk: Desk, hours: float = 24) -> int:
     batch = replace(desk.batch(f"outcomes until {hours}"), as_of=NOON + hours * HOUR)
     with desk.engine.begin() as connection:
+        enter(connection, desk.policy, batch, NOON - HOUR)
         return push.owe_outcomes(connection, desk.policy, batch, NOON - HOUR).owed
 
 
@@ -126,7 +128,9 @@ def test_no_system_is_told_what_it_said_itself(desk):
     person(desk)
     said(desk, "sql", 1, source="mail")
     owed(desk)
-    assert told(desk) == [{"stage": "mql", "stage_since": None}]
+    assert told(desk) == [{"stage": "sql", "stage_since": "2026-03-02T13:00:00Z"}], (
+        "where it stands all are told"
+    )
     said(desk, "won", 2)
     owed(desk)
     [fields] = told(desk)
@@ -138,7 +142,7 @@ def test_whoever_takes_none_of_it_is_not_told(desk):
     said(desk, "won", 1)
     owed(desk)
     [fields] = told(desk, "crm")
-    assert fields == {"score": 80, "band": "hot", "grade": "A1", "stage": "mql"}
+    assert fields == {"score": 80, "band": "hot", "grade": "A1", "stage": "customer"}
     said(desk, "lost", 2)
     assert owed(desk) == 1
 

@@ -1,9 +1,8 @@
 """What became of a lead, for the systems that want to know: the stage and since when, the outcome, why it was declined.
 
 The outcome is the newest of accepted, rejected, meeting, sql, opportunity, won and lost, a rep's decline being a
-rejection; the reason is told while the newest is a rejection. The stage is what points made of the lead, or what
-outcomes of its present cycle did where that is further. Where a field has a master, only its word counts; no system is
-told what it said itself.
+rejection; the reason is told while the newest is a rejection. Where one of them has a master, only its word counts, and
+no system is told what it said itself. The stage is that of the standing, since it was entered last.
 """
 
 from __future__ import annotations
@@ -11,19 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from clearlane.policy.model import CLEARLANE, FEEDBACK, LATER_STAGES, Source, Sources
+from clearlane.policy.model import CLEARLANE, FEEDBACK, Source, Sources
 
 TOLD: Final = ("rejected", "accepted", "meeting", "sql", "opportunity", "lost", "won")
 """kinds of outcome that are told; of one moment the last of them counts"""
-STAGES: Final = dict(zip(("accepted", "sql", "opportunity", "won"), LATER_STAGES, strict=True))
-"""outcome -> the stage that it means"""
 NAMES: Final = (*FEEDBACK, "stage")
 
 _KINDS: Final = ", ".join(f"'{kind}'" for kind in TOLD)
-_LATER: Final = ", ".join(
-    f"('{kind}', '{stage}', {rung})" for rung, (kind, stage) in enumerate(STAGES.items(), 1)
-)
-_RUNG: Final = f"coalesce(array_position(array{list(LATER_STAGES)!r}, {{stage}}), 0)"
 _MOMENT: Final = """to_char({} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
 
 OF_LEAD: Final = f"""left join lateral (
@@ -43,27 +36,16 @@ OF_LEAD: Final = f"""left join lateral (
             select * from ordered where source = coalesce(:outcome_master, source) order by nth limit 1
         ), reason_said as (
             select * from ordered where source = coalesce(:reason_master, source) order by nth limit 1
-        ), points as (
-            select made.cycle_since, s.stage, (
-                select max(n.entered_at) from stage_entry n
-                where n.lead_id = m.survivor_id and n.stage = s.stage and n.cycle = made.cycle) as since
-            from score made where made.score_id = s.score_id
-        ), further as (
-            select l.stage, min(o.occurred_at) as since
-            from points join ordered o on o.occurred_at >= coalesce(points.cycle_since, '-infinity')
-                and o.source <> m.source and o.source = coalesce(:stage_master, o.source)
-            join (values {_LATER}) l (kind, stage, rung) using (kind)
-            where points.stage <> 'disqualified' and l.rung > {_RUNG.format(stage="points.stage")}
-            group by l.stage, l.rung order by l.rung desc limit 1
+        ), entered as (
+            select max(n.entered_at) as at from stage_entry n
+            where n.lead_id = m.survivor_id and n.stage = s.stage and n.entered_at <= :as_of
         )
-        select jsonb_build_object(
-                'stage', coalesce(further.stage, points.stage),
-                'stage_since', {_MOMENT.format("coalesce(further.since, points.since)")})
+        select jsonb_build_object('stage', s.stage, 'stage_since', {_MOMENT.format("entered.at")})
             || case when r.source = m.source then '{{}}' else jsonb_build_object(
                 'outcome', r.kind, 'outcome_at', {_MOMENT.format("r.occurred_at")}) end
             || case when w.source = m.source then '{{}}' else jsonb_build_object(
                 'decline_reason', case when w.kind = 'rejected' then w.reason end) end as fields
-        from points left join further on true left join outcome_said r on true left join reason_said w on true
+        from entered left join outcome_said r on true left join reason_said w on true
         where t.hears
     ) fed on true"""
 """Join what is written of the lead record m, whose person stands at s, to its source, a row of `takers`: fed.fields."""
@@ -88,6 +70,6 @@ def hears(source: Source) -> bool:
 
 def masters(sources: Sources) -> Mapping[str, Any]:
     """Whose word alone counts, by parameter of OF_LEAD; None: everybody's."""
-    said = {"outcome_master": "outcome", "reason_master": "decline_reason", "stage_master": "stage"}
+    said = {"outcome_master": "outcome", "reason_master": "decline_reason"}
     found = {name: sources.masters.get(field, CLEARLANE) for name, field in said.items()}
     return {name: None if master == CLEARLANE else master for name, master in found.items()}

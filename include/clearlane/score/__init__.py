@@ -4,6 +4,7 @@ from clearlane.score.explain import Explanation, NotScored, RuleStory, explain
 from clearlane.score.files import score_files, score_frame
 from clearlane.score.scoring import Counts, run, score_at
 from clearlane.score.sheets import Unreadable
+from clearlane.score.stages import enter
 from clearlane.score.statement import statement
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "NotScored",
     "RuleStory",
     "Unreadable",
+    "enter",
     "explain",
     "run",
     "score_at",

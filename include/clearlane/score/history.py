@@ -16,8 +16,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from clearlane.policy.model import LATER_STAGES
+
 Cause = Literal[
-    "new", "merge", "model", "cycle", "override", "attribute", "activity", "account", "decay"
+    "new", "merge", "model", "cycle", "override", "attribute", "activity", "outcome", "account", "decay"
 ]  # fmt: skip
 _MADE_OF: Final[Mapping[Cause, tuple[str, ...]]] = {
     "merge": ("members",),
@@ -27,6 +29,7 @@ _MADE_OF: Final[Mapping[Cause, tuple[str, ...]]] = {
     "attribute": ("profile_id",),
     "activity": ("activities",),
 }
+_BY_OUTCOMES: Final = frozenset(LATER_STAGES)
 _SHOWN: Final = ("band", "grade", "stage", "disqualified", "hand_raise")
 _ROWS: Final = "select * from score where lead_id = :lead and as_of <= :until order by as_of, score_id"
 
@@ -59,14 +62,22 @@ def change(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Change:
 
 def _causes(row: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[Cause]:
     """What it is made of differs; else the account, or time alone, or an activity that was corrected."""
-    found = [
+    found: list[Cause] = [
         cause for cause, columns in _MADE_OF.items() if any(row[name] != before[name] for name in columns)
     ]
+    if _moved_on(row, before):
+        found.append("outcome")
     yield from found
     if _account_did(row["account"] or {}, before["account"] or {}):
         yield "account"
     elif not found:
         yield "decay" if _only_faded(row, before) else "activity"
+
+
+def _moved_on(row: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether outcomes have brought it to a stage that they alone mean, or what brought it there was corrected."""
+    stages = {row["stage"]} if row["cycle"] > before["cycle"] else {row["stage"], before["stage"]}
+    return bool(row["stage"] != before["stage"] and stages & _BY_OUTCOMES)
 
 
 def _account_did(now: Mapping[str, float], then: Mapping[str, float]) -> bool:

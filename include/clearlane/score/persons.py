@@ -162,7 +162,6 @@ def _profiles(scoring: Scoring, folded: str) -> str:
         "override_band": "said.band", "own": "c.own", "cycle": "1 + coalesce(again.cycles, 0)",
         "override_id": "said.override_id", "members": "record.ids", "folded": folded,
     }  # fmt: skip
-    rungs = [(f"stage = {_text(name)}", str(rung)) for name, rung in standing.rungs(scoring).items()]
     said = overrides.in_force("pg_temp.chunk")
     return f"""
      insert into pg_temp.profiles ({", ".join(values)})
@@ -177,7 +176,7 @@ def _profiles(scoring: Scoring, folded: str) -> str:
      left join lateral (
        select stage from stage_entry
        where lead_id = l.lead_id and entered_at < :as_of and cycle = 1 + coalesce(again.cycles, 0)
-       order by {first_true(rungs, "-1")} desc, entered_at limit 1
+       order by {standing.rung(scoring, _text, "stage")} desc, entered_at limit 1
      ) entry on true
      left join (
        select lead_id, array_agg(record_id order by record_id) as ids

@@ -89,7 +89,7 @@ def entered_at(scoring: Scoring, dialect: Dialect, alias: str) -> str:
 
 def stage(scoring: Scoring, text: Text) -> str:
     """`reached`, unless the lead has been on that rung or further before."""
-    behind = f"({_rung(scoring, text, 'stage_before')}) >= ({_rung(scoring, text, 'reached')})"
+    behind = f"({rung(scoring, text, 'stage_before')}) >= ({rung(scoring, text, 'reached')})"
     return first_true([(f"reached = '{DISQUALIFIED}'", "reached"), (behind, "stage_before")], "reached")
 
 
@@ -99,7 +99,6 @@ def rungs(scoring: Scoring) -> dict[str, int]:
     return {FIRST_STAGE: 0, **named, **{name: 2 + i for i, name in enumerate(LATER_STAGES)}}
 
 
-def _rung(scoring: Scoring, text: Text, column: str) -> str:
-    return first_true(
-        [(f"{column} = {text(name)}", str(rung)) for name, rung in rungs(scoring).items()], "null"
-    )
+def rung(scoring: Scoring, text: Text, column: str) -> str:
+    """How far up the ladder a stage is; -1 where it is none."""
+    return first_true([(f"{column} = {text(name)}", str(n)) for name, n in rungs(scoring).items()], "-1")

@@ -27,6 +27,7 @@ CAUSES: Mapping[Cause, str] = {
     "cycle": "started over",
     "model": "scored by another model",
     "override": "a person set it, or took that back",
+    "outcome": "what became of the lead",
     "decay": "faded with time",
 }
 _MOST_RULES = 6
