@@ -22,6 +22,7 @@ from tests.e2e.quarter.people import Deed
 
 from clearlane import policy, steps
 from clearlane.connectors import SourceFailed
+from clearlane.policy.model import Policy
 from clearlane.route.byhand import NotPossible
 from clearlane.route.declines import decline
 from clearlane.sla.mails import Post
@@ -111,6 +112,10 @@ class Simulation:
     def teams(self) -> Mapping[str, set[str]]:
         """Team -> who is in it."""
         return firm.teams(self._policy)
+
+    def pinned(self, connection: sa.Connection) -> Policy:
+        """The policy in force at the end."""
+        return policy.stored(connection, policy.in_force(connection, self._now))
 
     def figures(self) -> str:
         """What there was, and what it cost."""

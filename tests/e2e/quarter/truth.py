@@ -10,8 +10,9 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from math import ceil
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -19,9 +20,11 @@ from tests.e2e.quarter import people
 from tests.e2e.quarter.crm import LAG
 from tests.e2e.quarter.simulation import STEP, Simulation
 
+from clearlane.sla.speed import Window, speed
+
 SKEW: Final = timedelta(minutes=5)
 """so much earlier than its promise a touch may be dated"""
-NEVER: Final = datetime.max
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _CLOCKS: Final = """
 select k.*, l.survivor_id, d.as_of as decided_at, d.team as decided_team
 from sla_clock k join lead l using (lead_id) left join decision d on d.decision_seq = k.decision_seq
@@ -73,14 +76,22 @@ class Truth:
 
     # --- what happened ------------------------------------------------------------------------
 
-    def first_touch(self, clock: Mapping[str, Any]) -> datetime:
-        """When the promise was kept, by whoever may keep it; NEVER where nobody did."""
+    def first_touch(self, clock: Mapping[str, Any], *, shown: bool = False) -> datetime:
+        """When the promise was kept while it stood, by whoever may keep it; NEVER where nobody did.
+
+        `shown`: a touch that came late counts only where a system showed it before the promise was called off.
+        """
         kinds = {"first_touch", "meeting"} | ({"accepted"} if clock["kind"] == "accept" else set())
-        return min(
-            (max(deed.at, clock["started_at"]) for deed in self._of(clock["survivor_id"])
-             if deed.kind in kinds and deed.at >= clock["started_at"] - SKEW and self._counts(deed, clock)),
-            default=NEVER.replace(tzinfo=clock["due_at"].tzinfo),
-        )  # fmt: skip
+        ended = clock["ended_at"] or NEVER
+        found = (
+            max(deed.at, clock["started_at"])
+            for deed in self._of(clock["survivor_id"])
+            if deed.kind in kinds
+            and clock["started_at"] - SKEW <= deed.at < ended
+            and self._counts(deed, clock)
+            and not (shown and deed.shown >= ended and deed.at > clock["due_at"])
+        )
+        return min(found, default=NEVER)
 
     def _of(self, survivor: Any) -> Iterator[people.Deed]:
         for member in self.members[survivor]:
@@ -122,6 +133,7 @@ class Truth:
             self._out_of_order,
             self._unplaced,
             self._unmailed,
+            self._miscounted,
         )
         return [said for one in found for said in one()]
 
@@ -191,6 +203,41 @@ class Truth:
         for row in self.rows("select kind, state, error from mail where state in ('dead', 'refused')"):
             yield f"not sent: {row}"
 
+    def _miscounted(self) -> Iterator[str]:
+        """The figures of each week of what fell due in it, all together and by rep."""
+        begin, end = self.simulation.size.begin, self.simulation.size.end
+        while begin < end:
+            window = Window(begin, min(begin + timedelta(days=7), end), self.simulation.watched[-1])
+            with self.simulation.engine.begin() as connection:
+                told = speed(connection, self.simulation.pinned(connection), window)
+            for one in told:
+                if one.by in ("all", "rep", "tier"):
+                    expected = self._figures(one.promise, one.by, one.name, window)
+                    found = one.kept, one.late, one.unjudged, one.called_off, one.median, one.p90
+                    if found != expected:
+                        yield f"{one.promise} {one.by} {one.name} of {begin}: {found}, not {expected}"
+            begin = window.until
+
+    def _figures(self, promise: str, by: str, name: str | None, window: Window) -> tuple[Any, ...]:
+        counts, took = Counter[str](), list[timedelta]()
+        for clock in self.clocks:
+            whose = {"all": None, "rep": clock["rep_id"], "tier": clock["tier"]}[by]
+            if clock["kind"] == promise and whose == name and window.since <= clock["due_at"] < window.until:
+                touch = self.first_touch(clock, shown=True)
+                if touch <= clock["due_at"]:
+                    counts["kept"] += 1
+                elif clock["ended_at"] and clock["ended_at"] <= clock["due_at"]:
+                    counts["called off"] += 1
+                    continue
+                elif self.readable(clock, clock["due_at"]) is None:
+                    counts["unjudged"] += 1
+                    continue
+                else:
+                    counts["late"] += 1
+                took.append(touch - clock["started_at"] if touch < NEVER else timedelta.max)
+        counted = (counts[state] for state in ("kept", "late", "unjudged", "called off"))
+        return *counted, _percentile(took, 0.5), _percentile(took, 0.9)
+
     def told_twice(self, messages: Iterable[str]) -> list[str]:
         """Numbers of messages that came more than once."""
         return [message for message, times in Counter(messages).items() if times > 1]
@@ -209,6 +256,12 @@ class Truth:
 def _moments(clock: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None]]:
     yield "warn", clock["warn_at"]
     yield "time_out" if clock["kind"] == "accept" else "breach", clock["due_at"]
+
+
+def _percentile(values: list[timedelta], share: float) -> timedelta | None:
+    """The value number share x n of those in order; None where that one took for ever, or there is none."""
+    found = sorted(values)[ceil(share * len(values)) - 1] if values else timedelta.max
+    return None if found == timedelta.max else found
 
 
 def _by(rows: list[Mapping[str, Any]], name: str) -> dict[Any, list[Mapping[str, Any]]]:
