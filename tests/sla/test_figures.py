@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.sla.weeks import MONDAY, POLICY, Lived
+from typer.testing import CliRunner
 
+from clearlane.cli import app
 from clearlane.sla import digest, figures
 from clearlane.sla.speed import Window
 
 AS_OF = MONDAY + timedelta(days=60)
 WEEK = Window(MONDAY, MONDAY + timedelta(days=7), AS_OF)
-RETURNED = ["duplicate"]
+RETURNED = ["duplicate", "bad data"]
 WORKED = {"accepted", "first_touch", "meeting", "sql", "opportunity", "won", "lost"}
 ANSWERS = ("accepted", "declined", "returned", "timed_out", "taken", "open")
 
@@ -48,7 +52,9 @@ def _verdict(offer: dict[str, Any], until: Any, outcomes: Any, events: Any) -> d
         return one["lead_id"] == offer["lead_id"] and offer["started_at"] <= one["occurred_at"] < until
 
     said = [one for one in events if then(one) and one["rep_id"] == offer["rep_id"]]
-    declined = sorted(one["reason"].lower() for one in said if one["kind"] == "decline")
+    refused = [one for one in outcomes if one["kind"] == "rejected" and then(one)]
+    refused += [one for one in said if one["kind"] == "decline"]
+    declined = sorted(one["reason"].lower().strip() for one in refused)
     if declined:
         reason = declined[0]
         return {"reason": reason, "answer": "timed_out" if reason == "accept time-out" else "declined"}
@@ -69,7 +75,9 @@ def tally(told: list[dict[str, Any]]) -> dict[str, int]:
 
 def test_offers_are_those_of_a_plain_count(lived: Lived) -> None:
     with lived.engine.begin() as connection:
-        seen = {(one.by, one.name): one for one in figures.offers(connection, ["Duplicate"], WEEK)}
+        seen = {
+            (one.by, one.name): one for one in figures.offers(connection, ["Duplicate", "bad data"], WEEK)
+        }
     plain = verdicts(lived)
     expected = {("all", None): tally(plain)}
     for by, column in (("band", "band"), ("source", "source"), ("team", "team"), ("rep", "rep_id")):
@@ -150,3 +158,22 @@ def test_the_digest_has_the_week_and_the_one_before(lived: Lived) -> None:
     shares = [one.share for one in told.before.speed]
     assert [one["share"] for one in data["before"]["speed"]] == shares
     assert next(table.title for table in digest.tables(told)) == "Speed to lead"
+
+
+def test_the_command_tells_a_week_and_writes_its_mail(
+    lived: Lived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEARLANE_LEDGER_URL", lived.engine.url.render_as_string(hide_password=False))
+    monkeypatch.setattr("clearlane.cli._in_force", lambda connection, at: POLICY)
+    asked = ["digest", "--week", "2026-W10", "--as-of", AS_OF.isoformat()]
+    done = CliRunner().invoke(app, [*asked, "--json", "--out", str(tmp_path / "out")])
+    data = json.loads(done.stdout)
+    assert data["week"]["since"] == MONDAY.isoformat()
+    assert json.loads((tmp_path / "out" / "digest.json").read_text()) == data
+    assert "touched in time" in (tmp_path / "out" / "digest.txt").read_text()
+    assert "data:image/png;base64," in (tmp_path / "out" / "digest.html").read_text()
+    shown = CliRunner().invoke(app, asked)
+    assert "Speed to lead" in shown.stdout
+    assert "Cohorts of leads" in shown.stdout
+    wrong = CliRunner().invoke(app, ["digest", "--week", "10"])
+    assert (wrong.exit_code, "2026-W10" in wrong.stderr) == (2, True)

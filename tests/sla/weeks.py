@@ -46,6 +46,8 @@ class Lived(Watch):
         if drawn < 0.35:
             self._declines(lead, owner, at + 5 * MINUTE, chance.choice(("no answer", "Duplicate")))
             return
+        if drawn < 0.4:
+            self.touched(lead, at + 5 * MINUTE, kind="rejected", reason=" Bad data")
         self.touched(lead, touched)
         for step, kind in enumerate(("accepted", "sql", "won"), start=1):
             if chance.random() < 0.6:

@@ -85,17 +85,17 @@ def content(policy: Policy, told: Digest) -> Content:
 def facts(policy: Policy, told: Digest, drawn: Sequence[Picture], *, names: bool) -> Mapping[str, Any]:
     """What the template says. `names`: of reps who need help, too."""
     compared = list(_compared(policy, told))
-    shown = {one.name: one for one in drawn}
     better = [one for one in compared if one.change >= CHANGED]
     worse = [one for one in compared if one.change <= -CHANGED]
+    illustrated = {_PLACED[one.name] for one in drawn}
     sections = (
-        _section("In time", picture=shown.get("weeks"), more=shown.get("bands")),
+        _section(IN_TIME_TITLE),
         _section("What got better", _changes(better)),
         _section("What got worse", _changes(worse)),
         _section("Who needs help", _help(policy, told.week, names=names)),
         _section("Why promises were not kept", rows=_causes(told.week)),
         _section("Why leads were declined", rows=_reasons(told.week)),
-        _section("From MQL to won", rows=_cohorts(told), picture=shown.get("cohorts")),
+        _section(COHORTS_TITLE, rows=_cohorts(told)),
         _section("Sources", rows=_sources(told.week)),
         _section("The pipeline itself", _troubles(told)),
     )
@@ -103,23 +103,19 @@ def facts(policy: Policy, told: Digest, drawn: Sequence[Picture], *, names: bool
         "subject": _subject(told),
         "because": _summary(told),
         "rows": [list(row) for row in _headline(told)],
-        "sections": [one for one in sections if one is not None],
-        "pictures": [one.fact() for one in drawn],
+        "sections": [one for one in sections if one["lines"] or one["rows"] or one["title"] in illustrated],
+        "pictures": [{**one.fact(), "section": _PLACED[one.name]} for one in drawn],
     }
 
 
-def _section(
-    title: str,
-    lines: Sequence[str] = (),
-    *,
-    rows: Sequence[Sequence[str]] = (),
-    picture: Picture | None = None,
-    more: Picture | None = None,
-) -> Section | None:
-    shown = [{"name": one.name, "alt": one.alt} for one in (picture, more) if one]
-    if not (lines or rows or shown):
-        return None
-    return {"title": title, "lines": list(lines), "rows": [list(row) for row in rows], "shown": shown}
+IN_TIME_TITLE: Final = "In time"
+COHORTS_TITLE: Final = "From MQL to won"
+_PLACED: Final = {"weeks": IN_TIME_TITLE, "bands": IN_TIME_TITLE, "cohorts": COHORTS_TITLE}
+"""picture -> section in which it stands"""
+
+
+def _section(title: str, lines: Sequence[str] = (), *, rows: Sequence[Sequence[str]] = ()) -> Section:
+    return {"title": title, "lines": list(lines), "rows": [list(row) for row in rows]}
 
 
 # --- the week in a few lines --------------------------------------------------------------------------------
