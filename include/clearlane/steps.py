@@ -195,7 +195,7 @@ def outcomes(engine: Engine, batch_id: str) -> Counts:
     with engine.begin() as connection:
         run, pinned = _run(connection, batch_id)
         changes = _route.note_owner_changes(connection, pinned, run, since=run.as_of - LATE)
-        met = _sla.meet(connection, pinned, run, again=LATE)
+        met = _sla.meet(connection, pinned, run)
     with engine.begin() as connection:
         owed = _push.owe_outcomes(connection, pinned, run, run.as_of - LATE).owed
     close(engine, batch_id)

@@ -47,10 +47,10 @@ def happened(world: World, kind: str, at: datetime, rep: str | None = None, lead
         )
 
 
-def meet(world: World, at: datetime = LATER, again: timedelta | None = None, **options: Any) -> int:
+def meet(world: World, at: datetime = LATER, **options: Any) -> int:
     batch = world.batch(as_of=at, **options)
     with world.engine.begin() as connection:
-        return sla.meet(connection, simple(), batch, again=again)
+        return sla.meet(connection, simple(), batch)
 
 
 def clocks(world: World) -> dict[str, datetime | None]:
@@ -63,7 +63,7 @@ def test_the_first_touch_meets_the_clocks_once(world: World, lead: UUID, kind: s
     happened(world, "first_touch", MONDAY_NOON + 4 * MINUTE, "Ana")
     assert meet(world) == len(clocks(world))
     assert set(clocks(world).values()) == {MONDAY_NOON + 4 * MINUTE}
-    happened(world, "first_touch", MONDAY_NOON + 2 * MINUTE)
+    happened(world, "first_touch", MONDAY_NOON + 6 * MINUTE)
     assert meet(world) == 0
 
 
@@ -118,7 +118,7 @@ def test_touches_that_arrive_in_another_order_leave_the_same_clocks(
     """Of a source whose clock is behind by up to five minutes, too."""
     for number, minute in enumerate(minutes):
         happened(world, "first_touch", MONDAY_NOON + minute * MINUTE)
-        meet(world, MONDAY_NOON + timedelta(hours=1 + number), again=timedelta(days=2))
+        meet(world, MONDAY_NOON + timedelta(hours=1 + number))
     found = clocks(world)
     assert (found["assignment"], found["arrival"]) == (MONDAY_NOON, MONDAY_NOON - 4.5 * MINUTE)
 

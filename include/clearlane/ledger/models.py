@@ -400,7 +400,12 @@ outcome = Table(
     _text("reason", nullable=True),
     _text("rep_id", nullable=True),
     Column("amount", sa.Double),
-    Column("seq", sa.BigInteger, ForeignKey("inbox.seq")),
+    Column("seq", sa.BigInteger, ForeignKey("inbox.seq"), index=True),
+    Index(
+        "outcome_touch_ix",
+        "occurred_at",
+        postgresql_where=text("kind in ('first_touch', 'meeting', 'accepted')"),
+    ),
     comment="What became of leads.",
 )
 

@@ -23,78 +23,80 @@ SKEW: Final = timedelta(minutes=5)
 WITHDRAWN_WITHIN: Final = timedelta(days=7)
 """how long after it was told a breach is withdrawn by a touch that is logged late"""
 
-# Clock by clock through indexes, which `limit` sees to: what it costs follows the open clocks, not all that ever was.
+WARN: Final = """k.warned_at is null and (k.met_at is null or k.met_at > k.warn_at)
+    and (k.ended_at is null or k.ended_at > k.warn_at)"""
+DUE: Final = """k.breached_at is null and (k.met_at is null or k.met_at > k.due_at)
+    and (k.ended_at is null or k.ended_at > k.due_at)"""
+"""clocks of which a warning, or a breach, may still be told: each as its partial index says it"""
+FOUND: Final = f"""
+select k.clock_id from sla_clock k where {WARN} and k.warn_at < :as_of
+union select k.clock_id from sla_clock k where {DUE} and k.due_at < :as_of
+union select k.clock_id from sla_clock k where k.unverified_since is not null
+"""
+"""clocks of which something is to be told, unless a touch met them"""
+LATELY: Final = timedelta(days=1)
+"""how long every run looks at a touch, after it happened and after some run brought it"""
+
+# What is about to be judged, and what new touches concern: the cost follows what is new, not all that is open or was.
+_CONCERNED: Final = f"""
+create temporary table concerned on commit drop as
+with touched as (
+    select lead_id from outcome
+    where kind in ('first_touch', 'meeting', 'accepted') and occurred_at >= cast(:as_of as timestamptz) - :lately
+    union
+    select o.lead_id from batch b join inbox i using (batch_id) join outcome o using (seq)
+    where b.as_of >= cast(:as_of as timestamptz) - :lately and i.object = 'outcomes'
+)
+select k.clock_id from touched join lead m using (lead_id) join lead own using (survivor_id)
+join sla_clock k on k.lead_id = own.lead_id
+union {FOUND}
+"""
 _MEET: Final = """
 with met as (
-    select k.clock_id, t.at, t.late
-    from sla_clock k
+    select distinct on (k.clock_id) k.clock_id, greatest(o.occurred_at, k.started_at) as at,
+           b.as_of - o.occurred_at > cast(:late_after as interval) as late
+    from concerned join sla_clock k using (clock_id)
+    join lead own on own.lead_id = k.lead_id
+    join lead m on m.survivor_id = own.survivor_id
+    join outcome o on o.lead_id = m.lead_id
+    left join inbox i on i.seq = o.seq
+    left join batch b on b.batch_id = i.first_batch
     left join decision d on d.decision_seq = k.decision_seq
-    cross join lateral (
-        select greatest(o.occurred_at, k.started_at) as at,
-               b.as_of - o.occurred_at > cast(:late_after as interval) as late
-        from lead own
-        join lead m on m.survivor_id = own.survivor_id
-        join outcome o on o.lead_id = m.lead_id
-        left join inbox i on i.seq = o.seq
-        left join batch b on b.batch_id = i.first_batch
-        left join owner_name n on n.source = o.source and n.name = lower(btrim(o.rep_id))
-        where own.lead_id = k.lead_id
-          and o.kind = any(case when k.kind = 'accept' then array['first_touch', 'meeting', 'accepted']
-                                else array['first_touch', 'meeting'] end)
-          and o.occurred_at >= k.started_at - :skew and o.occurred_at < :as_of
-          and greatest(o.occurred_at, k.started_at) < coalesce(k.met_at, 'infinity')
-          and (n.rep_id is null or n.rep_id = k.rep_id
-               or exists (select from team_member t where t.team = d.team and t.rep_id = n.rep_id)
-               or exists (select from assignment a
-                          where a.lead_id = own.survivor_id and a.rep_id = n.rep_id
-                            and a.started_at <= o.occurred_at + :skew
-                            and (a.ended_at is null or a.ended_at > o.occurred_at)))
-        order by 1, o.outcome_id limit 1
-    ) t
-    where {which} and k.kind <> 'follow_up'
+    left join owner_name n on n.source = o.source and n.name = lower(btrim(o.rep_id))
+    where k.kind <> 'follow_up' and (k.ended_at is null or k.met_at is not null)
+      and o.kind = any(case when k.kind = 'accept' then array['first_touch', 'meeting', 'accepted']
+                            else array['first_touch', 'meeting'] end)
+      and o.occurred_at >= k.started_at - :skew and o.occurred_at < :as_of
+      and greatest(o.occurred_at, k.started_at) < coalesce(k.met_at, 'infinity')
+      and (n.rep_id is null or n.rep_id = k.rep_id
+           or exists (select from team_member t where t.team = d.team and t.rep_id = n.rep_id)
+           or exists (select from assignment a
+                      where a.lead_id = own.survivor_id and a.rep_id = n.rep_id
+                        and a.started_at <= o.occurred_at + :skew
+                        and (a.ended_at is null or a.ended_at > o.occurred_at)))
+    order by k.clock_id, 2, o.outcome_id
 )
 update sla_clock k set met_at = met.at, met_late = coalesce(met.late, false) from met where met.clock_id = k.clock_id
 """
 
 
-_OPEN: Final = "k.met_at is null and k.ended_at is null"
-# As their partial indexes say it: clocks that a warning or a breach may still be told of.
-_UNTOLD: Final = """k.met_at is not null and k.clock_id in (
-    select x.clock_id from sla_clock x where x.breached_at is null and (x.met_at is null or x.met_at > x.due_at)
-      and (x.ended_at is null or x.ended_at > x.due_at) and x.met_at is not null and x.due_at < :as_of
-    union all
-    select x.clock_id from sla_clock x where x.warned_at is null and (x.met_at is null or x.met_at > x.warn_at)
-      and (x.ended_at is null or x.ended_at > x.warn_at) and x.met_at is not null and x.warn_at < :as_of)"""
-_LATELY: Final = "(k.met_at is null and k.ended_at is null or k.met_at >= :lately)"
+def meet(connection: Connection, policy: Policy, batch: Batch) -> int:
+    """Note the clocks that touches before the batch's moment have met; how many are new or earlier. Not in shadow.
 
-
-def meet(connection: Connection, policy: Policy, batch: Batch, *, again: timedelta | None = None) -> int:
-    """Note as met the open clocks of leads that were touched before the batch's moment; how many. Not in shadow.
-
-    Clocks that were met in the time `again` before are looked at once more: of touches that arrive in another order
-    than they happened the first still counts.
+    Of touches that arrive in another order than they happened the first counts.
     """
     if not batch.live:
         return 0
     intake.begin(connection, policy, batch)
-    connection.execute(sa.text("drop table if exists pg_temp.team_member"))
+    for table in ("team_member", "concerned"):
+        connection.execute(sa.text(f"drop table if exists pg_temp.{table}"))
     connection.execute(sa.text("create temporary table team_member (team text, rep_id text) on commit drop"))
     members = ((team.id, rep) for team in policy.teams.teams.values() for rep, _ in team.members)
     copy_rows(connection, "team_member", ["team", "rep_id"], members)
+    connection.execute(sa.text(_CONCERNED), {"as_of": batch.as_of, "lately": LATELY})
+    connection.execute(sa.text("analyze concerned"))
     bound = {"as_of": batch.as_of, "skew": SKEW, "late_after": policy.sla.late_after}
-    if again is None:
-        return connection.execute(sa.text(_MEET.format(which=_OPEN)), bound).rowcount
-    lately = {**bound, "lately": batch.as_of - again}
-    return connection.execute(sa.text(_MEET.format(which=_LATELY)), lately).rowcount
-
-
-def meet_earlier(connection: Connection, policy: Policy, batch: Batch) -> int:
-    """Of clocks that were met late, and not told of yet, note a touch that came before the one that is known.
-
-    After `meet`, in its transaction; how many. So nobody is blamed for touches that arrive in another order.
-    """
-    bound = {"as_of": batch.as_of, "skew": SKEW, "late_after": policy.sla.late_after}
-    return connection.execute(sa.text(_MEET.format(which=_UNTOLD)), bound).rowcount
+    return connection.execute(sa.text(_MEET), bound).rowcount
 
 
 _WITHDRAW: Final = """

@@ -17,7 +17,7 @@ from clearlane.ledger import Batch, copy_rows
 from clearlane.policy.model import Policy
 from clearlane.route.exceptions import queue_owner, team_of_rule
 from clearlane.sla import alerts, escalation, follow_ups, pauses, reading, suspensions
-from clearlane.sla.met import meet, meet_earlier, withdraw
+from clearlane.sla.met import DUE, FOUND, WARN, meet, withdraw
 
 LOCK: Final = 0x636C_6561_7277_6174
 """key of the transaction advisory lock that lets one sweep after the other speak"""
@@ -56,7 +56,6 @@ def sweep(connection: Connection, policy: Policy, batch: Batch) -> Swept:
     pauses.keep(connection, policy, batch)
     reading.note(connection, policy)
     met = meet(connection, policy, batch)
-    meet_earlier(connection, policy, batch)
     follow_ups.keep(connection, policy, batch)
     _name_people(connection, policy)
     _judge(connection, batch)
@@ -129,23 +128,13 @@ def _name_people(connection: Connection, policy: Policy) -> None:
 
 # --- what fell due ----------------------------------------------------------------------------
 
-# Each as its partial index says it: kept clocks, and those that were told of, are not looked at again.
-_WARN = """k.warned_at is null and (k.met_at is null or k.met_at > k.warn_at)
-    and (k.ended_at is null or k.ended_at > k.warn_at)"""
-_DUE = """k.breached_at is null and (k.met_at is null or k.met_at > k.due_at)
-    and (k.ended_at is null or k.ended_at > k.due_at)"""
 # Found first, and counted: joined at once, all clocks and leads there ever were would be read.
-_FOUND = f"""
-create temporary table found on commit drop as
-    select k.clock_id from sla_clock k where {_WARN} and k.warn_at < :as_of
-    union select k.clock_id from sla_clock k where {_DUE} and k.due_at < :as_of
-    union select k.clock_id from sla_clock k where k.unverified_since is not null
-"""
+_FOUND = f"create temporary table found on commit drop as {FOUND}"
 _FALLEN = f"""
 create temporary table fallen on commit drop as
 select k.*, l.survivor_id,
-       {_WARN} and k.warn_at < :as_of and coalesce(k.paused_at > k.warn_at, true) as warns,
-       {_DUE} and k.due_at < :as_of and coalesce(k.paused_at > k.due_at, true) as due
+       {WARN} and k.warn_at < :as_of and coalesce(k.paused_at > k.warn_at, true) as warns,
+       {DUE} and k.due_at < :as_of and coalesce(k.paused_at > k.due_at, true) as due
 from found join sla_clock k using (clock_id) join lead l using (lead_id)
 """
 _JUDGED = f"""

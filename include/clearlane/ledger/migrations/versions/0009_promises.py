@@ -58,6 +58,13 @@ def _of(table: str, column: str, other: str | None = None) -> sa.ForeignKeyConst
 
 
 def upgrade() -> None:
+    op.create_index(op.f("outcome_seq_ix"), "outcome", ["seq"])
+    op.create_index(
+        "outcome_touch_ix",
+        "outcome",
+        ["occurred_at"],
+        postgresql_where=sa.text("kind in ('first_touch', 'meeting', 'accepted')"),
+    )
     _widen_clocks()
     _create_log()
     _create_mail()
@@ -300,6 +307,8 @@ def _create_mail() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("outcome_touch_ix", "outcome")
+    op.drop_index(op.f("outcome_seq_ix"), "outcome")
     for name in ("incident", "link_use", "bounce", "mail", "suspension", "sla_event", "sla_owed", "pause"):
         op.drop_table(name)
     op.execute(sa.schema.DropSequence(sa.Sequence("mail_claim_seq")))
