@@ -107,6 +107,11 @@ class HubSpotServer:
     def delete(self, type: str, id: str, minutes: float) -> None:
         self.records[type][id] |= {"archived": True, "archivedAt": stamp(minutes)}
 
+    def restore(self, type: str, id: str) -> None:
+        """Out of the recycling bin, as it was before."""
+        self.records[type][id] = {k: v for k, v in self.records[type][id].items() if k != "archivedAt"}
+        self.records[type][id]["archived"] = False
+
     def own(
         self, id: str, owner: str, minutes: float, source: str = "CRM_UI", user: int | None = None
     ) -> None:
@@ -129,12 +134,15 @@ class HubSpotServer:
         }  # fmt: skip
         self.subscriptions = [*(self.subscriptions or []), one | said]
 
-    def tell(self, *changed: tuple[str, str, str], portal: int = PORTAL) -> None:
+    def tell(
+        self, *changed: tuple[str, str, str], portal: int = PORTAL, minutes: float = 0, **more: Any
+    ) -> None:
         """One more entry of the journal: (type, id, action) of each event."""
         events = [
             {
-                "type": "OBJECT", "portalId": portal, "occurredAt": stamp(), "action": action,
+                "type": "OBJECT", "portalId": portal, "occurredAt": stamp(minutes), "action": action,
                 "objectTypeId": type, "objectId": int(id), "propertyChanges": {"email": "zoë@customer.example"},
+                **more,
             }
             for type, id, action in changed
         ]  # fmt: skip

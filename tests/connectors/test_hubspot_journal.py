@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -172,6 +172,62 @@ def test_deleted_records_are_read_from_the_bin_by_their_ids(runs: Runs, server: 
     server.tell((CONTACTS, "2", "DELETE"))
     assert runs.pull("2", "09:05", "09:10") == ["contacts/batch/read"]
     assert runs.held()[-1] == {"id": "2", "updated_at": "2026-03-02T09:06:00+00:00"}
+
+
+def test_a_restored_record_changed_when_it_was_restored(runs: Runs, server: HubSpotServer) -> None:
+    runs.account.objects = {name: OBJECTS[name] for name in ("leads", "gone")}
+    contact(server, "1", 1)
+    runs.pull("1", "09:00", "09:05")
+    server.delete("contacts", "1", 6)
+    server.tell((CONTACTS, "1", "DELETE"), minutes=6)
+    runs.pull("2", "09:05", "09:10")
+    server.restore("contacts", "1")
+    server.tell((CONTACTS, "1", "RESTORE"), minutes=12)
+    server.tell((CONTACTS, "1", "RESTORE"), minutes=11)
+    runs.pull("3", "09:10", "09:15")
+    assert [datetime.fromisoformat(one["updated_at"]).minute for one in runs.held()] == [1, 6, 12]
+    assert runs.held()[-1]["email"] == "1@customer.example"
+
+
+def test_deleted_restored_and_changed_between_two_runs_is_there_as_last_changed(
+    runs: Runs, server: HubSpotServer
+) -> None:
+    runs.account.objects = {name: OBJECTS[name] for name in ("leads", "gone")}
+    contact(server, "1", 1)
+    runs.pull("1", "09:00", "09:05")
+    contact(server, "1", 8)
+    server.tell((CONTACTS, "1", "RESTORE"), minutes=7)
+    server.tell((CONTACTS, "1", "UPDATE"), (CONTACTS, "1", "DELETE"), minutes=6)
+    runs.pull("2", "09:05", "09:10")
+    assert [datetime.fromisoformat(one["updated_at"]).minute for one in runs.held()] == [1, 8]
+
+
+def test_a_restoration_whose_moment_cannot_be_read_changes_no_date(runs: Runs, server: HubSpotServer) -> None:
+    runs.pull("1", "09:00", "09:05")
+    contact(server, "1", 6)
+    contact(server, "2", 6)
+    server.tell((CONTACTS, "1", "RESTORE"), occurredAt="yesterday")
+    server.tell(
+        (CONTACTS, "2", "RESTORE"), occurredAt=int(datetime.fromisoformat(stamp(7)).timestamp() * 1000)
+    )
+    runs.pull("2", "09:05", "09:10")
+    assert [datetime.fromisoformat(one["updated_at"]).minute for one in runs.held()] == [6, 7]
+
+
+@pytest.mark.parametrize("named", ["objectId", "primaryObjectId", "newObjectId"])
+def test_of_a_merge_the_record_that_stays_is_read_and_says_whom_it_took_in(
+    runs: Runs, server: HubSpotServer, named: str
+) -> None:
+    merging = reading("contacts", "email")
+    merging = replace(merging, fields={**merging.fields, "merged_from": "hs_merged_object_ids"})
+    runs.account.objects = {"leads": merging}
+    server.subscriptions = []
+    server.subscribe(CONTACTS, "email", "hs_merged_object_ids")
+    runs.pull("1", "09:00", "09:05")
+    contact(server, "3", 6, hs_merged_object_ids="1;2")
+    server.tell((CONTACTS, "1", "MERGE"), minutes=6, **{named: 3})
+    assert runs.pull("2", "09:05", "09:10") == ["contacts/batch/read"]
+    assert [(one["id"], one["merged_from"]) for one in runs.held()] == [("3", "1;2")]
 
 
 def test_one_reading_of_the_journal_serves_all_types(runs: Runs, server: HubSpotServer) -> None:

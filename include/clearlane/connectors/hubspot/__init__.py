@@ -18,14 +18,13 @@ from clearlane.connectors.address import Place, placed
 from clearlane.connectors.credentials import Auth, Bearer, OAuth
 from clearlane.connectors.http import Answer, Http, Pace, Patience, Refused
 from clearlane.connectors.hubspot.client import Client, asked, spent
-from clearlane.connectors.hubspot.journal import SCOPES, Journal, filed
+from clearlane.connectors.hubspot.journal import SCOPES, Journal, filed, moment
 from clearlane.connectors.hubspot.reading import (
     BATCH,
     Reader,
     Record,
     Told,
     identified,
-    moment,
     objects,
     properties_of,
 )
@@ -139,8 +138,8 @@ class HubSpot:
         if position is not None:
             try:
                 reached, changes = journal.since(position)
-                ids = {one.id for one in changes if one.type == told.type and one.action in told.actions}
-                return Followed(reached, chunks(self._reader.by_ids(object, sorted(ids, key=int))))
+                ours = [one for one in changes if one.type == told.type and one.action in told.actions]
+                return Followed(reached, chunks(self._reader.by_changes(object, ours)))
             except Refused as refused:
                 if refused.status not in _FORGOTTEN:
                     raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -35,6 +36,7 @@ TYPES: Final[Mapping[str, str]] = {
 """HubSpot's numbers of its types ("Object type IDs"); custom objects are called by theirs (`2-123`)"""
 CHANGES: Final = frozenset({"CREATE", "UPDATE", "MERGE", "RESTORE"})
 DELETION: Final = "DELETE"
+RESTORATION: Final = "RESTORE"
 
 _JOURNAL: Final = "webhooks-journal/journal-local/2026-03"
 _SUBSCRIPTIONS: Final = "webhooks-journal/subscriptions/2026-03"
@@ -42,11 +44,12 @@ _SUBSCRIPTIONS: Final = "webhooks-journal/subscriptions/2026-03"
 
 @dataclass(frozen=True)
 class Change:
-    """One record that was made, changed, merged, restored or deleted."""
+    """One record that was made, changed, merged, restored or deleted, and when (ISO 8601, None: not said)."""
 
     type: str
     id: str
     action: str
+    occurred_at: str | None = None
 
 
 class Journal:
@@ -136,9 +139,8 @@ class Journal:
     def _changes(self, entry: Answer) -> Iterator[Change]:
         for event in listed(entry, "journalEvents"):
             if isinstance(event, dict) and event.get("portalId") == self._portal():
-                id = str(event.get("objectId"))
-                if id.isdecimal():
-                    yield Change(str(event.get("objectTypeId")), id, str(event.get("action")))
+                for id in sorted(_concerned(event)):
+                    yield Change(str(event.get("objectTypeId")), id, str(event.get("action")), _when(event))
 
 
 def filed(http: Http, client: Callable[[str], Http]) -> Callable[[str], Answer]:
@@ -151,6 +153,29 @@ def filed(http: Http, client: Callable[[str], Http]) -> Callable[[str], Answer]:
         return client(f"{parts.scheme}://{parts.netloc}").ask("GET", address)
 
     return get
+
+
+def _concerned(event: Mapping[str, Any]) -> set[str]:
+    """The record, and of a merge also the one that it led to, where the event names it as webhooks do."""
+    named = {str(event.get(name)) for name in ("objectId", "primaryObjectId", "newObjectId")}
+    return {id for id in named if id.isdecimal()}
+
+
+def _when(event: Mapping[str, Any]) -> str | None:
+    """Its moment, which HubSpot writes as ISO 8601 or in milliseconds since 1970."""
+    said = event.get("occurredAt")
+    if isinstance(said, int):
+        return datetime.fromtimestamp(said / 1000, UTC).isoformat()
+    return said if isinstance(said, str) and moment(said) else None
+
+
+def moment(text: object) -> datetime | None:
+    """As HubSpot writes it: ISO 8601 with a zone; None where it is no such thing."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 def _words(value: Any) -> set[str]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from clearlane.connectors.http import Answer
 from clearlane.connectors.hubspot.client import Client
-from clearlane.connectors.hubspot.journal import CHANGES, DELETION, TYPES
+from clearlane.connectors.hubspot.journal import CHANGES, DELETION, RESTORATION, TYPES, Change, moment
 from clearlane.connectors.pages import Page, by_token, listed
 from clearlane.connectors.protocol import Interval, SourceFailed
 from clearlane.connectors.values import at
@@ -124,10 +124,16 @@ class Reader:
             return f"a change of {', '.join(wanted.links)} is no change of the record"
         return Told(type, frozenset(wanted.properties) - _KEPT, CHANGES)
 
-    def by_ids(self, mapping: ObjectMapping, ids: Sequence[str]) -> Iterator[Page]:
-        """These records as they are now, those that are not there left out, as `pages` gives them."""
+    def by_changes(self, mapping: ObjectMapping, changes: Sequence[Change]) -> Iterator[Page]:
+        """The records that changed as they are now, those that are not there left out, as `pages` gives them.
+
+        A restored one changed when it was restored: HubSpot keeps the date of its last change before the deletion.
+        """
         wanted = self._wanted(mapping)
-        return self._flattened(wanted, self._batches(wanted, ids, mapping.read.startswith(_DELETED)))
+        ids = sorted({one.id for one in changes}, key=int)
+        restored = _restored(changes)
+        found = self._batches(wanted, ids, mapping.read.startswith(_DELETED))
+        return self._flattened(wanted, ([_not_before(restored, one) for one in page] for page in found))
 
     def _batches(self, wanted: _Wanted, ids: Sequence[str], gone: bool) -> Iterator[Page]:
         for start in range(0, len(ids), BATCH):
@@ -351,6 +357,20 @@ def _id(record: Record) -> str | None:
     return str(record["id"]) if isinstance(record.get("id"), str | int) else None
 
 
+def _restored(changes: Iterable[Change]) -> Mapping[str, datetime]:
+    """Record -> when it was last taken out of the recycling bin."""
+    said = [(moment(one.occurred_at), one.id) for one in changes if one.action == RESTORATION]
+    return {id: back for back, id in sorted((back, id) for back, id in said if back)}
+
+
+def _not_before(restored: Mapping[str, datetime], record: Any) -> Any:
+    """Its change, where it was restored, no earlier than that."""
+    back, changed = restored.get(str(at(record, "id"))), moment(at(record, "updatedAt"))
+    if back is None or changed is None or changed >= back or at(record, "archived"):
+        return record
+    return record | {"updatedAt": back.isoformat()}
+
+
 def _flat(record: Record, wanted: _Wanted) -> Record:
     """Its properties, those asked for only, beside id and dates; a deleted one changed when it was deleted."""
     properties = properties_of(record)
@@ -433,12 +453,3 @@ def _rep(owner: Record) -> Record:
         "active": not owner.get("archived"),
         "user_id": owner.get("userId") or owner.get("userIdIncludingInactive"),
     }
-
-
-def moment(text: object) -> datetime | None:
-    """As HubSpot writes it: ISO 8601 with a zone; None where it is no such thing."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
