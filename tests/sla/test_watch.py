@@ -13,6 +13,7 @@ from tests.sla.promises import MINUTE, Watch, kinds, watched
 
 from clearlane import ledger
 from clearlane.policy.model import Span, Tier
+from clearlane.route.declines import decline
 from clearlane.sla import pauses
 from clearlane.sla.watch import NOTHING
 
@@ -73,6 +74,17 @@ def test_nothing_is_told_of_a_lead_touched_in_time(world: Watch, lead: UUID, min
     for later in (61, 65, 95, 300):
         world.watch(POLICY, MONDAY_NOON + later * MINUTE)
     assert kinds(world.events()) == ({} if minutes < 30 else {"warn": 2})
+
+
+def test_who_declines_in_time_is_not_silent_though_the_run_comes_late(world: Watch, lead: UUID) -> None:
+    owner = world.owner(lead)
+    assert owner
+    with world.engine.begin() as connection:
+        decline(connection, POLICY, lead, owner, "no capacity", DUE - 5 * MINUTE)
+    world.watch(POLICY, DUE + 20 * MINUTE)
+    assert of_owner(world, lead) == ["warn"]
+    assert world.owner(lead) not in (None, owner)
+    assert world.rows("select cause from sla_event where kind = 'breach' and detail ->> 'clock' = 'arrival'")
 
 
 def test_a_breach_is_told_though_the_touch_came_before_the_run(world: Watch, lead: UUID) -> None:

@@ -32,6 +32,13 @@ where not exists (
     where lead_id = :lead and kind = 'decline' and rep_id = :rep and handled_batch is null)
 """
 
+# Who has answered owes nothing from then on, whenever the run comes that finds somebody else.
+_OWES_NO_MORE = """
+update sla_clock set ended_at = greatest(started_at, cast(:at as timestamptz))
+where lead_id = :lead and rep_id = :rep and kind in ('assignment', 'accept', 'follow_up') and met_at is null
+  and ended_at is null
+"""
+
 
 def decline(
     connection: Connection, policy: Policy, lead_id: UUID, rep: str, reason: str, at: datetime
@@ -46,6 +53,7 @@ def decline(
         raise NotPossible(f"lead {lead_id} is owned by {place['rep_id'] or 'somebody else'}, not by {rep}")
     told = {"lead": lead_id, "at": at, "rep": rep, "because": f"declined: {said}"}
     connection.execute(sa.text(_DECLINE), {**told, "detail": Jsonb({"reason": said})})
+    connection.execute(sa.text(_OWES_NO_MORE), told)
 
 
 def listed(policy: Policy, reason: str) -> str:
