@@ -7,10 +7,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from tests.sla.weeks import MONDAY, POLICY, Lived
 
 from clearlane.sla import digest, weekly
 from clearlane.sla.digest import Digest
+from clearlane.sla.mails.content import Content, Desk, Void, Web, content
 from clearlane.sla.mails.rendering import letter
 from clearlane.sla.pictures import pictures
 
@@ -86,6 +88,21 @@ def test_reps_who_need_help_are_named_to_the_head_of_sales_alone(told: Digest) -
     assert any(rep in named[True] for rep in ("Ana", "Ben", "Cyd"))
     assert not any(rep in named[False] for rep in ("Ana", "Ben", "Cyd"))
     assert "the mail to Hedy names them" in named[False]
+
+
+def test_nobody_else_reads_it_where_its_mails_come_back(lived: Lived) -> None:
+    batch = lived.run_of(AT, dag="digest")
+    with lived.engine.connect() as connection:
+        weekly.owe(connection, OF, batch)
+        asked = sa.text("select * from mail where kind = 'digest' and person = 'hedy'")
+        row = connection.execute(asked).mappings().one()
+        heard, bounced = (
+            content(connection, Desk(OF, Web(), bounces), row, AT)
+            for bounces in (frozenset(), frozenset({"hedy@clearlane.example"}))
+        )
+        connection.rollback()
+    assert isinstance(heard, Content)
+    assert isinstance(bounced, Void)
 
 
 def test_pictures_are_png_and_say_their_numbers(lived: Lived) -> None:

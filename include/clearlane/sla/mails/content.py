@@ -130,6 +130,10 @@ def content(connection: Connection, desk: Desk, row: RowMapping, at: datetime) -
     reader = reader_of(desk, row["person"], row["address"])
     if isinstance(reader, Void):
         return reader
+    if row["kind"] == "digest" and reader.instead_of:
+        return Void(
+            "refused", "mails to this address come back, and a digest may name reps to its reader alone"
+        )
     if row["kind"] == "joined":
         return _joined(connection, desk, row, reader, at)
     seen = connection.execute(sa.text(_SEEN), {"mail": row["mail_id"]}).mappings().one()
