@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tests.companies import policy_for
 from tests.e2e.rivers import River
 
-from clearlane import steps
+from clearlane import explain, steps
 
 NOON = datetime(2026, 11, 17, 12, tzinfo=UTC)  # a Tuesday
 HOUR = timedelta(hours=1)
@@ -122,3 +122,62 @@ def test_marketing_hears_of_the_rejection_and_nothing_of_the_deleted(
         ).scalar_one()
     assert deleted is False, "marketing's record is there"
     assert placed == ["closed merged", "nurture recycled"], "so the person is no less there"
+
+
+STATE = """
+select place || ' ' || p.reason as place, s.stage, made.cycle, (
+    select count(*) from sla_clock k where k.lead_id = p.lead_id and k.met_at is null and k.ended_at is null
+) as clocks
+from place p join standing s using (lead_id) join score made using (score_id) where p.reason <> 'merged'
+"""
+
+
+def state(river: River) -> tuple[str, str, int, int]:
+    with river.engine.connect() as connection:
+        place, stage, cycle, clocks = connection.execute(sa.text(STATE)).one()
+    return place, stage, cycle, clocks
+
+
+def stages(river: River) -> list[str]:
+    """What `explain` tells of the stages, without their times."""
+    with river.engine.connect() as connection:
+        [told] = [one for one in explain.story(connection, "crm:c1").sections if one.title == "Stages"]
+    return [line.text.partition(":")[0] for line in told.lines]
+
+
+def heard(river: River, folder: Path, until: datetime, outcomes: str) -> tuple[str, str, int, int]:
+    """The outcomes come by `outcome_sync`; the night's `score_refresh` and `lead_flow` follow."""
+    said(folder, NOON - HOUR, outcomes=outcomes)
+    synced(river, until)
+    steps.score_refresh(river.engine, until)
+    river.run((until - HOUR, until + HOUR), dry_run=False)
+    return state(river)
+
+
+def test_a_rejected_lead_that_is_open_again_goes_on_in_its_new_cycle(
+    ledger_engine: sa.Engine, texts: Mapping[str, str], tmp_path: Path
+) -> None:
+    river = River(ledger_engine)
+    river.publish(texts)
+    said(tmp_path, NOON - HOUR)
+    river.run((NOON - 2 * HOUR, NOON), dry_run=False)
+    assert heard(river, tmp_path, NOON + HOUR, OUTCOMES) == ("nurture recycled", "inquiry", 2, 0)
+    again = f"{OUTCOMES}o3,c1,sql,2026-11-17T14:10:00Z,\n"
+    assert heard(river, tmp_path, NOON + 3 * HOUR, again) == ("nurture recycled", "sql", 2, 0)
+    assert [entry for entry in stages(river) if "accepted" in entry or "sql" in entry] == [
+        "accepted in cycle 1", "sql in cycle 2",
+    ]  # fmt: skip
+
+
+def test_a_lost_lead_that_is_open_again_stays_where_it_was(
+    ledger_engine: sa.Engine, texts: Mapping[str, str], tmp_path: Path
+) -> None:
+    river = River(ledger_engine)
+    river.publish(texts)
+    said(tmp_path, NOON - HOUR)
+    river.run((NOON - 2 * HOUR, NOON), dry_run=False)
+    lost = OUTCOMES.replace("accepted", "opportunity").replace("rejected", "lost")
+    before = heard(river, tmp_path, NOON + HOUR, lost)
+    assert before[1:3] == ("opportunity", 1)
+    assert heard(river, tmp_path, NOON + 3 * HOUR, f"{lost}o3,c1,sql,2026-11-17T14:10:00Z,\n") == before
+    assert stages(river)[-2:] == ["opportunity", "sql"]
