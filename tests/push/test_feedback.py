@@ -147,6 +147,20 @@ def test_whoever_takes_none_of_it_is_not_told(desk):
     assert owed(desk) == 1
 
 
+def test_a_crm_that_takes_no_outcomes_is_told_the_stage_that_they_mean(desk):
+    sources = desk.policy.sources
+    desk = replace(
+        desk, policy=replace(desk.policy, sources=replace(sources, sources={"crm": sources.sources["crm"]}))
+    )
+    person(desk)
+    owed(desk)
+    told(desk, "crm")
+    said(desk, "accepted", 1)
+    assert owed(desk) == 1
+    assert told(desk, "crm") == [{"score": 80, "band": "hot", "grade": "A1", "stage": "accepted"}]
+    assert owed(desk) == 0
+
+
 def test_a_reps_decline_is_a_rejection_with_its_reason(desk):
     person(desk)
     run(

@@ -186,7 +186,7 @@ def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
 
 def owe_outcomes(connection: Connection, policy: Policy, batch: Batch, since: datetime) -> Owed:
     """Put what became of leads since a moment (UTC), or came with the batch, into the outbox. Nothing in shadow."""
-    if not batch.live or not any(map(feedback.hears, _pushed(policy))):
+    if not batch.live or not _is_told_stages(policy):
         return Owed(0, 0)
     connection.execute(_LOCK)
     ids = _news(connection, policy, _OF_LATELY, batch.as_of, batch_id=batch.batch_id, since=since)
@@ -211,7 +211,7 @@ def _news(
     pushed = _pushed(policy)
     if not any(source.score_step is not None or feedback.hears(source) for source in pushed):
         return []
-    lately = {"hear": any(map(feedback.hears, pushed)), "since": since} if ":since" in of else {}
+    lately = {"hear": _is_told_stages(policy), "since": since} if ":since" in of else {}
     bound = {**_told(policy, as_of), "feedback": list(FEEDBACK), "batch_id": batch_id, **lately}
     statement = sa.text(_owe_news(of)).bindparams(sa.bindparam("batch_id", type_=sa.UUID))
     return list(connection.execute(statement, bound).scalars())
@@ -239,6 +239,15 @@ def _superseding(connection: Connection, ids: Sequence[int]) -> Owed:
 
 def _pushed(policy: Policy) -> list[Source]:
     return [source for source in policy.sources.sources.values() if source.push]
+
+
+def _is_told_stages(policy: Policy) -> bool:
+    """Whether some source is told of outcomes, or of a new stage without a decision."""
+    return any(
+        feedback.hears(source)
+        or (source.score_step is not None and "stage" in policy.sources.written(source))
+        for source in _pushed(policy)
+    )
 
 
 def _owners(teams: Teams, pushed: Sequence[Source]) -> Iterator[Mapping[str, str]]:
