@@ -89,9 +89,15 @@ class Truth:
             if deed.kind in kinds
             and clock["started_at"] - SKEW <= deed.at < ended
             and self._counts(deed, clock)
-            and not (shown and deed.shown >= ended and deed.at > clock["due_at"])
+            and not (shown and self._read(deed) > ended and deed.at > clock["due_at"])
         )
         return min(found, default=NEVER)
+
+    def _read(self, deed: people.Deed) -> datetime:
+        """The first run of the watch that can have read what a rep logged."""
+        runs, outages = self.simulation.watched, self.simulation.outages[deed.system]
+        later = runs[bisect_right(runs, deed.shown) :]
+        return next((run for run in later if not people.within(outages, run)), NEVER)
 
     def _of(self, survivor: Any) -> Iterator[people.Deed]:
         for member in self.members[survivor]:
@@ -170,8 +176,9 @@ class Truth:
                 yield f"taken away though touched: {self._said(clock)}"
 
     def _out_of_order(self) -> Iterator[str]:
+        """But for leads that routing gave up, for a reason: of these the manager is told at once."""
         for clock, events in _by(self.events, "clock_id").items():
-            steps = [event for event in events if event["kind"] in ORDER]
+            steps = [event for event in events if event["kind"] in ORDER and "because" not in event["detail"]]
             kinds = [one["kind"] for one in steps]
             if kinds != sorted(set(kinds), key=ORDER.index):
                 yield f"out of order, or twice: {clock} {kinds}"
