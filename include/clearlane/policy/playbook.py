@@ -114,7 +114,9 @@ def _times(span: Span, factor: float) -> str:
     """A multiple of a length, in words."""
     if span.unit == "days":
         whole = (span.amount * factor).is_integer()
-        return say.span(Span(span.amount * factor, "days")) if whole else f"{round(factor * 100)} % of the time"
+        return (
+            say.span(Span(span.amount * factor, "days")) if whole else f"{round(factor * 100)} % of the time"
+        )
     minutes = timedelta(**{span.unit: span.amount}) * factor / timedelta(minutes=1)
     hours, rest = divmod(round(minutes), 60)
     parts = [say.span(Span(hours, "hours"))] if hours else []
