@@ -75,7 +75,7 @@ def due_many(starts: Sequence[datetime], span: Span, calendar: Calendar) -> list
 def timeline(calendar: Calendar, starts: Moments) -> Timeline:
     """The timeline that promises which begin then need; at least one of them."""
     first, last = (
-        calendar.local(_EPOCH + int(one) * _MICROSECOND).date() for one in (starts.min(), starts.max())
+        calendar.local(_EPOCH + int(one) * _MICROSECOND).date() for one in (np.min(starts), np.max(starts))
     )
     return Timeline(calendar, first - _DAY, last + 2 * HORIZON)
 
