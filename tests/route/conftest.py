@@ -184,6 +184,12 @@ class World:
         self.route(of, batch)
         return batch
 
+    def forget(self) -> None:
+        """Take back all that routing ever decided."""
+        with self.engine.begin() as connection:
+            for table in ("sla_owed", "sla_clock", "place", "turn", "assignment", "decision"):
+                connection.execute(sa.text(f"delete from {table}"))
+
     def rows(self, statement: str, **bound: Any) -> list[dict[str, Any]]:
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(sa.text(statement), bound).mappings()]

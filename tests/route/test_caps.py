@@ -155,6 +155,4 @@ def test_routing_keeps_every_cap(world: World, limits: dict[str, int], runs: lis
     for hours, count in runs:
         world.run(firm(**limits), world.leads(count), as_of=MONDAY_NOON + hours * HOUR)
     assert over(world) == ()
-    with world.engine.begin() as connection:
-        for table in ("sla_clock", "place", "turn", "assignment", "decision"):
-            connection.execute(sa.text(f"delete from {table}"))
+    world.forget()

@@ -239,7 +239,7 @@ def test_nobody_waits_while_a_rep_of_the_rule_is_free(
     world: World, of: Policy, lived: list[tuple[int, int, int]]
 ):
     """After any run: each rep who is at work, or whom hours do not ask, is at a cap, counted here from assignments."""
-    emptied(world)
+    world.forget()
     now = MONDAY_NOON
     for minutes, arrive, closing in lived:
         now += timedelta(minutes=minutes)
@@ -275,9 +275,3 @@ def _has_room(world: World, of: Policy, name: str, now: Any) -> bool:
     }
     caps = {span: getattr(one.caps, span) for span in counts}
     return all(cap is None or counts[span] < cap for span, cap in caps.items())
-
-
-def emptied(world: World) -> None:
-    with world.engine.begin() as connection:
-        for table in ("sla_clock", "place", "turn", "assignment", "decision"):
-            connection.execute(sa.text(f"delete from {table}"))
