@@ -203,6 +203,21 @@ def test_the_doctor_notes_who_should_have_been_tried_again(world: World) -> None
     assert late[0].startswith("exceptions: 1 past the promised first touch, 1 past the moment")
 
 
+def test_whom_an_open_cap_kept_out_is_routed_when_there_is_room_though_a_later_rung_asked_for_hours(
+    world: World,
+) -> None:
+    """First the team at any hour, then held until its hours: what keeps the second lead waiting is the cap."""
+    ladder = (to("team", "sales", hours="prefer"), to("hold", "sales", until="working_hours"))
+    staff = [rep("ana", hours=OFFICE, zone="UTC", caps=Caps(open=1))]
+    of = banded(policy(routing(rule("all", "true", *ladder)), teams(staff, team("sales", "ana")), sla=SLA))
+    evening = MONDAY_NOON + 8 * HOUR
+    world.run(of, world.leads(2), as_of=evening)
+    [owned] = world.rows("select lead_id from assignment where ended_at is null")
+    close(world, owned["lead_id"])
+    world.run(of, (), as_of=evening + timedelta(minutes=5))
+    assert len(world.rows("select lead_id from assignment where ended_at is null")) == 1
+
+
 # --- nobody waits while somebody is free ------------------------------------------------------------
 
 CAP = st.none() | st.integers(0, 3)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Sla, Tier, within
 from clearlane.route.decisions import NOBODY, Decision, Facts, Pick, Way
-from clearlane.route.eligibility import not_in_team, refusal, unsuited
+from clearlane.route.eligibility import OUT_OF_HOURS, is_cap, not_in_team, refusal, unsuited
 from clearlane.route.floor import Floor
 from clearlane.route.handover import handed_over
 from clearlane.route.pick import pick
@@ -61,7 +61,15 @@ class Attempt:
             self.refused = {rep: why for rep, why in self.refused.items() if rep not in reps}
 
     def refuse(self, refused: Mapping[str, str]) -> None:
-        self.refused = {**self.refused, **refused} if self.refused else refused
+        """The last rung's word, but for hours after a cap: caps hold on each rung, hours where they are asked for."""
+        if self.refused:
+            capped = {
+                rep: why
+                for rep, why in self.refused.items()
+                if is_cap(why) and refused.get(rep, "").startswith(OUT_OF_HOURS)
+            }
+            refused = {**self.refused, **refused, **capped}
+        self.refused = refused
 
 
 def decide(policy: Policy, floor: Floor, facts: Facts) -> Decision:

@@ -124,6 +124,7 @@ def _outside(team: Team, day: date, first: date | None, last: date | None) -> st
 
 
 _CAP = " cap of "
+OUT_OF_HOURS = "out of hours until "
 
 
 def is_cap(reason: str) -> bool:
@@ -161,7 +162,7 @@ def refusal(there: Presence, load: Load, destination: Destination) -> str | None
     if there.absent:
         return there.absent
     if destination.hours in ("require", "on_call") and not there.in_hours:
-        return f"out of hours until {there.opening:%Y-%m-%d %H:%M}Z"
+        return f"{OUT_OF_HOURS}{there.opening:%Y-%m-%d %H:%M}Z"
     return over_cap(there.caps, load)
 
 

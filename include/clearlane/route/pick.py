@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from clearlane.policy.model import Destination, Team
 from clearlane.route.decisions import NOBODY, Facts, Pick, Way
-from clearlane.route.eligibility import Presence, at_work, not_in_team, refusal, unsuited
+from clearlane.route.eligibility import OUT_OF_HOURS, Presence, at_work, not_in_team, refusal, unsuited
 from clearlane.route.fairness import UNIT
 from clearlane.route.fit import Fit, explores, segment_of
 from clearlane.route.floor import Floor, RollCall
@@ -73,7 +73,7 @@ def _unsuiting(free: Mapping[str, Presence], destination: Destination, facts: Fa
 
 
 def _away(there: Presence) -> str:
-    return f"out of hours until {there.opening:%Y-%m-%d %H:%M}Z"
+    return f"{OUT_OF_HOURS}{there.opening:%Y-%m-%d %H:%M}Z"
 
 
 def _turn(
