@@ -15,10 +15,10 @@ DAYS = 9
 
 @pytest.fixture(scope="session")
 def lived(ledger_server: server.Server, ledger_template: str) -> Iterator[Lived]:
-    ledger_server.create("lived", ledger_template)
-    engine = ledger.connect(ledger_server.url("lived"))
+    ledger_server.create("promises", ledger_template)
+    engine = ledger.connect(ledger_server.url("promises"))
     world = Lived(engine)
     world.live(DAYS, seed=11)
     yield world
     engine.dispose()
-    ledger_server.drop("lived")
+    ledger_server.drop("promises")
