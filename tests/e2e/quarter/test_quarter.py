@@ -69,5 +69,5 @@ def test_a_week_of_promises(begin: Begin) -> None:
 @pytest.mark.full
 def test_a_quarter_of_promises(begin: Begin) -> None:
     box = Box()
-    truth = check(begin(Size(date(2025, 9, 1), days=91, leads=2500), Post(box)))
+    truth = check(begin(Size(date(2025, 9, 1), days=91, leads=260), Post(box)))
     assert truth.told_twice([str(one["Message-ID"]) for one in box.got]) == []
