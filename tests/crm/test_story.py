@@ -94,7 +94,8 @@ def test_leads_flow_through_a_real_crm_and_what_people_do_there_stands(river: Ri
     owner = crm.api(str(given[touched][0]))
     call = owner.ask("POST", "interactions/", json={"lead": touched, "kind": "call", "direction": "outbound"})
 
-    assert synced(river) == {"owner_changes": 0, "clocks_met": 3, "owed": 0}  # arrival, assignment, accept
+    counts = synced(river)
+    assert (counts["owner_changes"], counts["clocks_met"]) == (0, 3)  # arrival, assignment, accept
     assert asked(river, TOUCHED) == [(touched, "first_touch", given[touched][0])]
     assert asked(river, MET, lead=touched) == [(datetime.fromisoformat(call["occurred_at"]),)]
     assert asked(river, MET, lead=taken) == [(None,)]
