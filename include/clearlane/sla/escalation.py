@@ -18,13 +18,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 
 from clearlane.ledger import Batch, copy_rows
-from clearlane.policy.model import Policy
+from clearlane.policy.model import TIME_OUT, Policy
 from clearlane.route.business_time import due_many
 from clearlane.route.calendars import team_calendar
 from clearlane.sla import reading
-
-TIME_OUT: Final = "accept time-out"
-"""the reason of routing.yaml for which a lead is declined that nobody accepted in time"""
 
 
 @dataclass(frozen=True)
