@@ -48,6 +48,13 @@ def sources(batch_id: str) -> list[str]:
         return list(batch_of(connection, batch_id).sources)
 
 
+def _name(source: str) -> None:
+    """Show a mapped task under its source's name, which `map_index_template` asks for."""
+    from airflow.sdk import get_current_context
+
+    get_current_context()["source"] = source  # type: ignore[typeddict-unknown-key]
+
+
 @task(
     multiple_outputs=False,
     map_index_template="{{ source }}",
@@ -55,11 +62,9 @@ def sources(batch_id: str) -> list[str]:
 )
 def pull(batch_id: str, source: str) -> Counts:
     """Read one source for the run's interval into the inbox."""
-    from airflow.sdk import get_current_context
-
     from clearlane import steps
 
-    get_current_context()["source"] = source  # type: ignore[typeddict-unknown-key]
+    _name(source)
     return dict(steps.pull(ledger(), batch_id, source, address))
 
 
@@ -70,11 +75,9 @@ def pull(batch_id: str, source: str) -> Counts:
 )
 def pull_outcomes(batch_id: str, source: str) -> Counts:
     """Read what became of one source's leads into the inbox."""
-    from airflow.sdk import get_current_context
-
     from clearlane import steps
 
-    get_current_context()["source"] = source  # type: ignore[typeddict-unknown-key]
+    _name(source)
     return dict(steps.pull_outcomes(ledger(), batch_id, source, address))
 
 
@@ -146,11 +149,9 @@ def outcomes(batch_id: str) -> Counts:
 )
 def pull_touches(batch_id: str, source: str) -> Counts:
     """Read the touches of one source's leads since it was last read."""
-    from airflow.sdk import get_current_context
-
     from clearlane import steps
 
-    get_current_context()["source"] = source  # type: ignore[typeddict-unknown-key]
+    _name(source)
     return dict(steps.pull_touches(ledger(), batch_id, source, address))
 
 
