@@ -1,0 +1,126 @@
+"""The nouns of the weight review: leads as they were when first routed, points, and what is proposed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+TARGETS = ("won", "opportunity", "sql", "accepted")
+"""What may be learnt from, the best first: the next is taken where there are too few of one."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Leads that the review does not learn from, and why."""
+
+    reason: str
+    leads: int
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Leads at their first live decision and what became of them within the horizon.
+
+    All frames have one row per lead, on the same index (lead id as text).
+    `leads`: decided_at (UTC), source, region, segment, team, rep, place, band, grade (text), score, fit, engagement,
+    negative (points), explored (boolean), weight (1 / propensity), accepted, sql, opportunity, won (boolean, within
+    the horizon), reason (text, of a rejection), amount (money won, 0 where none).
+    `evidence`: a column per rule, what it contributed divided by its points: 0 or 1 for fit, a decayed sum of units
+    held at cap / points for behaviour.
+    `attributes`: declared columns as they were then, none protected, none personal.
+    `behaviour`: per activity type `TYPE` (count in the 90 days before) and `TYPE:days` (days since the last; missing
+    where there was none).
+    """
+
+    since: datetime
+    until: datetime
+    as_of: datetime
+    horizon: timedelta
+    leads: pd.DataFrame
+    evidence: pd.DataFrame
+    attributes: pd.DataFrame
+    behaviour: pd.DataFrame
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the points may do. All arrays have one entry per rule, in the order of the columns of the evidence.
+
+    `lower` and `upper` are whole points, inclusive; a locked rule has both at `start`. `rules` is the most rules that
+    may have points, `changes` the most rules that may leave `start`.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    start: np.ndarray
+    rules: int | None = None
+    changes: int | None = None
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """Whole points per rule; probability = 1 / (1 + exp(-(intercept + scale * points)))."""
+
+    points: Mapping[str, int]
+    intercept: float
+    scale: float
+    loss: float
+    """weighted mean logistic loss in nats, on what it was learnt from"""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """A rule whose points are proposed to change; `before` is 0 for a new rule, `after` is 0 for one to drop."""
+
+    rule: str
+    group: str
+    before: int
+    after: int
+    points: Interval
+    """what the evidence says that it is worth, in points of today's score"""
+    fired: int
+    rate_with: Interval
+    rate_without: Interval
+    reason: str
+    when: str | None = None
+    """the condition, of a new rule"""
+    half_life_days: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something the review says of a rule or a column without changing points: too rare, leaking, drifting, unfair."""
+
+    kind: str
+    subject: str
+    because: str
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What the review proposes: no changes means that nothing beats the points in force beyond chance."""
+
+    target: str
+    cases: int
+    positives: int
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+    before: Scorecard
+    after: Scorecard
+    p_value: float
+    """of the global test that the points in force, rescaled, are as good as any"""
+    half_lives: Mapping[str, Interval] = field(default_factory=dict)
