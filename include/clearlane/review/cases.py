@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
+HALF_LIFE_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""the half-lives that are tried, times the one in force"""
+
 TARGETS = ("won", "opportunity", "sql", "accepted")
 """What may be learnt from, the best first: the next is taken where there are too few of one."""
 
@@ -34,6 +37,8 @@ class Cases:
     `attributes`: declared columns as they were then, none protected, none personal.
     `behaviour`: per activity type `TYPE` (count in the 90 days before) and `TYPE:days` (days since the last; missing
     where there was none).
+    `refaded`: the evidence of fading behaviour rules had their half-life been another, a column `RULE@DAYS` for each
+    of `HALF_LIFE_FACTORS` times the one in force; empty where nobody asked for it.
     """
 
     since: datetime
@@ -45,6 +50,7 @@ class Cases:
     attributes: pd.DataFrame
     behaviour: pd.DataFrame
     left_out: tuple[LeftOut, ...] = ()
+    refaded: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
