@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from clearlane import policy
-from clearlane.policy.model import Measure, Recycling, Rollup, Scoring
+from clearlane.policy.model import Measure, Recycling, ReviewTerms, Rollup, Scoring
 
 BASE = """\
 attributes: {size: number, phone: text}
@@ -144,6 +144,35 @@ def test_recycling_is_read_whole(head: str) -> None:
 )
 def test_recycling_that_makes_no_sense(head: str, body: str, wrong: str) -> None:
     assert wrong in said(head, f"recycling: {body}")
+
+
+def test_what_the_review_may_propose_is_read_whole(head: str) -> None:
+    assert loaded(head).review == ReviewTerms()
+    body = (
+        "review: {most_change: 3, changes: 2, budget: 5, new_rules: 0, level: 0.02, least_positives: 100, "
+        "locked: [big], keep: [came], signs: {came: either}, bounds: {big: [10, 30]}}"
+    )
+    names = (frozenset({"big"}), frozenset({"came"}))
+    terms = ReviewTerms(3, 2, 5, 0, 0.02, 100, *names, {"came": "either"}, {"big": (10, 30)})
+    assert loaded(head, body).review == terms
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        ("{locked: [bigg]}", "review.locked[0]: found the rule bigg; a rule of this file; did you mean big?"),
+        ("{keep: [nobody]}", "review.keep[0]: found the rule nobody"),
+        ("{signs: {big: minus}}", "review.signs.big: found minus, where the rule has 20 points"),
+        ("{signs: {big: upward}}", "review.signs.big"),
+        ("{bounds: {big: [30, 10]}}", "the least and the most points"),
+        ("{bounds: {big: [30]}}", "the least and the most points"),
+        ("{bounds: {big: [0, 10]}}", "bounds that hold today's points, 20"),
+        ("{most_change: 0}", "review.most_change: found 0"),
+        ("{level: 0.5}", "review.level: found 0.5"),
+    ],
+)
+def test_limits_of_the_review_that_make_no_sense(head: str, body: str, wrong: str) -> None:
+    assert wrong in said(head, f"review: {body}")
 
 
 # --- variants -------------------------------------------------------------------------------------

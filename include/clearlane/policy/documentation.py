@@ -60,7 +60,26 @@ def _scoring(policy: Policy) -> Iterator[str]:
     yield from _variants(scoring)
     yield from _conditions(scoring)
     yield from _columns(scoring)
+    yield from _review(scoring)
     yield from _expectations(scoring)
+
+
+def _review(scoring: Scoring) -> Iterator[str]:
+    """What the weight review may propose."""
+    terms = scoring.review
+    yield "## What the weight review may propose"
+    yield (
+        f"At most {terms.changes} rules by at most {terms.most_change} points each and {terms.budget} points together, "
+        f"and {terms.new_rules} new rules; where nothing is wrong it proposes something in {terms.level:.0%} of "
+        f"reviews at most. It takes {terms.least_positives} leads with an outcome to learn from it. "
+        "A rule keeps its sign."
+    )
+    rows = [(name, "stays as it is") for name in sorted(terms.locked)]
+    rows += [(name, "never 0") for name in sorted(terms.keep)]
+    rows += [(name, f"sign: {sign}") for name, sign in terms.signs.items()]
+    rows += [(name, f"{low} to {high} points") for name, (low, high) in terms.bounds.items()]
+    if rows:
+        yield say.table(("rule", "limit"), rows)
 
 
 def _group(scoring: Scoring, group: Group, level: str) -> Iterator[str]:

@@ -83,6 +83,33 @@ class Rollup:
     half_life_days: float = 30.0
 
 
+Sign = Literal["plus", "minus", "either"]
+
+
+@dataclass(frozen=True)
+class ReviewTerms:
+    """What one weight review may propose about the points, and how sure it must be (docs/review.md)."""
+
+    most_change: int = 5
+    """points by which a rule may move"""
+    changes: int = 6
+    """rules that may move"""
+    budget: int = 20
+    """points by which all rules together may move"""
+    new_rules: int = 2
+    level: float = 0.04
+    """how often a review may propose anything where nothing is wrong"""
+    least_positives: int = 60
+    """leads with the outcome that it takes to learn from it"""
+    locked: frozenset[str] = frozenset()
+    keep: frozenset[str] = frozenset()
+    """rules that may move, but never to 0"""
+    signs: Mapping[str, Sign] = field(default_factory=dict)
+    """rules that may change sides, or must not; a rule that is not here keeps the sign that it has"""
+    bounds: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """least and most points of a rule, both included"""
+
+
 @dataclass(frozen=True)
 class Variant:
     """A model of its own for the leads that its `when` picks; the first that holds is in force."""
@@ -195,6 +222,7 @@ class Scoring:
     changeable: frozenset[str] = frozenset()
     """attributes that a person can find out or correct: explain says what they would lift"""
     variants: tuple[Variant, ...] = ()
+    review: ReviewTerms = ReviewTerms()
 
     @property
     def models(self) -> tuple[Scoring, ...]:

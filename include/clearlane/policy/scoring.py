@@ -30,6 +30,7 @@ from clearlane.policy.model import (
     Variant,
 )
 from clearlane.policy.problems import Path, nearest, shown
+from clearlane.policy.review import ReviewShape, review_terms
 from clearlane.policy.shapes import Bounds, Duration, FileShape, Limit, Shape, WholeDays
 from clearlane.rules import Type
 
@@ -171,6 +172,7 @@ class ScoringShape(FileShape):
     stages: list[StageShape] = Field(default=[])
     recycling: RecyclingShape = RecyclingShape()
     variants: list[VariantShape] = Field(default=[])
+    review: ReviewShape = ReviewShape()
     expect: list[ExpectShape] = Field(default=[])
 
 
@@ -241,7 +243,9 @@ def built(document: Document, shape: ScoringShape) -> Scoring:
         changeable=frozenset(shape.changeable),
     )
     model = replace(model, variants=tuple(_variants(document, shape, model, words)))
-    return replace(model, expect=tuple(_expectations(document, shape, model)))
+    known = {rule.id: rule for each in reversed(model.models) for rule in each.rules}
+    terms = review_terms(document, shape.review, known)
+    return replace(model, expect=tuple(_expectations(document, shape, model)), review=terms)
 
 
 def _words(shape: ScoringShape) -> _Words:

@@ -105,11 +105,37 @@ class Change:
     when: str | None = None
     """the condition, of a new rule"""
     half_life_days: float | None = None
+    activity: str | None = None
+    """the type of activity, of a new rule that counts one; its cap is its points"""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What the evidence says of one rule, whether or not its points are to change.
+
+    `points` are in today's points, all other rules as they are; None where nobody can judge the rule (too rare).
+    `rate_with` is how often the leads that it held for had the outcome, `rate_without` how often leads like them in all
+    else did.
+    """
+
+    rule: str
+    before: int
+    fired: int
+    positives: int
+    points: Interval | None
+    rate_with: Interval
+    rate_without: Interval | None
+    visible: float | None
+    """the smallest mistake in its points that this review would find nine times out of ten"""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something the review says of a rule or a column without changing points: too rare, leaking, drifting, unfair."""
+    """Something the review says of a rule or a column without changing points.
+
+    `kind`: rare, leak, drift, unfair, locked, left (for a later review), few (too few outcomes), blind (the score does
+    not order), skipped.
+    """
 
     kind: str
     subject: str
@@ -130,3 +156,6 @@ class Proposal:
     p_value: float
     """of the global test that the points in force, rescaled, are as good as any"""
     half_lives: Mapping[str, Interval] = field(default_factory=dict)
+    """days, as the evidence says, of the behaviour rules that can be judged"""
+    worths: tuple[Worth, ...] = ()
+    """of each rule of the model, in its order"""
