@@ -1,0 +1,175 @@
+"""The judgement of a review: every way of scoring on the newest leads, and what the score means for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from clearlane.policy.model import Scoring
+from clearlane.review.cases import Cases
+from clearlane.review.judgement.groups import Group, groups
+from clearlane.review.judgement.performance import (
+    AtCapacity,
+    Difference,
+    Drawn,
+    Outcomes,
+    Performance,
+    at_capacity,
+    calibrated,
+    compared,
+    drawn,
+    performance,
+)
+from clearlane.review.judgement.points import bands
+from clearlane.review.judgement.reliability import Reversal, Told, by_band, by_tenth, reversals
+from clearlane.review.judgement.resampling import Flags, Floats, Resamples, resamples
+from clearlane.review.judgement.stability import Stability, stabilities
+
+GROUPED = ("source", "segment", "region")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How what one way of scoring tells comes true on the newest leads."""
+
+    name: str
+    bands: tuple[Told, ...]
+    """by the bands that its score gives, the hottest first; empty for one that is no score of points"""
+    tenths: tuple[Told, ...]
+    reversals: tuple[Reversal, ...]
+    """neighbouring bands that are the wrong way round"""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the page of a review says of the ways of scoring; all on leads decided from `cut` on, but stability."""
+
+    target: str
+    cut: datetime
+    leads: int
+    hits: int
+    """of the leads from the cut on, those that reached the target"""
+    performances: tuple[Performance, ...]
+    """in the order in which the scores were given: the first is in force"""
+    differences: tuple[Difference, ...]
+    """each later one less the first"""
+    calibrations: tuple[Calibration, ...]
+    stability: tuple[Stability, ...]
+    """`score`, rules and attributes, before against from the cut on, the least stable first"""
+    groups: Mapping[str, tuple[Group, ...]]
+    """way of scoring by points -> a row for each source, segment and region"""
+    notes: tuple[str, ...] = ()
+    """what could not be judged, and why"""
+
+
+def judged(
+    cases: Cases,
+    scores: Mapping[str, Floats],
+    probabilities: Mapping[str, Floats],
+    *,
+    target: str,
+    cut: datetime,
+    scoring: Scoring,
+    takes: Mapping[str, float] | None = None,
+    seed: int,
+) -> Judgement:
+    """Judge every way of scoring on the cases decided from `cut` (UTC) on.
+
+    `scores`: name -> points or anything that orders (cases,), the one in force first; those in `probabilities` alone
+    (predictive) order by it. A score without a probability gets one that is learnt before the cut. `takes`: team ->
+    leads a day that it can take. Raises NothingToJudge where a side of the cut holds only one kind of outcome.
+    """
+    newest = (cases.leads["decided_at"] >= cut).to_numpy(bool)
+    every = Outcomes(cases.leads[target].to_numpy(bool), cases.leads["weight"].to_numpy(np.float64))
+    _check(every.target, newest, target, cut)
+    told = {**{name: calibrated(score, every, ~newest) for name, score in scores.items()}, **probabilities}
+    ways = {name: (scores.get(name, told[name]), told[name]) for name in (*scores, *probabilities)}
+    recent = _Recent(cases.leads[newest], Outcomes(every.target[newest], every.weight[newest]),
+                     resamples(int(newest.sum()), seed), scoring)  # fmt: skip
+    draws = {name: recent.drawn(score[newest], told[newest]) for name, (score, told) in ways.items()}
+    first = next(iter(ways))
+    return Judgement(
+        target=target,
+        cut=cut,
+        leads=int(newest.sum()),
+        hits=int(recent.outcomes.target.sum()),
+        performances=tuple(
+            performance(name, draws[name], recent.at_capacity(score[newest], takes or {}))
+            for name, (score, _) in ways.items()
+        ),
+        differences=tuple(
+            compared(name, of, first, draws[first]) for name, of in draws.items() if name != first
+        ),
+        calibrations=tuple(
+            recent.calibration(name, score[newest] if name in scores else None, told[newest])
+            for name, (score, told) in ways.items()
+        ),
+        stability=stabilities(_features(cases), newest),
+        groups={name: recent.groups(score[newest], told[name][newest]) for name, score in scores.items()},
+        notes=() if takes else ("How much each team can take is not known: no precision at capacity.",),
+    )
+
+
+class NothingToJudge(LookupError):
+    """One side of the cut has no lead that reached the target, or none that did not."""
+
+
+def _check(hit: Flags, newest: Flags, target: str, cut: datetime) -> None:
+    for side, own in (("before", hit[~newest]), ("from", hit[newest])):
+        if not own.any() or own.all():
+            raise NothingToJudge(
+                f"of {len(own)} leads {side} {cut:%Y-%m-%d} on {int(own.sum())} reached {target}:"
+                " both kinds are needed to judge a score"
+            )
+
+
+def _features(cases: Cases) -> pd.DataFrame:
+    names = {name: f"rule {name}" for name in cases.evidence}
+    return pd.concat([cases.leads[["score"]], cases.evidence.rename(columns=names), cases.attributes], axis=1)
+
+
+@dataclass(frozen=True)
+class _Recent:
+    """The leads that judge."""
+
+    leads: pd.DataFrame
+    outcomes: Outcomes
+    resamples: Resamples
+    scoring: Scoring
+
+    def drawn(self, score: Floats, told: Floats) -> Drawn:
+        return drawn(self.outcomes, score, told, self.resamples)
+
+    def at_capacity(self, score: Floats, takes: Mapping[str, float]) -> tuple[AtCapacity, ...]:
+        decided = self.leads["decided_at"]
+        days = max((decided.max() - decided.min()).total_seconds() / 86_400, 1.0)
+        taken = {team: leads * days for team, leads in takes.items()}
+        return at_capacity(self.outcomes, score, self.leads["team"].tolist(), taken, self.resamples)
+
+    def calibration(self, name: str, score: Floats | None, told: Floats) -> Calibration:
+        tenths = by_tenth(self.outcomes, told)
+        if score is None:
+            return Calibration(name, (), tenths, ())
+        names = [band.name for band in self.scoring.bands]
+        band = bands(score, self.scoring).tolist()
+        found = by_band(self.outcomes, band, told, names)
+        return Calibration(name, found, tenths, reversals(self.outcomes, band, names))
+
+    def groups(self, score: Floats, told: Floats) -> tuple[Group, ...]:
+        chosen = score >= selected_from(self.scoring)
+        return tuple(
+            group
+            for column in GROUPED
+            for group in groups(
+                column, self.leads[column].tolist(), self.outcomes, score, told, chosen, self.resamples
+            )
+        )
+
+
+def selected_from(scoring: Scoring) -> float:
+    """The points from which a lead is for sales: the entry of the second hottest band (the model's MQL by default)."""
+    return scoring.bands[min(1, len(scoring.bands) - 1)].entry
