@@ -1,0 +1,1 @@
+"""What the review learns with: bins of columns, whole points, proposals."""
