@@ -93,14 +93,59 @@ def test_a_model_that_breaks_an_expectation_is_not_published(
         policy.publish(connection, {"scoring": worse}, **WHO)
 
 
+def published(connection: Connection, *versions: int) -> list[str]:
+    """Version by version a day apart, from START on; their hashes."""
+    return [
+        policy.publish(connection, sla(version), **WHO, in_force_from=START + number * DAY)["sla"]
+        for number, version in enumerate(versions)
+    ]
+
+
 def test_an_earlier_version_comes_back(connection: Connection) -> None:
-    first = policy.publish(connection, sla(1), **WHO)
-    second = policy.publish(connection, sla(2), **WHO, in_force_from=START)
-    back = policy.rollback(connection, START - DAY, **WHO, in_force_from=START + DAY)
-    assert back == first
-    assert policy.in_force(connection, START + DAY / 2) == second
-    assert policy.in_force(connection, START + DAY) == first
-    assert policy.rollback(connection, START - DAY, **WHO, in_force_from=START + 2 * DAY) == {}
+    first, second = published(connection, 1, 2)
+    back = policy.rollback(connection, "sla", **WHO, in_force_from=START + 2 * DAY)
+    assert (back.version, back.in_force_from, back.versions) == (first, START + 2 * DAY, (second,))
+    assert policy.in_force(connection, START + 1.5 * DAY) == {"sla": second}
+    assert policy.in_force(connection, START + 2 * DAY) == {"sla": first}
+
+
+def test_going_back_again_goes_further_back_and_ends_at_the_first(connection: Connection) -> None:
+    first, second, _ = published(connection, 1, 2, 3)
+    for number, version in ((3, second), (4, first)):
+        back = policy.rollback(connection, "sla", **WHO, in_force_from=START + number * DAY)
+        assert back.version == version == policy.newest(connection, "sla")
+    with pytest.raises(LookupError, match="is the first version: there is none before it"):
+        policy.rollback(connection, "sla", **WHO, in_force_from=START + 5 * DAY)
+
+
+def test_a_version_that_is_still_to_come_never_comes(connection: Connection) -> None:
+    first, second = published(connection, 1, 2)
+    back = policy.rollback(connection, "sla", **WHO, in_force_from=START)
+    assert (back.version, back.in_force_from, back.versions) == (first, START + DAY, (second,))
+    assert [policy.in_force(connection, START + n * DAY)["sla"] for n in range(3)] == [first] * 3
+
+
+def test_a_named_version_comes_back_over_several(connection: Connection) -> None:
+    first, second, third = published(connection, 1, 2, 3)
+    back = policy.rollback(connection, "sla", first[:8], **WHO, in_force_from=START + 3 * DAY)
+    assert (back.version, back.versions) == (first, (second, third))
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "said"),
+    [
+        ("sla", "0123456789", "begins 0 versions of sla.yaml"),
+        ("sla", "", "begins 2 versions"),
+        ("teams", None, "teams.yaml was never published"),
+    ],
+)
+def test_what_cannot_come_back_is_named(connection: Connection, name: str, to: str | None, said: str) -> None:
+    _, second = published(connection, 1, 2)
+    with pytest.raises(LookupError, match=said):
+        policy.rollback(connection, name, to, **WHO, in_force_from=START + 2 * DAY)
+    with pytest.raises(LookupError, match="is the newest version already"):
+        policy.rollback(connection, "sla", second, **WHO, in_force_from=START + 2 * DAY)
+    assert policy.newest(connection, "sla") == second
 
 
 def test_edits_that_are_not_in_force_are_named(

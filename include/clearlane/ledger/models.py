@@ -1117,3 +1117,54 @@ policy_in_force = Table(
     _recorded("published_at"),
     comment="The log of which version was in force from when.",
 )
+
+# --- the weight review ------------------------------------------------------------------------
+
+REVIEW_STATUSES: Final = (
+    "nothing",
+    "proposed",
+    "approved",
+    "edited",
+    "rejected",
+    "timed_out",
+    "rolled_back",
+)
+
+weight_review = Table(
+    "weight_review",
+    metadata,
+    Column("review_id", UUID, primary_key=True, comment="the batch_id of its run"),
+    _batch(nullable=True),
+    _text("mode", comment="shadow: a report only, never decided"),
+    _time("since", comment="leads routed from then on are learnt from"),
+    _time("until"),
+    _time("as_of", comment="what was known then"),
+    Column("horizon_days", sa.Float, nullable=False, comment="within which an outcome of a lead counts"),
+    _text("status"),
+    Column(
+        "current_hash",
+        sa.Text,
+        ForeignKey("policy_file.hash"),
+        nullable=False,
+        comment="the scoring.yaml that was judged",
+    ),
+    _text("proposed_text", nullable=True, comment="scoring.yaml as it would be; null: nothing is proposed"),
+    _json("changes", comment="what is proposed, a rule each"),
+    _json("bounds", comment="rule -> the lowest and the highest points that a person may choose"),
+    _json("figures", comment="what was measured, and what the proposal promises, with intervals"),
+    _json("reasons", comment="the verdict in sentences"),
+    _text("report", comment="the page, HTML"),
+    _text("refusal", nullable=True, comment="why the last answer could not be taken; it is asked for again"),
+    _text(
+        "decided_by", nullable=True, info=PERSONAL, comment="as Airflow knows who answered; null: nobody did"
+    ),
+    _time("decided_at", nullable=True),
+    _text("because", nullable=True, comment="of the decision"),
+    _text("final_text", nullable=True, comment="scoring.yaml as it was approved"),
+    _time("in_force_from", nullable=True),
+    Column("published_hash", sa.Text, ForeignKey("policy_file.hash"), index=True),
+    _recorded("reviewed_at"),
+    _one_of("mode", "live", "shadow"),
+    _one_of("status", *REVIEW_STATUSES),
+    comment="Reviews of the points, and what a person decided about each.",
+)

@@ -10,7 +10,16 @@ from clearlane.policy.loading import hashes, load, parse, texts
 from clearlane.policy.model import FILES, Policy
 from clearlane.policy.playbook import playbooks
 from clearlane.policy.problems import PolicyErrors, Problem
-from clearlane.policy.versions import contents, in_force, publish, rollback, stored, unpublished
+from clearlane.policy.versions import (
+    Undone,
+    contents,
+    in_force,
+    newest,
+    publish,
+    rollback,
+    stored,
+    unpublished,
+)
 
 __all__ = [
     "FILES",
@@ -18,11 +27,13 @@ __all__ = [
     "PolicyErrors",
     "Problem",
     "Report",
+    "Undone",
     "check",
     "contents",
     "hashes",
     "in_force",
     "load",
+    "newest",
     "pages",
     "parse",
     "playbooks",

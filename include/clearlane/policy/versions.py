@@ -6,9 +6,11 @@ time before it; an earlier version can come back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Connection, text
 
@@ -26,6 +28,10 @@ _STORED = text("select name, content from policy_file where hash = any(:hashes)"
 _STORE = text("""
     insert into policy_file (hash, name, content) values (:hash, :name, :content) on conflict do nothing
 """)
+_LOG = text("""
+    select distinct on (in_force_from) hash, in_force_from from policy_in_force where name = :name
+    order by in_force_from nulls first, entry desc
+""")
 _ENTER = text("""
     insert into policy_in_force (name, hash, in_force_from, by, because)
     select :name, :hash,
@@ -36,6 +42,8 @@ _ENTER = text("""
 # one publisher at a time: what is changed is judged against what is in force
 _LOCK = text("select pg_advisory_xact_lock(hashtext('clearlane policy'))")
 _EVER = text("select exists (select from policy_in_force)")
+SHORTEST: Final = 6
+"""characters of a hash that name a version"""
 
 
 def publish(
@@ -62,16 +70,61 @@ def publish(
     return changed
 
 
+@dataclass(frozen=True)
+class Undone:
+    """A version of a file that is in force again, from when, and the versions that were taken back."""
+
+    version: str
+    in_force_from: datetime
+    versions: tuple[str, ...]
+    """hashes, the newest last"""
+
+
 def rollback(
-    connection: Connection, to: datetime, *, by: str, because: str, in_force_from: datetime
-) -> Mapping[str, str]:
-    """Put back in force, from a moment on, the versions of moment `to`; returns those that changed."""
+    connection: Connection,
+    name: str,
+    to: str | None = None,
+    *,
+    by: str,
+    because: str,
+    in_force_from: datetime,
+) -> Undone:
+    """Put an earlier version of a file in force again: the one before the newest, or the one that `to` begins.
+
+    A newest version that is still to come is taken back at its own moment. LookupError where there is none to go back
+    to; PolicyErrors where it does not fit the other files any more.
+    """
     connection.execute(_LOCK)
-    present = in_force(connection, in_force_from)
-    earlier = in_force(connection, to)
-    changed = {name: old for name, old in earlier.items() if present.get(name) != old}
-    _enter(connection, changed, present, by, because, in_force_from)
-    return changed
+    log = list(connection.execute(_LOG, {"name": name}))
+    place = _place(name, [row.hash for row in log], to)
+    at = max(filter(None, (in_force_from, log[-1].in_force_from)))
+    version, present = log[place].hash, in_force(connection, at)
+    _check_together(connection, present, contents(connection, {name: version}))
+    _enter(connection, {name: version}, present, by, because, at)
+    return Undone(version, at, tuple(dict.fromkeys(row.hash for row in log[place + 1 :])))
+
+
+def newest(connection: Connection, name: str) -> str | None:
+    """The hash of the version of a file that holds once all that is published is in force."""
+    return next((row.hash for row in reversed(list(connection.execute(_LOG, {"name": name})))), None)
+
+
+def _place(name: str, log: Sequence[str], to: str | None) -> int:
+    """Where in the log the version to go back to stands last, before the newest."""
+    if not log:
+        raise LookupError(f"{name}.yaml was never published")
+    if to is None:
+        if not (first := log.index(log[-1])):
+            raise LookupError(f"{name}.yaml {log[-1][:12]} is the first version: there is none before it")
+        return first - 1
+    meant = {one for one in log if one.startswith(to)}
+    if len(meant) != 1 or len(to) < SHORTEST:
+        raise LookupError(
+            f"{to!r} begins {len(meant)} versions of {name}.yaml that were in force; give one's hash"
+        )
+    if meant == {log[-1]}:
+        raise LookupError(f"{name}.yaml {log[-1][:12]} is the newest version already")
+    return max(place for place, one in enumerate(log) if one in meant)
 
 
 def in_force(connection: Connection, at: datetime | None) -> Mapping[str, str]:
