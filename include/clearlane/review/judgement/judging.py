@@ -119,10 +119,10 @@ class NothingToJudge(LookupError):
 
 
 def _check(hit: Flags, newest: Flags, target: str, cut: datetime) -> None:
-    for side, own in (("before", hit[~newest]), ("from", hit[newest])):
+    for side, own in (("before", hit[~newest]), ("since", hit[newest])):
         if not own.any() or own.all():
             raise NothingToJudge(
-                f"of {len(own)} leads {side} {cut:%Y-%m-%d} on {int(own.sum())} reached {target}:"
+                f"of {len(own)} leads {side} {cut:%Y-%m-%d} {int(own.sum())} reached {target}:"
                 " both kinds are needed to judge a score"
             )
 
