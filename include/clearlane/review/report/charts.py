@@ -14,11 +14,15 @@ from clearlane.review.report.blocks import THIN, signed
 
 WIDTH: Final = 360.0
 KINDS: Final = ("old", "new", "third")
-"""the colours of up to three things compared, in their order"""
+"""the colours of two or three things compared, in their order; one alone is new"""
 _ROW, _RIGHT = 40.0, 14.0
 _LEFT, _TOP, _SIDE = 38.0, 12.0, 240.0
 _Writer = Callable[[float], str]
 _SHAPE = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}</svg>')
+
+
+def kinds(compared: int) -> Sequence[str]:
+    return KINDS if compared > 1 else KINDS[1:2]
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def reliability(title: str, series: Sequence[Series]) -> Markup:
         *_frame(across, up),
         _line(across(0), up(0), across(most), up(most), "ideal"),
     ]
-    for kind, line in zip(KINDS, series, strict=False):
+    for kind, line in zip(kinds(len(series)), series, strict=False):
         shapes += [
             shape for one in line.seen for shape in _whiskered(across(one.told), up, one.happened, kind)
         ]
@@ -113,7 +117,9 @@ def _whiskered(x: float, up: _Scale, found: Interval, kind: str) -> Iterator[Mar
 def gains(title: str, series: Sequence[Series]) -> Markup:
     """Share of the leads called first (across) against share of those that got there found by then (up)."""
     across, up = _square(1, 1)
-    lines = (_curve(line.points, across, up, kind) for kind, line in zip(KINDS, series, strict=False))
+    lines = (
+        _curve(line.points, across, up, kind) for kind, line in zip(kinds(len(series)), series, strict=False)
+    )
     ideal = _line(across(0), up(0), across(1), up(1), "ideal")
     return _svg(title, _TOP + _SIDE + 22, [*_frame(across, up), ideal, *lines])
 
@@ -135,7 +141,7 @@ def rates(title: str, named: Sequence[Rates]) -> Markup:
     for i, one in enumerate(named):
         middle = _LEFT + (i + 0.5) * step
         shapes.append(_text(middle, _TOP + 168, one.name, "tick"))
-        for j, (kind, rate) in enumerate(zip(KINDS, one.rates, strict=False)):
+        for j, (kind, rate) in enumerate(zip(kinds(len(one.rates)), one.rates, strict=False)):
             at = middle + (j - (len(one.rates) - 1) / 2) * min(step / 4, 18)
             shapes += [*_whiskered(at, up, rate, kind)] if rate else []
     return _svg(title, _TOP + 176, shapes)
