@@ -1,7 +1,7 @@
 """One sweep over so many open clocks, beside none and five times as many closed ones: flat in what is closed.
 
-Each sweep is a run of five minutes in a quarter: a few hundred leads fall due in it, some were touched. The whole sweep
-is timed, mails that it owes included; computing all clocks anew as well, which no run of the watch does.
+Each sweep is a run of five minutes in a quarter: a few hundred leads fall due in it, of some a touch is new. The whole
+sweep is timed, mails that it owes included; computing all clocks anew as well, which no run of the watch does.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from clearlane.sla.clocks import recomputed
 AIM, FLAT = 5.0, 1.5
 CLOSED = 5
 """times as many closed clocks as open ones"""
+TOUCHES = 200
+"""that identity wrote since the last run"""
 POLICY = Path(__file__).resolve().parents[1] / "include" / "policy"
 AT = datetime.fromisoformat("2026-11-18T16:00:00+00:00")
 EVERY = timedelta(minutes=5)
@@ -50,6 +52,18 @@ from generate_series(1, {count}) n join sla_clock k on k.lead_id = {id} where n 
 _READ = """
 insert into source_state (source, object, watermark) select :source, unnest(cast(:objects as text[])), :at
 on conflict (source, object) do update set watermark = excluded.watermark
+"""
+
+
+_TOUCHED = """
+with called as (
+    select lead_id from sla_clock where met_at is null and started_at < :at and due_at > :at
+    order by md5(clock_id::text || cast(:at as text)) limit :count
+), noted as (insert into touch_due (lead_id) select lead_id from called)
+insert into outcome (outcome_id, source, lead_external_id, lead_id, kind, occurred_at, rep_id)
+select gen_random_uuid(), 'crm', external_id, lead_id, 'first_touch', cast(:at as timestamptz) - interval '1 minute',
+       'diego_marin'
+from called join lead using (lead_id)
 """
 
 
@@ -103,6 +117,7 @@ def _run(engine: Engine, of: Policy, at: datetime) -> Batch:
     objects = list(of.sources.sources["crm"].objects)
     with engine.begin() as connection:
         connection.execute(sa.text(_READ), {"source": "crm", "objects": objects, "at": at})
+        connection.execute(sa.text(_TOUCHED), {"at": at, "count": TOUCHES})
         return open_batch(
             connection, dag_id="sla_watch", run_id=f"scheduled__{at.isoformat()}", run_type="scheduled", mode="live",
             dry_run=True, window=None, as_of=at, sources=("crm",), policy=of.hashes, code_version="benchmark",

@@ -84,6 +84,7 @@ where a.ended_at is null and a.by = 'clearlane' and k.tier = 'hot' and l.survivo
 order by a.started_at desc limit 1
 """
 TOUCH = """
+with noted as (insert into touch_due (lead_id) values (:lead_id))
 insert into outcome (outcome_id, source, lead_external_id, lead_id, kind, occurred_at, rep_id)
 values (gen_random_uuid(), :source, :external_id, :lead_id, 'first_touch', :at, :rep_id)
 """

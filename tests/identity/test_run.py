@@ -368,6 +368,31 @@ def test_outcomes_find_their_lead(river):
     ]
 
 
+def test_touches_and_merges_are_listed_for_the_watch_of_promises(river):
+    touch = {"id": "t", "lead_id": "1", "kind": "first_touch", "occurred_at": "2026-02-01T00:00:00Z"}
+    won = {**touch, "id": "w", "kind": "won"}
+    assert listed(river, ("outcomes", "crm", touch), ("outcomes", "crm", won)) == []
+    assert listed(river, lead("1")) == ["1"]
+    assert listed(river, lead("2"), ("outcomes", "crm", {**won, "id": "v"})) == []
+    sooner = {**touch, "occurred_at": "2026-01-31T00:00:00Z", "updated_at": "2026-02-02T00:00:00Z"}
+    assert listed(river, ("outcomes", "crm", sooner)) == ["1"]
+    same = {"email": "ann@acme.example", "updated_at": "2026-02-03T00:00:00Z"}
+    assert listed(river, lead("1", **same), lead("2", **same)) == ["1", "2"]
+
+
+def listed(river, *records):
+    """The leads that a run lists."""
+    with river.engine.begin() as connection:
+        connection.execute(sa.text("delete from touch_due"))
+    river.run(*records)
+    return [
+        one
+        for (one,) in river.all(
+            "select distinct external_id from touch_due join lead using (lead_id) order by 1"
+        )
+    ]
+
+
 def test_an_outcome_that_names_an_unknown_lead_leaves_the_old_one(river):
     old = {"id": "o", "lead_id": "1", "kind": "won", "occurred_at": "2026-02-01T00:00:00Z"}
     river.run(lead("1"), ("outcomes", "crm", old))

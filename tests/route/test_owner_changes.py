@@ -89,6 +89,46 @@ def test_a_person_gives_the_lead_to_another_and_keeps_it_there(world: World) -> 
     assert len(noted(world, lead, minute(30))) == 1
 
 
+def test_touches_of_the_new_owner_are_looked_at_again(world: World) -> None:
+    lead, rep = owned(world)
+    wrote(world, lead, rep, minute(1))
+    with world.engine.begin() as connection:
+        connection.execute(sa.text("delete from touch_due"))
+    said(world, lead, another(rep), minute(20))
+    noted(world, lead, minute(25))
+    swept = world.batch(as_of=minute(25))
+    world.score(swept, lead)
+    world.route(simple(), swept)
+    assert world.rows("select distinct lead_id from touch_due") == [{"lead_id": lead}]
+
+
+def owing(world: World, lead: UUID) -> list[tuple[str, str, float]]:
+    """(kind, rep, minutes after noon of its start) of the open promises."""
+    rows = world.rows(
+        "select kind, rep_id, started_at from sla_clock where lead_id = :lead and ended_at is null and met_at is null"
+        " order by 1",
+        lead=lead,
+    )
+    return [(one["kind"], one["rep_id"], (one["started_at"] - MONDAY_NOON) / MINUTE) for one in rows]
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_who_is_given_an_untouched_lead_owes_it_the_touch_from_then_on(world: World, touched: bool) -> None:
+    """One that is being worked is handed on without a promise."""
+    lead, rep = owned(world)
+    wrote(world, lead, rep, minute(1))
+    if touched:
+        with world.engine.begin() as connection:
+            connection.execute(sa.text("update sla_clock set met_at = :at"), {"at": minute(5)})
+    other = another(rep)
+    said(world, lead, other, minute(20))
+    noted(world, lead, minute(25))
+    swept = world.batch(as_of=minute(25))
+    world.score(swept, lead)
+    world.route(simple(), swept)
+    assert owing(world, lead) == ([] if touched else [("arrival", rep, -60), ("assignment", other, 20)])
+
+
 def test_our_own_write_is_no_change_whatever_else_is_edited(world: World) -> None:
     lead, rep = owned(world)
     wrote(world, lead, rep, minute(1))

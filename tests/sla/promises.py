@@ -59,6 +59,7 @@ class Watch(World):
         with self.engine.begin() as connection:
             connection.execute(
                 sa.text(
+                    "with noted as (insert into touch_due (lead_id) values (:lead))"
                     "insert into outcome (outcome_id, source, lead_external_id, lead_id, kind, occurred_at,"
                     " rep_id, reason, seq) select gen_random_uuid(), 'crm', external_id, lead_id, :kind, :at,"
                     " :rep, :reason, :seq from lead where lead_id = :lead"

@@ -37,14 +37,22 @@ def lead(world: World) -> UUID:
 
 def happened(world: World, kind: str, at: datetime, rep: str | None = None, lead: str = "L") -> None:
     with world.engine.begin() as connection:
-        connection.execute(
-            sa.text(
-                "insert into outcome (outcome_id, source, lead_external_id, lead_id, kind, occurred_at, rep_id)"
-                " select gen_random_uuid(), 'crm', external_id, lead_id, :kind, :at, :rep from lead"
-                " where external_id = :lead"
-            ),
-            {"kind": kind, "at": at, "rep": rep, "lead": lead},
-        )
+        write(connection, kind, at, rep, lead)
+
+
+def write(
+    connection: sa.Connection, kind: str, at: datetime, rep: str | None = None, lead: str = "L"
+) -> None:
+    """As identity writes what a source says."""
+    connection.execute(
+        sa.text(
+            "with noted as (insert into touch_due (lead_id) select lead_id from lead where external_id = :lead)"
+            "insert into outcome (outcome_id, source, lead_external_id, lead_id, kind, occurred_at, rep_id)"
+            " select gen_random_uuid(), 'crm', external_id, lead_id, :kind, :at, :rep from lead"
+            " where external_id = :lead"
+        ),
+        {"kind": kind, "at": at, "rep": rep, "lead": lead},
+    )
 
 
 def meet(world: World, at: datetime = LATER, **options: Any) -> int:
@@ -133,3 +141,84 @@ def test_a_touch_dated_more_than_five_minutes_before_was_for_another_owner(world
     happened(world, "first_touch", MONDAY_NOON - 5.1 * MINUTE)
     meet(world)
     assert clocks(world)["assignment"] is None
+
+
+# --- nothing is lost, whatever breaks -------------------------------------------------------------
+
+
+def breached(world: World) -> None:
+    """Nothing more of these promises falls due, so that no run looks at them for that."""
+    with world.engine.begin() as connection:
+        connection.execute(sa.text("update sla_clock set warned_at = due_at, breached_at = due_at"))
+
+
+def due(world: World) -> int:
+    return world.count("touch_due")
+
+
+def test_a_touch_that_came_before_an_outage_of_days_is_known_after_it(world: World, lead: UUID) -> None:
+    breached(world)
+    happened(world, "first_touch", MONDAY_NOON + 5 * MINUTE)
+    assert meet(world, MONDAY_NOON + timedelta(days=60)) == len(clocks(world))
+
+
+def test_a_run_that_dies_leaves_its_touches_to_the_next(world: World, lead: UUID) -> None:
+    breached(world)
+    happened(world, "first_touch", MONDAY_NOON + MINUTE)
+    batch = world.batch(as_of=LATER)
+    with world.engine.connect() as connection, connection.begin() as transaction:
+        assert sla.meet(connection, simple(), batch) == len(clocks(world))
+        transaction.rollback()
+    assert meet(world) == len(clocks(world))
+
+
+def test_a_run_that_another_overtakes_does_not_wait_and_loses_nothing(world: World, lead: UUID) -> None:
+    breached(world)
+    happened(world, "first_touch", MONDAY_NOON + 9 * MINUTE)
+    batch = world.batch(as_of=LATER)
+    with world.engine.connect() as connection, connection.begin() as transaction:
+        sla.meet(connection, simple(), batch)
+        assert meet(world, LATER + MINUTE) == 0
+        happened(world, "first_touch", MONDAY_NOON + 3 * MINUTE)
+        transaction.commit()
+    assert meet(world, LATER + MINUTE) == len(clocks(world))
+    assert set(clocks(world).values()) == {MONDAY_NOON + 3 * MINUTE}
+
+
+def test_what_is_written_first_and_readable_last_is_for_the_next_run(world: World, lead: UUID) -> None:
+    """A number remembered in place of the list would lose it."""
+    breached(world)
+    with world.engine.connect() as connection, connection.begin() as transaction:
+        write(connection, "first_touch", MONDAY_NOON + MINUTE)
+        happened(world, "first_touch", MONDAY_NOON + 2 * MINUTE)
+        assert meet(world) == len(clocks(world))
+        transaction.commit()
+    meet(world, LATER + MINUTE)
+    assert set(clocks(world).values()) == {MONDAY_NOON + MINUTE}
+
+
+def test_a_touch_that_was_known_before_its_promise_meets_it(world: World) -> None:
+    lead = world.lead("L")
+    happened(world, "first_touch", MONDAY_NOON - 2 * MINUTE)
+    meet(world, MONDAY_NOON)
+    assert due(world) == 0
+    world.run(simple(), [lead])
+    breached(world)
+    assert meet(world) == len(clocks(world))
+
+
+def test_a_run_of_an_earlier_moment_leaves_later_touches_to_later_runs(world: World, lead: UUID) -> None:
+    breached(world)
+    happened(world, "first_touch", MONDAY_NOON + 10 * MINUTE)
+    for minute in (3, 9):
+        assert meet(world, MONDAY_NOON + minute * MINUTE) == 0
+    assert meet(world) == len(clocks(world))
+
+
+def test_what_was_looked_at_is_looked_at_no_more(world: World, lead: UUID) -> None:
+    happened(world, "first_touch", MONDAY_NOON + MINUTE)
+    assert due(world) > 0
+    meet(world, mode="shadow")
+    assert due(world) > 0
+    meet(world)
+    assert due(world) == 0

@@ -1,7 +1,8 @@
 """To which lead record an activity or an outcome belongs: the one it names, else who has its e-mail address.
 
 An event that names a lead waits for that record. One that names a contact or an address belongs to the oldest
-record that has the address now, and moves when addresses do. Scoring is told through `signal_due`.
+record that has the address now, and moves when addresses do. Scoring is told through `signal_due`, the watch of
+promises through `touch_due`.
 """
 
 from __future__ import annotations
@@ -90,6 +91,15 @@ from (
        or l.lead_id in (select lead_id from arrived_lead)
 ) home
 where home.outcome_id = o.outcome_id and home.lead_id is distinct from o.lead_id
+returning o.outcome_id
+"""
+_TOUCHES: Final = """
+insert into touch_due (lead_id)
+select lead_id from outcome
+where outcome_id in (select outcome_id from arrived_outcome union select unnest(cast(:homed as uuid[])))
+  and kind in ('first_touch', 'meeting', 'accepted') and lead_id is not null
+union
+select lead_id from touched where reason = 'merge' and lead_id is not null
 """
 
 
@@ -103,5 +113,6 @@ def attach(connection: Connection) -> None:
     connection.exec_driver_sql("drop table if exists pg_temp.loose")
     connection.execute(sa.text(_LOOSE))
     connection.execute(sa.text(_ATTACH))
-    connection.execute(sa.text(_OUTCOMES))
+    homed = connection.execute(sa.text(_OUTCOMES)).scalars().all()
+    connection.execute(sa.text(_TOUCHES), {"homed": list(homed)})
     connection.execute(sa.text("delete from touched where lead_id is null"))

@@ -409,6 +409,14 @@ outcome = Table(
     comment="What became of leads.",
 )
 
+touch_due = Table(
+    "touch_due",
+    metadata,
+    Column("due_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    Column("lead_id", UUID, nullable=False),
+    comment="Leads of which a touch, a promise or an owner is new, until a run has held one against the other.",
+)
+
 suppression = Table(
     "suppression",
     metadata,
@@ -875,6 +883,16 @@ sla_clock = Table(
     ),
     Index("sla_clock_unverified_ix", "clock_id", postgresql_where=text("unverified_since is not null")),
     Index("sla_clock_open_ix", "due_at", postgresql_where=text("met_at is null and ended_at is null")),
+    Index(
+        "sla_clock_paused_ix",
+        "lead_id",
+        postgresql_where=text("paused_at is not null and met_at is null and ended_at is null"),
+    ),
+    Index(
+        "sla_clock_follow_up_ix",
+        "clock_id",
+        postgresql_where=text("kind = 'follow_up' and ended_at is null"),
+    ),
     Index("sla_clock_lead_ix", "lead_id"),
     Index("sla_clock_open_lead_ix", "lead_id", postgresql_where=text("met_at is null and ended_at is null")),
     comment="A promise with a start, a due moment in business time, and an end.",

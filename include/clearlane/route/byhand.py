@@ -209,3 +209,4 @@ def _promise(
         begun = clocks.of_owner(floor, tier, bound["rep"], None, accepts=choice.act == "assign")
     rows = (clock.row(choice.lead_id, inquiry, bound["seq"]) for clock in begun)
     copy_rows(connection, "sla_clock", clocks.COLUMNS, rows)
+    clocks.look_again(connection, [choice.lead_id])

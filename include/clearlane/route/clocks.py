@@ -6,11 +6,13 @@ that is no rep owes an answer, too, in the team's hours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, cast
+from uuid import UUID
 
-from sqlalchemy import RowMapping
+import sqlalchemy as sa
+from sqlalchemy import Connection, RowMapping
 
 from clearlane.policy.model import Tier, Waiting
 from clearlane.route.business_time import Stages, stages
@@ -26,6 +28,14 @@ COLUMNS: Final = (
 KEEPING: Final = ("exceptions", "pool")
 """places where a lead that is put there again goes on waiting"""
 NO_TIER: Final = "none"
+
+
+_LOOK_AGAIN: Final = "insert into touch_due (lead_id) select distinct unnest(cast(:leads as uuid[]))"
+
+
+def look_again(connection: Connection, leads: Iterable[UUID]) -> None:
+    """Ask the next run to hold the touches of leads against what is promised from now on, and by whom."""
+    connection.execute(sa.text(_LOOK_AGAIN), {"leads": list(leads)})
 
 
 class Clock(NamedTuple):

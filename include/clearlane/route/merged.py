@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from clearlane.ledger import Batch
 from clearlane.ledger.models import LAST_DECISION
+from clearlane.route.clocks import look_again
 from clearlane.route.events import give_back
 from clearlane.route.intake import owner_of
 
@@ -127,6 +128,7 @@ def join_merged(connection: Connection, batch: Batch, leads: Sequence[UUID]) -> 
         connection.execute(sa.text(_CLOSED), bound)
         connection.execute(sa.text(_BARRED), {"losers": losers})
     if losers or parted:
+        look_again(connection, [record for record, _ in records])
         _take_along(connection, [record for record, _ in records])
 
 

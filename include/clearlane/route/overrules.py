@@ -6,17 +6,19 @@ said so. The decisions belong to a batch beside that of the run, for a lead may 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from psycopg.types.json import Jsonb
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
-from clearlane.ledger import Batch, close_batch, ids, open_batch
+from clearlane.ledger import Batch, close_batch, copy_rows, ids, open_batch
 from clearlane.ledger.models import LAST_DECISION
 from clearlane.policy.model import Policy
+from clearlane.route import clocks
 from clearlane.route.floor import open_floor
 from clearlane.route.store import save_roster
 
@@ -50,6 +52,17 @@ update assignment a set ended_at = greatest(a.started_at, e.occurred_at), ended_
 from intake i join called e using (event_id)
 where i.step = 'hand' and a.lead_id = i.lead_id and a.ended_at is null
 """
+# Who gets a lead that nobody has touched owes it the touch from then on; of one that is being worked nothing is owed.
+_OWED = """
+select d.lead_id, d.decision_seq, d.tier, d.rep_id, d.as_of, (
+    select inquiry_id from sla_clock
+    where lead_id = d.lead_id and kind = 'arrival' and met_at is null and ended_at is null
+    order by started_at desc limit 1) as inquiry_id
+from intake i join decision d on d.batch_id = :hand and d.lead_id = i.lead_id
+where i.step = 'hand' and d.rep_id is not null and exists (
+    select from sla_clock k
+    where k.lead_id = d.lead_id and k.kind in ('arrival', 'assignment') and k.met_at is null and k.ended_at is null)
+"""
 # The lead's own clock runs on: somebody still owes it a first touch.
 _END_CLOCKS = """
 update sla_clock k set ended_at = greatest(k.started_at, e.occurred_at)
@@ -68,6 +81,8 @@ with taken as (
 update intake i set assignment_id = taken.assignment_id, owner_rep = taken.rep_id, owner_team = taken.team
 from taken where taken.lead_id = i.lead_id
 """
+# Who has it now may have called before we knew.
+_LOOK_AGAIN = "insert into touch_due (lead_id) select lead_id from intake where step = 'hand'"
 _PLACE = """
 insert into place as p (lead_id, place, reason, because, team, rep_id, since, decision_seq, batch_id)
 select d.lead_id, 'owned', 'owner_changed', 'a person gave it to its owner', d.team, d.rep_id,
@@ -90,9 +105,22 @@ def record(connection: Connection, policy: Policy, batch: Batch) -> int:
         "roster": save_roster(connection, policy), "policy": Jsonb(dict(batch.policy)), "code": batch.code_version,
         "teams": Jsonb(_teams(policy, batch, chosen)),
     }  # fmt: skip
-    for effect in (_DECIDE, _END, _END_CLOCKS, _ASSIGN):
+    for effect in (_DECIDE, _END):
         connection.execute(sa.text(effect), bound)
+    promises = list(_promises(policy, connection.execute(sa.text(_OWED), bound).mappings().all()))
+    for effect in (_END_CLOCKS, _ASSIGN, _LOOK_AGAIN):
+        connection.execute(sa.text(effect), bound)
+    copy_rows(connection, "sla_clock", clocks.COLUMNS, promises)
     return connection.execute(sa.text(_PLACE), bound).rowcount
+
+
+def _promises(policy: Policy, owed: Sequence[RowMapping]) -> Iterator[tuple[Any, ...]]:
+    """The clocks of who has it now; there is nothing to accept, for a person chose."""
+    floor_at = cache(partial(open_floor, policy))
+    for row in owed:
+        tier = policy.sla.tier(row["tier"])
+        for clock in clocks.of_owner(floor_at(row["as_of"]), tier, row["rep_id"], None, accepts=False):
+            yield clock.row(row["lead_id"], row["inquiry_id"], row["decision_seq"])
 
 
 def _teams(policy: Policy, batch: Batch, reps: Any) -> Mapping[str, str | None]:

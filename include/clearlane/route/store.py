@@ -66,8 +66,9 @@ def _save_effects(connection: Connection, floor: Floor, batch: Batch, decided: S
     assignments = (_assignment(batch, one) for one in moved if one.decision.place == "owned")
     copy_rows(connection, "assignment", _ASSIGNMENT, assignments)
     copy_rows(connection, "turn", TURN, (row for one in decided for row in turn_rows(one)))
-    begun = (row for one in decided for row in _clocks(floor, one))
+    begun = [row for one in decided for row in _clocks(floor, one)]
     copy_rows(connection, "sla_clock", clocks.COLUMNS, begun)
+    clocks.look_again(connection, (row[0] for row in begun))
     answered = ((one.decision.lead_id, one.seq) for one in decided if one.lead["inquiry_id"])
     stage_rows(connection, "answered", models.decision, ["lead_id", "decision_seq"], answered)
     connection.execute(sa.text(_ANSWER), {"as_of": batch.as_of})

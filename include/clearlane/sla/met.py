@@ -3,7 +3,8 @@
 Touches are the outcomes `first_touch` and `meeting`; an accept is met by `accepted` too. A touch whose member nobody
 knows counts: it was logged by somebody. One that is logged long after it happened counts, marked (`met_late`). What is
 met stays met, by its first touch, also where the source deletes the touch later: nobody tells us of that. A breach
-that a touch in time belies, logged after it was told, is withdrawn. Reads `outcome`, writes `sla_clock`, `sla_event`.
+that a touch in time belies, logged after it was told, is withdrawn. Reads `outcome`, `touch_due`, writes `sla_clock`,
+`sla_event`.
 """
 
 from __future__ import annotations
@@ -34,24 +35,27 @@ union select k.clock_id from sla_clock k where {DUE} and k.due_at < :as_of
 union select k.clock_id from sla_clock k where k.unverified_since is not null
 """
 """clocks of which something is to be told, unless a touch met them"""
-LATELY: Final = timedelta(days=1)
-"""how long every run looks at a touch, after it happened and after some run brought it"""
 
-# What is about to be judged, and what new touches concern: the cost follows what is new, not all that is open or was.
-# One after the other, and counted: joined at once, all leads and clocks there ever were would be read.
-_TOUCHED: Final = """
-create temporary table touched on commit drop as
-select lead_id from outcome
-where kind in ('first_touch', 'meeting', 'accepted') and occurred_at >= cast(:as_of as timestamptz) - :lately
-union
-select o.lead_id from batch b join inbox i using (batch_id) join outcome o using (seq)
-where b.as_of >= cast(:as_of as timestamptz) - :lately and i.object = 'outcomes'
+# What is about to be judged, and what is new: the cost follows these, not all that is open or was. Who writes a touch,
+# a promise or an owner lists the lead in the same transaction, so nothing is lost, whichever ends first and whatever
+# breaks in between. A lead that another run looks at in this moment is left to that run.
+_DUE: Final = """
+create temporary table due on commit drop as
+select due_id, lead_id from touch_due order by due_id for update skip locked
 """
+# One after the other, and counted: joined at once, all leads and clocks there ever were would be read.
 _CONCERNED: Final = f"""
 create temporary table concerned on commit drop as
-select k.clock_id from touched join lead m using (lead_id) join lead own using (survivor_id)
+select k.clock_id from due join lead m using (lead_id) join lead own using (survivor_id)
 join sla_clock k on k.lead_id = own.lead_id
 union {FOUND}
+"""
+# A touch of after the run's moment is for a later run.
+_LOOKED_AT: Final = """
+delete from touch_due t using due d
+where t.due_id = d.due_id and not exists (
+    select from lead m join lead own using (survivor_id) join outcome o on o.lead_id = own.lead_id
+    where m.lead_id = d.lead_id and o.kind in ('first_touch', 'meeting', 'accepted') and o.occurred_at >= :as_of)
 """
 _MEET: Final = """
 with met as (
@@ -90,16 +94,18 @@ def meet(connection: Connection, policy: Policy, batch: Batch) -> int:
     if not batch.live:
         return 0
     intake.begin(connection, policy, batch)
-    for table in ("team_member", "touched", "concerned"):
+    for table in ("team_member", "due", "concerned"):
         connection.execute(sa.text(f"drop table if exists pg_temp.{table}"))
     connection.execute(sa.text("create temporary table team_member (team text, rep_id text) on commit drop"))
     members = ((team.id, rep) for team in policy.teams.teams.values() for rep, _ in team.members)
     copy_rows(connection, "team_member", ["team", "rep_id"], members)
-    for table, statement in {"touched": _TOUCHED, "concerned": _CONCERNED}.items():
-        connection.execute(sa.text(statement), {"as_of": batch.as_of, "lately": LATELY})
+    for table, statement in {"due": _DUE, "concerned": _CONCERNED}.items():
+        connection.execute(sa.text(statement), {"as_of": batch.as_of})
         connection.execute(sa.text(f"analyze {table}"))
     bound = {"as_of": batch.as_of, "skew": SKEW, "late_after": policy.sla.late_after}
-    return connection.execute(sa.text(_MEET), bound).rowcount
+    met = connection.execute(sa.text(_MEET), bound).rowcount
+    connection.execute(sa.text(_LOOKED_AT), {"as_of": batch.as_of})
+    return met
 
 
 _WITHDRAW: Final = """
