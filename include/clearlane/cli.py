@@ -22,6 +22,9 @@ from rich.text import Text
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 policy_app = typer.Typer(help="Check, publish and compare the policy files.", no_args_is_help=True)
+review_app = typer.Typer(
+    help="The quarterly review of the points: what it found, what was decided.", no_args_is_help=True
+)
 quarantine_app = typer.Typer(help="Records kept whole because they could not be used.", no_args_is_help=True)
 exceptions_app = typer.Typer(help="Leads that nobody could take, and whose they are.", no_args_is_help=True)
 connector_app = typer.Typer(help="The systems that leads come from and go back to.", no_args_is_help=True)
@@ -37,6 +40,7 @@ dead_app = typer.Typer(help="Writes that a source refused or that failed too oft
 push_app.add_typer(dead_app, name="dead")
 app.add_typer(push_app, name="push")
 app.add_typer(policy_app, name="policy")
+app.add_typer(review_app, name="review")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(pool_app, name="pool")
@@ -57,6 +61,9 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 By = Annotated[str, typer.Option(help="who does this")]
 Because = Annotated[str, typer.Option(help="why")]
 Lead = Annotated[str, typer.Argument(help="lead id, SOURCE:ID, or e-mail")]
+ReviewId = Annotated[
+    str | None, typer.Argument(help="beginning of a review's id, from `review list`; default: the newest")
+]
 RepId = Annotated[str, typer.Option("--rep", help="id of a rep of teams.yaml")]
 
 
@@ -170,6 +177,29 @@ def policy_publish(
         out.print(f"mails owed to {told} people whom it changes something for", highlight=False)
 
 
+@policy_app.command("rollback")
+def policy_rollback(
+    by: By,
+    because: Because,
+    to: Annotated[str | None, typer.Option(help="hash of a version; default: the one before")] = None,
+    in_force_from: Annotated[str | None, typer.Option("--from", help="ISO 8601 moment; default: now")] = None,
+) -> None:
+    """Put the version of scoring.yaml before the newest in force again; who is concerned is owed a mail."""
+    from clearlane.review import register
+
+    now = _now()
+    moment = _moment(in_force_from) if in_force_from else now
+    with _readable(), _possible(), _ledger() as connection:
+        undone, told = register.take_back(
+            connection, to, by=by, because=because, in_force_from=moment, at=now
+        )
+    since = _minute(undone.in_force_from)
+    out.print(f"scoring {undone.version[:12]} in force again from {since}", highlight=False)
+    out.print("taken back: " + ", ".join(one[:12] for one in undone.versions), highlight=False)
+    if told:
+        out.print(f"mails owed to {told} people whom it changes something for", highlight=False)
+
+
 @policy_app.command("diff")
 def policy_diff(
     against: Annotated[Path, typer.Argument(help="policy folder as it was")],
@@ -209,6 +239,66 @@ def _history(texts: Any, days: float) -> Iterator[Any]:
     days, leads = rehearsal.DAYS, rehearsal.LEADS
     with rehearsal.lived(texts, end, days=days, leads=leads) as engine, engine.begin() as connection:
         yield connection, end - timedelta(days=days), end, "the generated company"
+
+
+# --- the weight review ------------------------------------------------------------------------
+
+
+@review_app.command("list")
+def review_list(as_json: Json = False) -> None:
+    """The reviews of the points, the newest first, and what was decided about each."""
+    from clearlane.review import register, told
+
+    with _ledger() as connection:
+        found = register.listed(connection)
+    if as_json:
+        _echo([told.as_json(one) for one in found])
+        return
+    table = Table("review", "as of", "mode", "changes", "status", "by", "in force from", box=None)
+    for one in found:
+        cells = (
+            str(one.review_id)[:8],
+            _minute(one.as_of),
+            one.mode,
+            str(len(one.changes)),
+            told.status(one),
+        )
+        table.add_row(*map(Text, (*cells, one.decided_by or "", _minute(one.in_force_from))))
+    out.print(table)
+
+
+@review_app.command("show")
+def review_show(
+    review: ReviewId = None,
+    as_json: Json = False,
+    page: Annotated[Path | None, typer.Option(help="write the report, an HTML page, there")] = None,
+) -> None:
+    """What a review found, what it proposes, what was decided and why."""
+    from clearlane.review import register, told
+
+    with _possible(), _ledger() as connection:
+        found = register.named(connection, review)
+    if page:
+        page.write_text(found.report, encoding="utf-8")
+        err.print(f"written: {page}", markup=False)
+    if as_json:
+        _echo(told.as_json(found))
+        return
+    for line in told.lines(found):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@review_app.command("diff")
+def review_diff(review: ReviewId = None) -> None:
+    """What a review changes in scoring.yaml, as `git apply` reads it: as approved, else as proposed."""
+    from clearlane.review import register, told
+
+    with _possible(), _ledger() as connection:
+        found = register.named(connection, review)
+        changed = told.diff(connection, found)
+    typer.echo(changed, nl=False)
+    if not changed:
+        _stop("this review changes nothing", code=1)
 
 
 # --- the ledger -------------------------------------------------------------------------------

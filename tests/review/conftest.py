@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from clearlane import policy, review
 from clearlane.ledger import connect, server
 from clearlane.policy.model import Policy
 
+DEFAULT = Path(__file__).resolve().parents[2] / "include" / "policy"
 SINCE, UNTIL = WINDOWS[0][0], WINDOWS[-1][1]
 
 
@@ -46,6 +48,30 @@ def edited(texts: Mapping[str, str], name: str, old: str, new: str) -> dict[str,
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return policy_for(write_company(tmp_path_factory.mktemp("company")))
+
+
+@pytest.fixture(scope="session")
+def decidable(ledger_server: server.Server, ledger_template: str) -> Iterator[sa.Engine]:
+    """A ledger with the default policy in force since ever, for tests that commit nothing."""
+    ledger_server.create("review_decidable", ledger_template)
+    engine = connect(ledger_server.url("review_decidable"))
+    with engine.begin() as connection:
+        policy.publish(connection, DEFAULT, by="setup", because="first")
+    yield engine
+    engine.dispose()
+    ledger_server.drop("review_decidable")
+
+
+@pytest.fixture
+def undecided(decidable: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection to that ledger; what a test writes is gone afterwards."""
+    with decidable.connect() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def default_texts() -> Mapping[str, str]:
+    return policy.texts(DEFAULT)
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from tests.review.conftest import edited
 
 from clearlane import policy
@@ -24,23 +24,15 @@ ID = UUID(int=7 << 96)
 
 
 @pytest.fixture
-def connection(ledger_engine: Engine, texts: dict[str, str]) -> Iterator[Connection]:
-    """With the default policy in force since ever."""
-    with ledger_engine.connect() as connection:
-        policy.publish(connection, texts, by="setup", because="first")
-        yield connection
+def better(default_texts: Mapping[str, str]) -> str:
+    return edited(default_texts, "scoring", ICP, ICP[:-2] + "12")["scoring"]
 
 
 @pytest.fixture
-def better(texts: dict[str, str]) -> str:
-    return edited(texts, "scoring", ICP, ICP[:-2] + "12")["scoring"]
-
-
-@pytest.fixture
-def draft(texts: dict[str, str], better: str) -> Draft:
+def draft(default_texts: Mapping[str, str], better: str) -> Draft:
     return Draft(
         review_id=ID, mode="live", since=NOW - 365 * DAY, until=NOW, as_of=NOW, horizon_days=90,
-        current_hash=policy.hashes(texts)["scoring"], proposed_text=better, report="<!doctype html>",
+        current_hash=policy.hashes(default_texts)["scoring"], proposed_text=better, report="<!doctype html>",
         changes=({"rule": "icp_size", "before": 15, "after": 12},), bounds={"icp_size": (10, 20)},
         figures={"promise": {"won": {"value": 0.1, "low": 0.05, "high": 0.15}}}, reasons=("One rule is worth less.",),
     )  # fmt: skip
@@ -59,146 +51,148 @@ def owed(connection: Connection) -> int:
     return int(connection.execute(sa.text("select count(*) from mail where kind = 'publish'")).scalar_one())
 
 
-def test_a_review_comes_back_as_it_was_stored(connection: Connection, draft: Draft) -> None:
-    stored = register.store(connection, draft)
+def test_a_review_comes_back_as_it_was_stored(undecided: Connection, draft: Draft) -> None:
+    stored = register.store(undecided, draft)
     assert stored.status == "proposed"
     assert stored.bounds == {"icp_size": [10, 20]}
     kept = {name: getattr(stored, name) for name in Draft.__dataclass_fields__}
     assert Draft(**{**kept, "bounds": draft.bounds}) == draft
-    assert register.review_of(connection, str(ID)[:8]) == stored
+    assert register.review_of(undecided, str(ID)[:8]) == stored
 
 
-def test_a_review_without_a_proposal_proposes_nothing(connection: Connection, draft: Draft) -> None:
-    stored = register.store(connection, replace(draft, proposed_text=None, changes=()))
+def test_a_review_without_a_proposal_proposes_nothing(undecided: Connection, draft: Draft) -> None:
+    stored = register.store(undecided, replace(draft, proposed_text=None, changes=()))
     assert stored.status == "nothing"
     with pytest.raises(NotPossible, match="proposes nothing: run it anew"):
-        register.decide(connection, ID, approval("schema: 1\n"))
+        register.decide(undecided, ID, approval("schema: 1\n"))
 
 
-def test_storing_alone_publishes_nothing(connection: Connection, draft: Draft) -> None:
-    register.store(connection, draft)
-    assert scoring_at(connection, NOW + 365 * DAY) == draft.current_hash
-    assert owed(connection) == 0
+def test_storing_alone_publishes_nothing(undecided: Connection, draft: Draft) -> None:
+    register.store(undecided, draft)
+    assert scoring_at(undecided, NOW + 365 * DAY) == draft.current_hash
+    assert owed(undecided) == 0
 
 
-def test_a_run_that_is_made_again_replaces_what_it_found(connection: Connection, draft: Draft) -> None:
-    register.store(connection, draft)
-    register.refuse(connection, ID, "no such rule")
-    again = register.store(connection, replace(draft, proposed_text=None))
+def test_a_run_that_is_made_again_replaces_what_it_found(undecided: Connection, draft: Draft) -> None:
+    register.store(undecided, draft)
+    register.refuse(undecided, ID, "no such rule")
+    again = register.store(undecided, replace(draft, proposed_text=None))
     assert (again.status, again.refusal) == ("nothing", None)
-    assert register.listed(connection) == [again]
+    assert register.listed(undecided) == [again]
 
 
 def test_a_yes_is_in_force_from_its_moment_and_owes_the_mails(
-    connection: Connection, draft: Draft, better: str
+    undecided: Connection, draft: Draft, better: str
 ) -> None:
-    register.store(connection, draft)
-    done = register.decide(connection, ID, approval(better))
+    register.store(undecided, draft)
+    done = register.decide(undecided, ID, approval(better))
     assert (done.status, done.decided_by, done.because) == ("approved", "olga", "convincing")
     assert done.published_hash == policy.hashes({"scoring": better})["scoring"]
-    assert scoring_at(connection, TOMORROW - timedelta(seconds=1)) == draft.current_hash
-    assert scoring_at(connection, TOMORROW) == done.published_hash
+    assert scoring_at(undecided, TOMORROW - timedelta(seconds=1)) == draft.current_hash
+    assert scoring_at(undecided, TOMORROW) == done.published_hash
     said = "select by, because from policy_in_force where hash = :hash"
-    assert connection.execute(sa.text(said), {"hash": done.published_hash}).all() == [("olga", "convincing")]
-    assert owed(connection) >= 1
+    assert undecided.execute(sa.text(said), {"hash": done.published_hash}).all() == [("olga", "convincing")]
+    assert owed(undecided) >= 1
 
 
 def test_the_same_yes_twice_is_one_and_another_is_refused(
-    connection: Connection, draft: Draft, better: str
+    undecided: Connection, draft: Draft, better: str
 ) -> None:
-    register.store(connection, draft)
-    done = register.decide(connection, ID, approval(better))
-    mails = owed(connection)
-    assert register.decide(connection, ID, approval(better)) == done
-    assert owed(connection) == mails
+    register.store(undecided, draft)
+    done = register.decide(undecided, ID, approval(better))
+    mails = owed(undecided)
+    assert register.decide(undecided, ID, approval(better)) == done
+    assert owed(undecided) == mails
     with pytest.raises(NotPossible, match="was approved by olga on 2026-10-01"):
-        register.decide(connection, ID, Decision("rejected", NOW + DAY, "second thoughts", "pat"))
-    assert register.store(connection, replace(draft, proposed_text=None)) == done
+        register.decide(undecided, ID, Decision("rejected", NOW + DAY, "second thoughts", "pat"))
+    assert register.store(undecided, replace(draft, proposed_text=None)) == done
 
 
 @pytest.mark.parametrize(("status", "by"), [("rejected", "olga"), ("timed_out", None)])
 def test_a_no_and_no_answer_change_nothing(
-    connection: Connection, draft: Draft, status: str, by: str | None
+    undecided: Connection, draft: Draft, status: str, by: str | None
 ) -> None:
-    register.store(connection, draft)
-    done = register.decide(connection, ID, Decision(status, NOW, "not now", by))  # type: ignore[arg-type]
+    register.store(undecided, draft)
+    done = register.decide(undecided, ID, Decision(status, NOW, "not now", by))  # type: ignore[arg-type]
     assert (done.status, done.decided_by, done.published_hash) == (status, by, None)
-    assert scoring_at(connection, NOW + 365 * DAY) == draft.current_hash
-    assert owed(connection) == 0
+    assert scoring_at(undecided, NOW + 365 * DAY) == draft.current_hash
+    assert owed(undecided) == 0
 
 
-def test_who_was_too_late_may_still_say_yes(connection: Connection, draft: Draft, better: str) -> None:
-    register.store(connection, draft)
-    register.decide(connection, ID, Decision("timed_out", NOW, "nobody answered"))
-    assert register.decide(connection, ID, approval(better)).status == "approved"
+def test_who_was_too_late_may_still_say_yes(undecided: Connection, draft: Draft, better: str) -> None:
+    register.store(undecided, draft)
+    register.decide(undecided, ID, Decision("timed_out", NOW, "nobody answered"))
+    assert register.decide(undecided, ID, approval(better)).status == "approved"
 
 
-def test_a_shadow_is_never_decided(connection: Connection, draft: Draft, better: str) -> None:
-    register.store(connection, replace(draft, mode="shadow"))
+def test_a_shadow_is_never_decided(undecided: Connection, draft: Draft, better: str) -> None:
+    register.store(undecided, replace(draft, mode="shadow"))
     with pytest.raises(NotPossible, match="a report"):
-        register.decide(connection, ID, approval(better))
+        register.decide(undecided, ID, approval(better))
 
 
 @pytest.mark.parametrize("from_day", [0, 30])
 def test_what_was_published_meanwhile_is_not_overwritten(
-    connection: Connection, draft: Draft, texts: dict[str, str], better: str, from_day: int
+    undecided: Connection, draft: Draft, default_texts: Mapping[str, str], better: str, from_day: int
 ) -> None:
-    register.store(connection, draft)
-    other = {"scoring": edited(texts, "scoring", ICP, ICP[:-2] + "14")["scoring"]}
-    policy.publish(connection, other, by="pat", because="own idea", in_force_from=NOW + from_day * DAY)
+    register.store(undecided, draft)
+    other = {"scoring": edited(default_texts, "scoring", ICP, ICP[:-2] + "14")["scoring"]}
+    policy.publish(undecided, other, by="pat", because="own idea", in_force_from=NOW + from_day * DAY)
     with pytest.raises(NotPossible, match="not the one that was judged"):
-        register.decide(connection, ID, approval(better))
-    assert register.review_of(connection, ID).status == "proposed"
+        register.decide(undecided, ID, approval(better))
+    assert register.review_of(undecided, ID).status == "proposed"
 
 
-def test_a_text_that_is_no_policy_is_refused(connection: Connection, draft: Draft) -> None:
-    register.store(connection, draft)
+def test_a_text_that_is_no_policy_is_refused(undecided: Connection, draft: Draft) -> None:
+    register.store(undecided, draft)
     with pytest.raises(policy.PolicyErrors):
-        register.decide(connection, ID, approval("schema: 1\nrules: {}\n"))
+        register.decide(undecided, ID, approval("schema: 1\nrules: {}\n"))
 
 
-def test_points_as_they_are_are_no_yes(connection: Connection, draft: Draft, texts: dict[str, str]) -> None:
-    register.store(connection, draft)
+def test_points_as_they_are_are_no_yes(
+    undecided: Connection, draft: Draft, default_texts: Mapping[str, str]
+) -> None:
+    register.store(undecided, draft)
     with pytest.raises(NotPossible, match="those in force"):
-        register.decide(connection, ID, approval(texts["scoring"]))
+        register.decide(undecided, ID, approval(default_texts["scoring"]))
 
 
 def test_what_was_published_is_taken_back_and_the_review_says_so(
-    connection: Connection, draft: Draft, better: str
+    undecided: Connection, draft: Draft, better: str
 ) -> None:
-    register.store(connection, draft)
-    approved = register.decide(connection, ID, approval(better))
-    mails = owed(connection)
+    register.store(undecided, draft)
+    approved = register.decide(undecided, ID, approval(better))
+    mails = owed(undecided)
     back = {"by": "pat", "because": "too many calls", "in_force_from": NOW + 3 * DAY, "at": NOW + 3 * DAY}
-    undone, told = register.take_back(connection, **back)  # type: ignore[arg-type]
+    undone, told = register.take_back(undecided, **back)  # type: ignore[arg-type]
     assert undone.versions == (approved.published_hash,)
-    assert scoring_at(connection, NOW + 2 * DAY) == approved.published_hash
-    assert scoring_at(connection, NOW + 3 * DAY) == draft.current_hash
-    assert register.review_of(connection, ID).status == "rolled_back"
-    assert told == owed(connection) - mails >= 1
+    assert scoring_at(undecided, NOW + 2 * DAY) == approved.published_hash
+    assert scoring_at(undecided, NOW + 3 * DAY) == draft.current_hash
+    assert register.review_of(undecided, ID).status == "rolled_back"
+    assert told == owed(undecided) - mails >= 1
     with pytest.raises(LookupError, match="first version"):
-        register.take_back(connection, **back)  # type: ignore[arg-type]
+        register.take_back(undecided, **back)  # type: ignore[arg-type]
 
 
 def test_the_promise_of_the_last_proposal_in_force_is_found(
-    connection: Connection, draft: Draft, better: str
+    undecided: Connection, draft: Draft, better: str
 ) -> None:
     earlier = replace(draft, review_id=UUID(int=6 << 96), as_of=NOW - 90 * DAY)
-    register.store(connection, earlier)
-    register.store(connection, draft)
-    register.store(connection, replace(draft, review_id=UUID(int=5 << 96), mode="shadow", as_of=NOW + DAY))
-    register.decide(connection, earlier.review_id, approval(better))
+    register.store(undecided, earlier)
+    register.store(undecided, draft)
+    register.store(undecided, replace(draft, review_id=UUID(int=5 << 96), mode="shadow", as_of=NOW + DAY))
+    register.decide(undecided, earlier.review_id, approval(better))
     later = NOW + 90 * DAY
-    latest, kept = register.latest(connection, later), register.latest(connection, later, published=True)
+    latest, kept = register.latest(undecided, later), register.latest(undecided, later, published=True)
     assert latest is not None
     assert kept is not None
     assert (latest.review_id, kept.review_id) == (ID, earlier.review_id)
     assert kept.figures == draft.figures
-    assert register.latest(connection, earlier.as_of) is None
+    assert register.latest(undecided, earlier.as_of) is None
 
 
 @pytest.mark.parametrize("named", ["0000", "ffffffff", "%", ""])
-def test_what_names_no_review_is_named(connection: Connection, draft: Draft, named: str) -> None:
-    register.store(connection, draft)
+def test_what_names_no_review_is_named(undecided: Connection, draft: Draft, named: str) -> None:
+    register.store(undecided, draft)
     with pytest.raises(NotPossible, match="no review"):
-        register.review_of(connection, named)
+        register.review_of(undecided, named)

@@ -149,6 +149,15 @@ def review_of(connection: Connection, review_id: UUID | str) -> Review:
     return rows[0]
 
 
+def named(connection: Connection, review: str | None) -> Review:
+    """The review that the beginning of an id names; the newest for None. NotPossible where there is none."""
+    if review:
+        return review_of(connection, review)
+    if not (found := listed(connection)):
+        raise NotPossible("there is no review yet: run the DAG weight_review")
+    return found[0]
+
+
 def listed(connection: Connection) -> Sequence[Review]:
     """All reviews, the newest first."""
     return _found(connection, sa.true())
