@@ -76,7 +76,7 @@ def pipeline(leads: pd.DataFrame) -> tuple[Pipeline, ...]:
     ordered = found.assign(of_source=of_source).sort_values(
         ["of_source", "source", "leads"], ascending=[False, True, False]
     )
-    rows: list[tuple[str, str, int, int, float]] = ordered.reset_index()[[*_PIPELINE]].values.tolist()
+    rows: list[Any] = ordered.reset_index()[[*_PIPELINE]].values.tolist()
     return tuple(Pipeline(*row) for row in rows)
 
 
