@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import folding, memory, refreshing, routing, scoring, sla_watch
+from benchmarks import folding, matching, memory, refreshing, routing, scoring, sla_watch
 
 FEW = 20_000
 """leads of the slow benchmarks where all of them run"""
@@ -13,7 +13,9 @@ FEW = 20_000
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "name", nargs="?", choices=["scoring", "folding", "refreshing", "memory", "routing", "sla_watch"]
+        "name",
+        nargs="?",
+        choices=["scoring", "folding", "refreshing", "memory", "routing", "sla_watch", "matching"],
     )
     parser.add_argument("--leads", type=int, default=100_000)
     parser.add_argument("--activities", type=int, default=1_000_000)
@@ -32,6 +34,8 @@ def main() -> None:
         routing.main(asked.leads, rounds=asked.rounds)
     if asked.name in (None, "sla_watch"):
         sla_watch.main(rounds=asked.rounds)
+    if asked.name in (None, "matching"):
+        matching.main()
 
 
 main()

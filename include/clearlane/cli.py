@@ -135,6 +135,19 @@ def route(
         route_files(policy, leads, activities, accounts, _moment(as_of), out)
 
 
+@app.command()
+def match(
+    leads: Annotated[Path, typer.Option(help="CSV or Parquet: lead_id, company, what is known of it")],
+    accounts: Annotated[Path, typer.Option(help="CSV or Parquet: account_id, name, what is known of it")],
+    out: Out,
+) -> None:
+    """Match the leads of a file with accounts by name, place and domain: match, ask or none, and why."""
+    from clearlane.identity.matching import match_files
+
+    with _readable():
+        match_files(leads, accounts, out)
+
+
 # --- policy -----------------------------------------------------------------------------------
 
 

@@ -25,8 +25,8 @@ from clearlane.route.floor import open_floor
 from clearlane.route.owners import ANY_SOURCE, owner_names
 from clearlane.rules import Dialect, Type
 from clearlane.score import desk
-from clearlane.score.sheets import PARQUET
 from clearlane.score.units import identifier
+from clearlane.sheets import PARQUET
 
 COLUMNS: Final = ("lead_id", "place", "rep", "team", "rule", "sla_due", "because")
 

@@ -3,9 +3,9 @@
 from clearlane.score.explain import Explanation, NotScored, RuleStory, explain
 from clearlane.score.files import score_files, score_frame
 from clearlane.score.scoring import Counts, run, score_at
-from clearlane.score.sheets import Unreadable
 from clearlane.score.stages import enter
 from clearlane.score.statement import statement
+from clearlane.sheets import Unreadable
 
 __all__ = [
     "Counts",

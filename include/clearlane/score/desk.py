@@ -16,14 +16,15 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pandas as pd
 
+from clearlane import sheets
 from clearlane.policy.model import Scoring
 from clearlane.rules import Dialect, Type
 from clearlane.rules.sql import quoted, text_literal
-from clearlane.score import sheets, warehouse
+from clearlane.score import warehouse
 from clearlane.score.behaviour import activity_types
 from clearlane.score.cells import ALLOWED, STORED, typed
-from clearlane.score.sheets import Sheet
 from clearlane.score.statement import MEMORY, statement
+from clearlane.sheets import Sheet
 
 Given = Path | pd.DataFrame
 MEMORY_LIMIT = "2GB"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from clearlane import policy
+from clearlane import policy, sheets
 from clearlane.policy.model import Scoring
 from clearlane.rules import Dialect
 from clearlane.rules.sql import text_literal
-from clearlane.score import desk, sheets
+from clearlane.score import desk
 
 COLUMNS = (
     "lead_id", "score", "fit", "engagement", "negative", "band", "grade", "stage", "disqualified", "contributions",

@@ -1,4 +1,4 @@
-"""What is given to be scored without a ledger: a CSV or Parquet file, or a frame, as rows of texts.
+"""What is given without a ledger: a CSV or Parquet file, or a frame, as rows of texts.
 
 Every column is read as text, so that what cannot be read is named with its file, line and column.
 """

@@ -1,0 +1,147 @@
+"""Leads to accounts without a ledger: files in, file out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pandas as pd
+
+from clearlane import sheets
+from clearlane.identity import mail_domains, normalise
+from clearlane.identity.matching import blocking, rarity, wording
+from clearlane.identity.matching.judgement import Judgement, Outcome, Thresholds, judged
+from clearlane.identity.matching.likeness import Company, Likeness, likeness
+from clearlane.identity.matching.names import parsed, spelled
+from clearlane.identity.matching.rarity import Rarity
+from clearlane.sheets import PARQUET, Sheet, Unreadable
+
+COLUMNS: Final = ("lead_id", "account_id", "probability", "outcome", "because")
+CHUNK: Final = 20_000
+_DETAILS: Final = ("country", "city", "address")
+_DOMAINS: Final = ("domain", "website", "email")
+
+Row = tuple[str, ...]
+
+
+class Accounts:
+    """The accounts that leads are matched with: their ids, names as given, keys and how rare their words are."""
+
+    def __init__(self, ids: Sequence[str], names: Sequence[str], companies: Sequence[Company]) -> None:
+        self.ids, self.names, self.companies = ids, names, companies
+        self.index = blocking.index(companies)
+        self.rarity: Rarity = rarity.among(company.name for company in companies)
+        self.number = len(set(ids))
+
+    def judgements(self, leads: Sequence[Company], thresholds: Thresholds) -> list[Judgement]:
+        """One for each lead, which does not depend on the other leads nor on the order of the accounts."""
+        found: list[dict[str, Likeness]] = [{} for _ in leads]
+        for lead, account in zip(*map(list, self.index.candidates(leads)), strict=True):
+            like = likeness(leads[lead], self.companies[account], self.rarity)
+            best = found[lead].get(self.ids[account])
+            if best is None or like > best:
+                found[lead][self.ids[account]] = like
+        return [judged(list(likes.items()), self.number, thresholds) for likes in found]
+
+    def name_of(self) -> Mapping[str, str]:
+        """Account id → its first name, in the order of the alphabet."""
+        return dict(sorted(zip(self.ids, self.names, strict=True), reverse=True))
+
+
+def match_files(leads: Path, accounts: Path, out: Path, thresholds: Thresholds | None = None) -> int:
+    """Match the leads of a file with the accounts of another into `out`; return the number of leads.
+
+    Leads: lead_id, company; accounts: account_id, name; both with any of country, city, address, domain, website,
+    email. An account may have a row for each of its names. CSV or Parquet by extension; one row per lead with
+    COLUMNS, in the order given. Raises sheets.Unreadable; `out` is written whole or not at all.
+    """
+    with duckdb.connect() as connection:
+        known = _accounts(connection, accounts)
+        chunks = list(_matched(connection, leads, known, thresholds or Thresholds()))
+    frame = pd.concat([pd.DataFrame(columns=list(COLUMNS)), *chunks], ignore_index=True)
+    _write(frame, out)
+    return len(frame)
+
+
+def _write(frame: pd.DataFrame, out: Path) -> None:
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    if out.suffix.lower() in PARQUET:
+        frame.to_parquet(unfinished, index=False)
+    else:
+        frame.to_csv(unfinished, index=False)
+    os.replace(unfinished, out)
+
+
+def _accounts(connection: duckdb.DuckDBPyConnection, path: Path) -> Accounts:
+    sheet = sheets.of_file(connection, "accounts", path)
+    rows = [row for chunk in _rows(connection, sheet, "account_id", "name") for row in chunk]
+    missing = next((number for number, row in enumerate(rows, start=1) if not row[0]), None)
+    if missing:
+        raise sheet.refused(missing, "account_id", "every account needs an id")
+    return Accounts([row[0] for row in rows], [row[1] for row in rows], companies(rows))
+
+
+def _matched(
+    connection: duckdb.DuckDBPyConnection, path: Path, accounts: Accounts, thresholds: Thresholds
+) -> Iterator[pd.DataFrame]:
+    sheet = sheets.of_file(connection, "leads", path)
+    names = accounts.name_of()
+    for rows in _rows(connection, sheet, "lead_id", "company"):
+        distinct = {row[1:]: row for row in rows}
+        judgements = accounts.judgements(companies(list(distinct.values())), thresholds)
+        answers = {
+            key: _answer(row[1], judgement, names)
+            for (key, row), judgement in zip(distinct.items(), judgements, strict=True)
+        }
+        yield pd.DataFrame([(row[0], *answers[row[1:]]) for row in rows], columns=list(COLUMNS))
+
+
+def _answer(company: str, judgement: Judgement, names: Mapping[str, str]) -> tuple[Any, ...]:
+    first = judgement.candidates[0] if judgement.candidates else None
+    named = first.account if first and judgement.outcome is not Outcome.NONE else None
+    probability = round(first.probability, 4) if first else 0.0
+    return named, probability, str(judgement.outcome), wording.because(company, judgement, names)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sheet: Sheet, key: str, name: str) -> Iterator[list[Row]]:
+    """Chunks of (id, name, country, city, address, domain, website, email), empty texts where a column is missing."""
+    for column in (key, name):
+        if column not in sheet.columns:
+            found = ", ".join(sheet.columns)
+            raise Unreadable(sheet.name, f"this column is missing, found: {found}", line=1, column=column)
+    wanted = (key, name, *_DETAILS, *_DOMAINS)
+    cells = [f"coalesce({sheet.raw(one)}, '')" if one in sheet.columns else "''" for one in wanted]
+    try:
+        answer = connection.execute(f"select {', '.join(cells)} from {sheet.relation}")
+        while chunk := answer.fetchmany(CHUNK):
+            yield chunk
+    except duckdb.Error as error:
+        raise sheet.broken(error) from None
+
+
+def companies(rows: Sequence[Row]) -> list[Company]:
+    """What the rows (see _rows) say of each company."""
+    countries = normalise.countries(row[2] for row in rows if row[2])
+    domains = normalise.domains(text for row in rows for text in row[5:] if text)
+    return [
+        Company(
+            name=parsed(row[1]) if row[1] else NAMELESS,
+            country=countries.get(row[2], ""),
+            city=spelled(row[3]),
+            address=frozenset(spelled(row[4]).split()),
+            domain=_own_domain(row[5:], domains),
+        )
+        for row in rows
+    ]
+
+
+NAMELESS: Final = parsed("")
+
+
+def _own_domain(texts: Sequence[str], domains: Mapping[str, str]) -> str:
+    """The first of domain, website and mail that is the company's own, not a provider's of free mail."""
+    known = (domains[text] for text in texts if text in domains)
+    return next((domain for domain in known if not mail_domains.is_free(domain)), "")

@@ -1,0 +1,376 @@
+"""What two names, places and domains say on whether a lead's company is an account: a sum of evidence in nats.
+
+Each piece says how much likelier it is of one company than of two (Fellegi and Sunter). Words that agree count by
+their rarity; words that only one side has cost by their kind; places, forms and domains add theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from rapidfuzz.distance import OSA
+
+from clearlane.identity.matching.lexicon import Kind
+from clearlane.identity.matching.names import Name, Reading, Word, sound
+
+Weigh = Callable[[Word], float]
+
+
+@dataclass(frozen=True)
+class Company:
+    """What is known of a company. Country is its ISO code, domain its registered domain, where it is its own."""
+
+    name: Name
+    country: str = ""
+    city: str = ""
+    address: frozenset[str] = frozenset()
+    domain: str = ""
+
+
+class Evidence(NamedTuple):
+    """One piece: what it weighs in nats, and the words of both sides."""
+
+    weight: float
+    what: str
+    lead: str = ""
+    account: str = ""
+
+
+class Likeness(NamedTuple):
+    """The sum of the evidence, and its pieces."""
+
+    total: float
+    evidence: tuple[Evidence, ...]
+
+
+MISSING: Final = {
+    Kind.FILLER: 0.25,
+    Kind.TRADE: 1.3,
+    Kind.COMPOUND: 2.0,
+    Kind.PLACE: 2.0,
+    Kind.COMMON: 3.0,
+    Kind.GIVEN: 2.5,
+    Kind.NUMBER: 3.0,
+    Kind.INITIAL: 0.8,
+    Kind.NAME: 6.0,
+}
+"""what a word costs that only one side has"""
+FURTHER: Final = 0.6
+"""of the cost, for each further word that is missing"""
+WHOLE: Final = 3.5
+NEARLY_WHOLE: Final = 2.0
+"""no word of weight is missing on either side; letters are not as they should be"""
+OTHER_NAME: Final = 2.0
+IN_BRACKETS: Final = 0.3
+ONE_WORD: Final = 0.5
+EDIT: Final = 1.6
+TYPO: Final = {4: 4.0, 5: 3.5, 6: 3.0, 7: 2.5, 8: 2.0, 9: 1.6}
+"""what the first wrong letter costs in a word of so many letters: short words have more neighbours"""
+TYPO_OF_LONG: Final = 1.2
+INSTEAD: Final = 2.0
+"""each side has a word that the other has not: sister companies are called so"""
+AGAIN: Final = (1.0, 0.5)
+"""what agreement on the rarest word counts, and on the next; further words count AND_SO_ON"""
+AND_SO_ON: Final = 0.3
+OTHER_START: Final = 1.0
+SHORTENED: Final = 1.0
+CUT: Final = 4.0
+LETTER_KEPT: Final = 1.4
+LETTER: Final = 2.4
+ACRONYM: Final = 3.5
+IDENTICAL: Final = 3.0
+SAME_FORM, OTHER_FORM = 0.4, 0.6
+SAME_COUNTRY, OTHER_COUNTRY = 1.0, 1.5
+SAME_CITY, OTHER_CITY = 2.5, 0.7
+SAME_ADDRESS: Final = 4.0
+SAME_LABEL: Final = 5.0
+OTHER_DOMAIN: Final = 2.5
+SAME_DOMAIN: Final = 16.5
+OTHER_NAME_AT_DOMAIN: Final = -4.0
+"""a domain of one's own outweighs a name that is otherwise, down to here"""
+
+
+def likeness(lead: Company, account: Company, weigh: Weigh) -> Likeness:
+    """The evidence for the lead's company being the account, by the readings that agree best."""
+    pieces = _of_names(lead.name, account.name, weigh)
+    domain = list(_of_domains(lead.domain, account.domain))
+    total = sum(piece.weight for piece in pieces)
+    if domain and domain[0].weight == SAME_DOMAIN:
+        total = max(total, OTHER_NAME_AT_DOMAIN)
+    rest = (*domain, *_of_forms(lead.name, account.name), *_of_places(lead, account))
+    return Likeness(total + sum(piece.weight for piece in rest), (*pieces, *rest))
+
+
+# --- names ------------------------------------------------------------------------------------------
+
+
+def _of_names(lead: Name, account: Name, weigh: Weigh) -> tuple[Evidence, ...]:
+    pairs = (_of_readings(a, b, weigh) for a in lead.readings for b in account.readings)
+    return max(pairs, key=_sum, default=())
+
+
+def _sum(pieces: Sequence[Evidence]) -> float:
+    return sum(piece.weight for piece in pieces)
+
+
+def _discounted(pieces: Sequence[Evidence]) -> Iterator[Evidence]:
+    """Words come together (Coca Cola), so those that agree beside the rarest count in part."""
+    agreeing = sorted((piece for piece in pieces if piece.weight > 0), key=lambda one: -one.weight)
+    for place, piece in enumerate(agreeing):
+        yield piece._replace(weight=piece.weight * (AGAIN[place] if place < len(AGAIN) else AND_SO_ON))
+    yield from (piece for piece in pieces if piece.weight <= 0)
+
+
+def _of_readings(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidence, ...]:
+    said = tuple(_read_otherwise(lead, account))
+    if lead.words == account.words:
+        same = [Evidence(weigh(word), "same", word.spelled, word.spelled) for word in account.words]
+        return (*_discounted(same), Evidence(WHOLE, "whole"), *said)
+    return (*_by_word(lead, account, weigh), *said)
+
+
+def _read_otherwise(lead: Reading, account: Reading) -> Iterator[Evidence]:
+    for reading in (lead, account):
+        if reading.said:
+            cost = IN_BRACKETS if "brackets" in reading.said else OTHER_NAME
+            yield Evidence(-cost, reading.said, lead.joined, account.joined)
+
+
+def _by_word(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidence, ...]:
+    pieces: list[Evidence] = []
+    left, right = _without_same(lead.words, account.words, weigh, pieces)
+    for agree in (_joined, _acronym, _near, _one_word, _cut):
+        if left and right:
+            agree(left, right, weigh, pieces)
+    return (*_discounted(pieces), *_whole(pieces, [*left, *right]), *_missing(left, right))
+
+
+def _whole(pieces: Sequence[Evidence], rest: Sequence[Word]) -> Iterator[Evidence]:
+    if all(word.kind is Kind.FILLER for word in rest):
+        exact = all(piece.what in ("same", "one word") for piece in pieces)
+        yield Evidence(WHOLE if exact else NEARLY_WHOLE, "whole")
+
+
+def _without_same(
+    lead: Sequence[Word], account: Sequence[Word], weigh: Weigh, pieces: list[Evidence]
+) -> tuple[list[Word], list[Word]]:
+    left, right = [], list(account)
+    for word in lead:
+        at = next((i for i, other in enumerate(right) if other.text == word.text), None)
+        if at is None:
+            left.append(word)
+        else:
+            pieces.append(Evidence(weigh(right[at]), "same", word.spelled, right.pop(at).spelled))
+    return left, right
+
+
+def _missing(left: Sequence[Word], right: Sequence[Word]) -> Iterator[Evidence]:
+    costs = [list(_costs(words)) for words in (left, right)]
+    yield from (
+        Evidence(-cost, "only the lead", word.spelled) for word, cost in zip(left, costs[0], strict=True)
+    )
+    yield from (
+        Evidence(-cost, "only the account", "", word.spelled)
+        for word, cost in zip(right, costs[1], strict=True)
+    )
+    if left and right:
+        yield Evidence(-INSTEAD - min(map(sum, costs)), "instead", _text(left), _text(right))
+
+
+def _costs(words: Sequence[Word]) -> Iterator[float]:
+    """The dearest word counts whole, the others in part."""
+    dearest = max((MISSING[word.kind] for word in words), default=0.0)
+    counted = False
+    for word in words:
+        whole = not counted and MISSING[word.kind] == dearest
+        counted |= whole
+        yield MISSING[word.kind] * (1 if whole else FURTHER)
+
+
+def _text(words: Sequence[Word]) -> str:
+    return " ".join(word.spelled for word in words)
+
+
+def _joined(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidence]) -> None:
+    """Two or three words of one side are one word of the other: `super micro` and `supermicro`."""
+    for several, single, flipped in ((left, right, False), (right, left, True)):
+        for run, at in _runs_that_are(several, single):
+            one, many = single[at], several[run]
+            pair = (_text(many), one.spelled)
+            value = max(weigh(one), sum(map(weigh, many))) - ONE_WORD
+            pieces.append(Evidence(value, "one word", *(pair[::-1] if flipped else pair)))
+            del several[run], single[at]
+            break
+
+
+def _runs_that_are(several: Sequence[Word], single: Sequence[Word]) -> Iterator[tuple[slice, int]]:
+    places = {word.spelled: i for i, word in enumerate(single)}
+    for length in (2, 3):
+        for start in range(len(several) - length + 1):
+            at = places.get("".join(word.spelled for word in several[start : start + length]))
+            if at is not None:
+                yield slice(start, start + length), at
+
+
+def _one_word(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidence]) -> None:
+    """What is left on both sides is the same but for spaces and a letter: `dsm ip aset` and `dsmip asset`."""
+    one, other = ("".join(word.spelled for word in words) for words in (left, right))
+    edits = _edits(one, other)
+    if edits is not None and edits <= 1:
+        rarest = sorted(map(weigh, right))[-2:]
+        value = rarest[-1] + rarest[0] * (len(rarest) - 1) / 2 - ONE_WORD - EDIT * edits
+        pieces.append(Evidence(value, "nearly one word" if edits else "one word", _text(left), _text(right)))
+        left.clear()
+        right.clear()
+
+
+def _acronym(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidence]) -> None:
+    for short, long, flipped in ((left, right, False), (right, left, True)):
+        initials = "".join(word.spelled[0] for word in long)
+        for word in [word for word in short if word.kind is Kind.NAME and 2 <= len(word.text) <= 6]:
+            at = initials.find(word.text)
+            if at >= 0 and len(long) >= len(word.text):
+                meant = long[at : at + len(word.text)]
+                pair = (word.spelled, _text(meant))
+                value = LETTER * len(word.text) - ACRONYM
+                pieces.append(Evidence(value, "initials", *(pair[::-1] if flipped else pair)))
+                short.remove(word)
+                del long[at : at + len(meant)]
+                return
+
+
+def _near(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidence]) -> None:
+    """Words that differ by a letter or two, the nearest first."""
+    found = sorted(
+        (edits, i, j)
+        for i, word in enumerate(left)
+        for j, other in enumerate(right)
+        if (edits := _edits(word.spelled, other.spelled)) is not None
+    )
+    taken_left: set[int] = set()
+    taken_right: set[int] = set()
+    for edits, i, j in found:
+        if i not in taken_left and j not in taken_right:
+            taken_left.add(i)
+            taken_right.add(j)
+            pieces.append(_misspelled(left[i], right[j], edits, weigh))
+    left[:] = [word for i, word in enumerate(left) if i not in taken_left]
+    right[:] = [word for j, word in enumerate(right) if j not in taken_right]
+
+
+def _misspelled(lead: Word, account: Word, edits: int, weigh: Weigh) -> Evidence:
+    start = OTHER_START if lead.spelled[0] != account.spelled[0] else 0.0
+    typo = TYPO.get(min(len(lead.spelled), len(account.spelled)), TYPO_OF_LONG)
+    value = min(weigh(lead), weigh(account)) - typo - EDIT * edits - start
+    return Evidence(value, "nearly", lead.spelled, account.spelled)
+
+
+def _edits(one: str, other: str) -> int | None:
+    """Letters by which two words differ, where they are few for their length; numbers differ or do not.
+
+    Letters that sound alike do not differ.
+    """
+    as_written = _letters(one, other)
+    return as_written if as_written == 0 else _fewer(as_written, _letters(sound(one), sound(other)))
+
+
+def _fewer(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else min(one, other)
+
+
+def _letters(one: str, other: str) -> int | None:
+    shortest = min(len(one), len(other))
+    most = 0 if shortest < 4 else 1 if shortest < 7 else 2 if shortest < 12 else 3
+    if abs(len(one) - len(other)) > most or one[-1:].isdigit() != other[-1:].isdigit():
+        return None
+    edits = OSA.distance(one, other, score_cutoff=most)
+    if edits > most or (edits and _digits(one) != _digits(other)):
+        return None
+    return edits
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
+
+
+def _cut(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidence]) -> None:
+    """A word cut short, or its first letter: `internat` and `international`, `J` and `John`."""
+    for one, other, flipped in ((left, right, False), (right, left, True)):
+        for word in list(one):
+            whole = next((w for w in other if _is_cut(word, w)), None)
+            if whole:
+                pair = (word.spelled, whole.spelled)
+                pieces.append(
+                    Evidence(_of_cut(word, whole, weigh), "short for", *(pair[::-1] if flipped else pair))
+                )
+                one.remove(word)
+                other.remove(whole)
+
+
+def _is_cut(word: Word, whole: Word) -> bool:
+    if word.kind is Kind.INITIAL:
+        return whole.kind in (Kind.GIVEN, Kind.NAME) and whole.spelled.startswith(word.text)
+    generic = whole.kind in _GENERIC
+    if not generic and word.kind is not Kind.NAME:
+        return False
+    least, more = (3, 2) if generic else (4, 3)
+    long_enough = len(word.spelled) >= least and len(whole.spelled) >= len(word.spelled) + more
+    return long_enough and whole.spelled.startswith(word.spelled)
+
+
+def _of_cut(word: Word, whole: Word, weigh: Weigh) -> float:
+    if word.kind is Kind.INITIAL:
+        return SHORTENED
+    if whole.kind in _GENERIC:
+        return max(weigh(whole) - SHORTENED, 0.0)
+    return min(weigh(whole), len(word.spelled) * LETTER_KEPT) - CUT
+
+
+_GENERIC: Final = (Kind.TRADE, Kind.FILLER, Kind.PLACE)
+
+
+# --- beside the name --------------------------------------------------------------------------------
+
+
+def _of_domains(lead: str, account: str) -> Iterator[Evidence]:
+    if lead and account:
+        if lead == account:
+            yield Evidence(SAME_DOMAIN, "same domain", lead, account)
+        elif label(lead) == label(account) and len(label(lead)) > 2:
+            yield Evidence(SAME_LABEL, "same domain in another country", lead, account)
+        else:
+            yield Evidence(-OTHER_DOMAIN, "other domain", lead, account)
+
+
+def label(domain: str) -> str:
+    """The part of a registered domain that its owner chose: acme of acme.co.uk."""
+    return domain.partition(".")[0]
+
+
+def _of_forms(lead: Name, account: Name) -> Iterator[Evidence]:
+    if lead.plain == account.plain:
+        yield Evidence(IDENTICAL, "letter by letter", lead.plain, account.plain)
+    elif lead.forms and account.forms:
+        same = bool(lead.forms & account.forms)
+        words = (" ".join(sorted(lead.forms)), " ".join(sorted(account.forms)))
+        yield Evidence(
+            SAME_FORM if same else -OTHER_FORM, "same legal form" if same else "other legal form", *words
+        )
+
+
+def _of_places(lead: Company, account: Company) -> Iterator[Evidence]:
+    for what, mine, theirs, same, other in (
+        ("country", lead.country, account.country, SAME_COUNTRY, OTHER_COUNTRY),
+        ("city", lead.city, account.city, SAME_CITY, OTHER_CITY),
+    ):
+        if mine and theirs:
+            agree = mine == theirs
+            yield Evidence(same if agree else -other, f"{'same' if agree else 'other'} {what}", mine, theirs)
+    if _numbered(lead.address) & _numbered(account.address) and len(lead.address & account.address) > 1:
+        yield Evidence(SAME_ADDRESS, "same address")
+
+
+def _numbered(address: frozenset[str]) -> frozenset[str]:
+    return frozenset(word for word in address if any(map(str.isdigit, word)))

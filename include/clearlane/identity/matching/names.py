@@ -1,0 +1,257 @@
+"""A company's name taken apart: its words and what kind each is, its legal form, its other names.
+
+Scripts are written in Latin letters, initials and known abbreviations are put together, forms and an address
+behind the name are taken off. What a name becomes depends on it alone.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final, NamedTuple
+from unicodedata import normalize
+
+from anyascii import anyascii
+
+from clearlane.identity.matching import lexicon
+from clearlane.identity.matching.lexicon import Kind
+
+
+class Word(NamedTuple):
+    """A word as it is read (`tech` as technology), what it is worth, and how it was spelled."""
+
+    text: str
+    kind: Kind
+    spelled: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a name. `joined` is its words without spaces; `said` is why it is read so, if not as written."""
+
+    words: tuple[Word, ...]
+    joined: str
+    initials: str
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Name:
+    """`plain` is the name as spelled, forms and all; `forms` the families of its legal forms; readings, best first."""
+
+    plain: str
+    forms: frozenset[str]
+    readings: tuple[Reading, ...]
+
+
+MOST_WORDS: Final = 24
+MOST_READINGS: Final = 6
+"""of a name that are looked at"""
+_BRACKETS: Final = re.compile(r"[(\[{（]([^()\[\]{}（）]*)[)\]}）]")
+_OTHERWISE: Final = re.compile(
+    r"\b(?:d\W?b\W?a|t/a|trading as|doing business as|formerly(?: known as)?|f\W?k\W?a|a\W?k\W?a|also known as|"
+    r"previously|ex-)(?=\W)[\W_]*"
+)
+_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")
+"""DeutscheBank"""
+_APOSTROPHE: Final = re.compile("['’`´]")
+_TOGETHER: Final = re.compile(r"\b(\w{1,2})&(\w{1,2})\b")
+_GAP: Final = re.compile(r"[^a-z0-9]+")
+_SCRIPTS: Final = re.compile("|".join(map(re.escape, sorted(lexicon.SCRIPTS, key=len, reverse=True))))
+_NUMBER: Final = re.compile(r"\d+|[ivx]{2,}")
+_FORM_PHRASES: Final = re.compile(
+    rf"\b(?:{'|'.join(sorted(lexicon.FORM_PHRASES, key=len, reverse=True))})(?!\S)"
+)
+_RUN_ENDS: Final = (
+    "sarl", "bvba", "spa", "srl", "sas", "plc", "llc", "inc", "ltd", "aps", "asa",
+    "nv", "bv", "sa", "ag", "ab", "as", "kk", "sl", "cv", "kg", "se", "oy",
+)  # fmt: skip
+"""legal forms that are written letter by letter, the longer before the shorter"""
+_ALIKE: Final = (
+    ("ph", "f"), ("ck", "k"), ("sch", "sh"), ("tz", "z"), ("ae", "a"), ("oe", "o"), ("ue", "u"), ("ij", "i"),
+    ("y", "i"), ("w", "v"), ("c", "k"), ("x", "ks"), ("q", "k"),
+)  # fmt: skip
+_TWICE: Final = re.compile(r"(.)\1")
+_ORDINALS: Final = {"1st": "first", "2nd": "second", "3rd": "third", "4th": "fourth", "5th": "fifth"}
+
+
+def spelled(text: str) -> str:
+    """Latin letters and digits in lower case, words apart by one space, single letters in a row together.
+
+    Doing so twice changes nothing: `Société A. B. C.` is `societe abc`.
+    """
+    latin = anyascii(_in_latin_words(normalize("NFKC", html.unescape(text)))).lower()
+    joined = _TOGETHER.sub(r"\1\2", _APOSTROPHE.sub("", latin)).replace("&", " and ").replace("+", " and ")
+    return " ".join(_initials_together(_GAP.sub(" ", joined).split()))
+
+
+def _in_latin_words(text: str) -> str:
+    return text if text.isascii() else _SCRIPTS.sub(lambda found: lexicon.SCRIPTS[found.group()], text)
+
+
+def _initials_together(words: Sequence[str]) -> Iterator[str]:
+    """d s m n v -> dsm nv: single letters are one word, up to those that are a legal form."""
+    run = ""
+    for word in (*words, ""):
+        if len(word) == 1 and word.isalpha():
+            run += word
+            continue
+        yield from _form_apart(run)
+        run = ""
+        if word:
+            yield word
+
+
+def _form_apart(run: str) -> Iterator[str]:
+    form = next((end for end in _RUN_ENDS if len(run) > len(end) + 1 and run.endswith(end)), "")
+    yield from filter(None, (run.removesuffix(form), form))
+
+
+@lru_cache(maxsize=200_000)
+def parsed(text: str) -> Name:
+    """The name of a company taken apart; without readings where nothing is left (`-`, `N/A`)."""
+    given = html.unescape(text)
+    outer, inner = _BRACKETS.sub(" ", given), _BRACKETS.findall(given)
+    taken = [_taken_apart(version) for version in (outer, *_otherwise(outer))]
+    readings = [
+        replace(reading, said="" if i == 0 else "also known as") for i, (reading, _) in enumerate(taken)
+    ]
+    if _HUMP.search(outer):
+        readings.append(_taken_apart(_HUMP.sub(" ", outer))[0])
+    readings += [_inside(taken[0][0], text) for text in inner]
+    forms = frozenset().union(*(found for _, found in taken))
+    return Name(spelled(given), forms, _with_other_names([one for one in readings if one.words]))
+
+
+def _otherwise(text: str) -> list[str]:
+    parts = _OTHERWISE.split(text.lower())
+    return parts if len(parts) > 1 else []
+
+
+def _inside(outer: Reading, text: str) -> Reading:
+    """What stands in brackets is another name (Labcorp), a part of this one (Eli), or nothing (The, Class A)."""
+    inner, _ = _taken_apart(text)
+    kinds = {word.kind for word in inner.words}
+    if kinds <= {Kind.FILLER, Kind.INITIAL} or all(word.spelled in _ENDING for word in inner.words):
+        return _reading(())
+    if inner.joined == outer.initials or (kinds == {Kind.NAME} and len(inner.joined) > 5):
+        return replace(inner, said="also known as")
+    return _reading((*inner.words, *outer.words), "with what stands in brackets")
+
+
+def _taken_apart(text: str) -> tuple[Reading, frozenset[str]]:
+    phrases: list[str] = []
+
+    def noted(found: re.Match[str]) -> str:
+        phrases.append(lexicon.FORM_PHRASES[found.group()])
+        return f" {lexicon.FORM_PHRASES[found.group()]} "
+
+    kept = _without_address(_parts(text))
+    words = _FORM_PHRASES.sub(noted, kept).split()[:MOST_WORDS]
+    bare, forms = _without_forms(words)
+    return _reading(tuple(map(_word, bare))), forms | frozenset(phrases)
+
+
+def _parts(text: str) -> list[str]:
+    """The name between its commas, spelled; an apart `N, V,` is left whole."""
+    return [part for part in map(spelled, text.split(",")) if part]
+
+
+def _without_address(parts: Sequence[str]) -> str:
+    """What follows a legal form behind a comma, and has none itself, is where the company is: `Acme BV, Delft, NL`."""
+    last = max((i for i, part in enumerate(parts) if _ends_in_form(part)), default=len(parts))
+    return " ".join(_initials_together(" ".join(parts[: last + 1]).split()))
+
+
+def _ends_in_form(part: str) -> bool:
+    word = part.rpartition(" ")[2]
+    return word in lexicon.FORMS
+
+
+def _without_forms(words: Sequence[str]) -> tuple[Sequence[str], frozenset[str]]:
+    words = [_TWICE.sub(r"\1", word) if _TWICE.sub(r"\1", word) in _ENDING else word for word in words]
+    start, end = 0, len(words)
+    while end > start and (words[end - 1] in _ENDING or (words[end - 1] == "and" and end < len(words))):
+        end -= 1
+    while start < end - 1 and words[start] in lexicon.LEADING_FORMS:
+        start += 1
+    inside = [word for word in words[start:end] if word not in _ANYWHERE]
+    if not inside:
+        return list(words[:1]), frozenset()
+    gone = [*words[:start], *words[end:], *(word for word in words[start:end] if word in _ANYWHERE)]
+    return inside, frozenset(lexicon.FORMS[word] for word in gone if word in lexicon.FORMS)
+
+
+_ENDING: Final = frozenset(lexicon.FORMS) | lexicon.FORMS_AT_THE_ENDS
+_ANYWHERE: Final = frozenset(lexicon.FORMS) - lexicon.FORMS_AT_THE_ENDS
+
+
+def _word(spelling: str) -> Word:
+    spelling = _ORDINALS.get(spelling, spelling)
+    for words, kind in _KINDS:
+        if spelling in words:
+            return Word(words[spelling], kind, spelling)
+    if _NUMBER.fullmatch(spelling):
+        return Word(spelling.lstrip("0") or "0", Kind.NUMBER, spelling)
+    if len(spelling) == 1:
+        return Word(spelling, Kind.INITIAL, spelling)
+    if len(spelling) > 9 and spelling.endswith(lexicon.TRADE_ENDINGS):
+        return Word(spelling, Kind.COMPOUND, spelling)
+    return Word(spelling, Kind.NAME, spelling)
+
+
+_KINDS: Final = (
+    (lexicon.FILLERS, Kind.FILLER),
+    (lexicon.TRADES, Kind.TRADE),
+    (lexicon.PLACES, Kind.PLACE),
+    ({word: word for word in lexicon.COMMON}, Kind.COMMON),
+    ({word: word for word in lexicon.GIVEN_NAMES}, Kind.GIVEN),
+)
+
+
+def _reading(words: tuple[Word, ...], said: str = "") -> Reading:
+    heard = tuple(word for word in words if word.text not in lexicon.UNHEARD) or words
+    joined = "".join(word.spelled for word in heard)
+    return Reading(heard, joined, "".join(word.spelled[0] for word in heard), said)
+
+
+@lru_cache(maxsize=200_000)
+def sound(word: str) -> str:
+    """Letters that are written for one another as one: filips and philips, mueller and muller."""
+    for letters, one in _ALIKE:
+        word = word.replace(letters, one)
+    return _TWICE.sub(r"\1", word)
+
+
+# --- other names ------------------------------------------------------------------------------------
+
+
+def _with_other_names(readings: Sequence[Reading]) -> tuple[Reading, ...]:
+    others = [other for reading in readings for other in _other_names().get(_key(reading), ())]
+    distinct = {reading.joined: reading for reading in reversed((*readings, *others))}
+    return tuple(distinct.values())[::-1][:MOST_READINGS]
+
+
+@lru_cache(maxsize=1)
+def _other_names() -> dict[str, tuple[Reading, ...]]:
+    """Words of a known name → the other names of that company."""
+    known: dict[str, tuple[Reading, ...]] = {}
+    for line in lexicon.OTHER_NAMES.strip().splitlines():
+        readings = [
+            _reading(tuple(map(_word, name.split())), "known by another name") for name in line.split(" = ")
+        ]
+        for one in readings:
+            known[_key(one)] = tuple(other for other in readings if other is not one)
+    return known
+
+
+def _key(reading: Reading) -> str:
+    """Its words, joined, without what every firm may add: Alphabet Holdings is known as Alphabet is."""
+    weighty = [word for word in reading.words if word.text not in _ADDED] or reading.words
+    return "".join(word.text for word in weighty)
+
+
+_ADDED: Final = frozenset({"group", "holding", "company"})

@@ -1,0 +1,122 @@
+"""A company's name taken apart: spelling, legal forms, addresses behind it, other names."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clearlane.identity.matching.lexicon import FORMS, Kind
+from clearlane.identity.matching.names import parsed, sound, spelled
+
+WORDS = st.sampled_from(
+    [
+        "Société",
+        "A.",
+        "B.",
+        "N.V.",
+        "Müller",
+        "&",
+        "Söhne",
+        "ПАО",
+        "華為",
+        "株式会社",
+        "3M",
+        "(The)",
+        "S/A",
+        "O'Neil",
+        "Sp. z o.o.",
+    ]
+)
+
+
+@given(st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=6).map(" ".join)))
+def test_spelling_what_is_spelled_changes_nothing(text: str) -> None:
+    once = spelled(text)
+    assert spelled(once) == once
+
+
+@given(st.text(alphabet="abchkpqstuwxyz", max_size=12))
+def test_the_sound_of_a_sound_is_no_longer(word: str) -> None:
+    assert len(sound(word)) <= len(word) + word.count("x")
+
+
+def bare(text: str) -> list[str]:
+    return [word.text for word in parsed(text).readings[0].words]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Nestlé S.A.", ["nestle"]),
+        ("ALCATEL N. V.,,", ["alcatel"]),
+        ("D S M N V", ["dsm"]),
+        ("A B SKF", ["skf"]),
+        ("NV Nutricia", ["nutricia"]),
+        ("Alestra, S. de R.L. de C.V.", ["alestra"]),
+        ("Polska Grupa Sp. z o.o.", ["poland", "group"]),
+        ("Müller & Söhne GmbH & Co. KG", ["muller", "sons"]),
+        ("Whirlpool Europe B.V., Veldhoven, NL", ["whirlpool", "europe"]),
+        ("Hitachi Storage, Inc. Netherlands B.V.", ["hitachi", "storage", "netherlands"]),
+        ("株式会社日立製作所", ["hitachi", "works"]),
+        ("삼성전자주식회사", ["samsung", "electronics"]),
+        ("ПАО «Газпром»", ["gazprom"]),
+        ("Marsh &amp; McLennan", ["marsh", "mclennan"]),
+        ("P&G", ["pg"]),
+        ("Acme Lttd", ["acme"]),
+        ("AG", ["ag"]),
+    ],
+)
+def test_what_is_left_of_a_name(name: str, words: list[str]) -> None:
+    assert bare(name) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "forms"),
+    [
+        ("Acme Inc", {"inc"}),
+        ("Acme, Inc. Netherlands B.V.", {"inc", "bv"}),
+        ("Acme société anonyme", {"sa"}),
+        ("Acme Pty Ltd", {"ltd"}),
+        ("Acme", set()),
+    ],
+)
+def test_the_forms_of_a_name(name: str, forms: set[str]) -> None:
+    assert parsed(name).forms == forms
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("Laboratory Corp. of America (Labcorp)", "labcorp"),
+        ("Lilly (Eli)", "elililly"),
+        ("Blue Ltd, trading as Green", "green"),
+        ("DeutscheBank", "deutschebank"),
+        ("Google LLC", "alphabet"),
+        ("IBM", "internationalbusinessmachines"),
+    ],
+)
+def test_a_name_may_be_read_in_another_way(name: str, other: str) -> None:
+    assert other in {reading.joined for reading in parsed(name).readings}
+
+
+def test_the_name_as_written_is_read_first() -> None:
+    assert parsed("Google LLC").readings[0].joined == "google"
+
+
+@pytest.mark.parametrize("name", ["", "-", " . ", "()"])
+def test_what_is_no_name_has_no_reading(name: str) -> None:
+    assert parsed(name).readings == ()
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [("Holdings", Kind.FILLER), ("Bank", Kind.TRADE), ("Europa", Kind.PLACE), ("Delta", Kind.COMMON),
+     ("Robert", Kind.GIVEN), ("42", Kind.NUMBER), ("Unilever", Kind.NAME), ("Gasmotorenfabrik", Kind.COMPOUND)],
+)  # fmt: skip
+def test_the_kind_of_a_word(word: str, kind: Kind) -> None:
+    assert parsed(word).readings[0].words[0].kind is kind
+
+
+def test_no_form_is_read_as_another_word() -> None:
+    assert all(FORMS.get(family) == family for family in FORMS.values())
