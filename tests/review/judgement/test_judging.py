@@ -6,10 +6,14 @@ from datetime import timedelta
 from time import perf_counter
 
 import numpy as np
+import pandas as pd
 import pytest
-from tests.review.funnels import SINCE, Funnel, planted
+from tests.review.funnels import SINCE, UNTIL, Funnel, planted
 
-from clearlane.review.judgement import Judgement, NothingToJudge, bands, judged, scored
+from clearlane.review.judgement import Circumstances, Judgement, NothingToJudge, bands, judged, scored
+from clearlane.review.judgement.health import Practice
+from clearlane.review.judgement.thresholds import Desk
+from clearlane.route.calendars import ALWAYS
 
 CUT = SINCE + timedelta(days=60)
 
@@ -52,7 +56,7 @@ def test_better_points_are_judged_better_in_pairs_and_teams_are_named():
     named = {one.name: one for one in found.performances}
     assert list(named) == ["current", "proposed", "predictive"]
     assert [one.team for one in named["current"].capacity] == ["sdr_amer", "sdr_emea"]
-    assert found.notes == ()
+    assert not any("capacity" in note for note in found.notes)
 
 
 def test_equal_points_differ_by_nothing():
@@ -75,12 +79,17 @@ def test_every_source_segment_and_region_has_its_row():
 
 
 def test_explored_leads_weigh_what_they_stand_for():
-    """Below the threshold only a fiftieth is seen: by weight the top tenth and the rates are those of all leads."""
-    every = judgement(planted(5, 40_000, threshold=None)).performances[0]
-    seen = judgement(planted(5, 40_000, threshold=30)).performances[0]
+    """Below the threshold only a fifth is seen: by weight the order is that of all leads."""
+    every = judgement(planted(5, 16_000, threshold=None)).performances[0]
+    seen = judgement(planted(5, 16_000, threshold=30, explored=0.2)).performances[0]
     assert every.auc is not None
     assert seen.auc is not None
     assert seen.auc.low < every.auc.value < seen.auc.high
+
+
+def test_few_explored_leads_that_got_there_are_warned_of():
+    notes = judgement(planted(5, 4000, threshold=30)).notes
+    assert any("from below the threshold got there: " in note for note in notes)
 
 
 def test_one_kind_of_outcome_is_refused_in_words():
@@ -95,8 +104,41 @@ def test_the_same_seed_gives_the_same_judgement():
     assert judgement(of) == judgement(of)
 
 
+@pytest.mark.full
 def test_a_quarter_of_fifty_thousand_leads_is_judged_in_seconds():
     of = planted(8, 50_000)
     began = perf_counter()
     judgement(of, takes={"sdr_amer": 20})
     assert perf_counter() - began < 30
+
+
+def test_what_is_around_the_leads_is_judged_where_it_is_known():
+    of = planted(9, 3000, wins=0.15)
+    leads = of.cases.leads
+    won = leads.index[leads["opportunity"]]
+    around = Circumstances(
+        desks={"sdr_amer": Desk(1, ALWAYS.hours, "UTC", 2.0)},
+        promises={"hot": 5.0, "warm": 240.0},
+        practice=Practice(in_time=(30, 100)),
+        touches=pd.DataFrame(
+            {"lead_id": won, "channel": "ads", "at": leads.loc[won, "decided_at"].to_numpy()}
+        ),
+        opportunities=pd.DataFrame({"lead_id": won, "at": UNTIL, "amount": 10.0}),
+    )
+    found = judgement(of, around=around)
+    assert found.performances[0].capacity[0].team == "sdr_amer"
+    assert [one.band for one in found.thresholds["current"].bands] == ["hot", "warm", "cool"]
+    assert found.attribution is not None
+    assert found.attribution.amount == pytest.approx(10 * len(won))
+    assert sum(row.amount for row in found.pipeline) == pytest.approx(10 * len(won))
+    assert found.health.verdict == "refine"
+    assert "promises kept (30%)" in found.health.because
+    assert found.feedback.agreement is not None
+    assert len(found.notes) == 1  # no lead was explored
+
+
+def test_what_is_not_known_around_them_is_said():
+    notes = " ".join(judgement(planted(10, 1500)).notes)
+    assert "no precision at capacity" in notes
+    assert "nothing is attributed" in notes
+    assert "nobody knows what such leads are worth" in notes

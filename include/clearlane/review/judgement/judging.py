@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -11,7 +11,11 @@ import pandas as pd
 
 from clearlane.policy.model import Scoring
 from clearlane.review.cases import Cases
+from clearlane.review.judgement.attribution import Attribution, Pipeline, attributed, pipeline
+from clearlane.review.judgement.circumstances import Circumstances
+from clearlane.review.judgement.feedback import Feedback, feedback
 from clearlane.review.judgement.groups import Group, groups
+from clearlane.review.judgement.health import Health, Practice, health
 from clearlane.review.judgement.performance import (
     AtCapacity,
     Difference,
@@ -28,8 +32,12 @@ from clearlane.review.judgement.points import bands
 from clearlane.review.judgement.reliability import Reversal, Told, by_band, by_tenth, reversals
 from clearlane.review.judgement.resampling import Flags, Floats, Resamples, resamples
 from clearlane.review.judgement.stability import Stability, stabilities
+from clearlane.review.judgement.thresholds import Thresholds, retuned
+from clearlane.score.statement import attributes_used
 
 GROUPED = ("source", "segment", "region")
+FEW = 10
+"""heavy leads that reached the target below which a bootstrap is known to be too sure of itself"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,15 @@ class Judgement:
     """`score`, rules and attributes, before against from the cut on, the least stable first"""
     groups: Mapping[str, tuple[Group, ...]]
     """way of scoring by points -> a row for each source, segment and region"""
+    feedback: Feedback
+    """what sales said of the leads, against the score in force"""
+    health: Health
+    """keep, refine or rebuild"""
+    thresholds: Mapping[str, Thresholds]
+    """way of scoring by points -> how low each band may begin; empty where no desk is known"""
+    attribution: Attribution | None
+    pipeline: tuple[Pipeline, ...]
+    """by source and band, of all cases"""
     notes: tuple[str, ...] = ()
     """what could not be judged, and why"""
 
@@ -75,13 +92,15 @@ def judged(
     cut: datetime,
     scoring: Scoring,
     takes: Mapping[str, float] | None = None,
+    around: Circumstances | None = None,
     seed: int,
 ) -> Judgement:
     """Judge every way of scoring on the cases decided from `cut` (UTC) on.
 
     `scores`: name -> points or anything that orders (cases,), the one in force first; those in `probabilities` alone
     (predictive) order by it. A score without a probability gets one that is learnt before the cut. `takes`: team ->
-    leads a day that it can take. Raises NothingToJudge where a side of the cut holds only one kind of outcome.
+    leads a day that it can take; else what the desks of `around` take. Raises NothingToJudge where a side of the cut
+    holds only one kind of outcome.
     """
     newest = (cases.leads["decided_at"] >= cut).to_numpy(bool)
     every = Outcomes(cases.leads[target].to_numpy(bool), cases.leads["weight"].to_numpy(np.float64))
@@ -92,26 +111,106 @@ def judged(
                      resamples(int(newest.sum()), seed), scoring)  # fmt: skip
     draws = {name: recent.drawn(score[newest], told[newest]) for name, (score, told) in ways.items()}
     first = next(iter(ways))
+    around = around or Circumstances()
+    takes = takes or {team: desk.takes for team, desk in around.desks.items() if np.isfinite(desk.takes)}
+    performances = tuple(
+        performance(name, draws[name], recent.at_capacity(score[newest], takes))
+        for name, (score, _) in ways.items()
+    )
+    differences = tuple(
+        compared(name, of, first, draws[first]) for name, of in draws.items() if name != first
+    )
+    calibrations = tuple(
+        recent.calibration(name, score[newest] if name in scores else None, told[newest])
+        for name, (score, told) in ways.items()
+    )
     return Judgement(
         target=target,
         cut=cut,
         leads=int(newest.sum()),
         hits=int(recent.outcomes.target.sum()),
-        performances=tuple(
-            performance(name, draws[name], recent.at_capacity(score[newest], takes or {}))
-            for name, (score, _) in ways.items()
-        ),
-        differences=tuple(
-            compared(name, of, first, draws[first]) for name, of in draws.items() if name != first
-        ),
-        calibrations=tuple(
-            recent.calibration(name, score[newest] if name in scores else None, told[newest])
-            for name, (score, told) in ways.items()
-        ),
+        performances=performances,
+        differences=differences,
+        calibrations=calibrations,
         stability=stabilities(_features(cases), newest),
         groups={name: recent.groups(score[newest], told[name][newest]) for name, score in scores.items()},
-        notes=() if takes else ("How much each team can take is not known: no precision at capacity.",),
+        feedback=feedback(recent.leads, [band.name for band in scoring.bands], recent.resamples),
+        health=health(
+            _practice(cases, scoring, around.practice),
+            performances[0].auc,
+            any(_is_better(one) for one in differences if one.name in scores),
+            [_said(one) for one in calibrations[0].reversals if one.beyond_chance],
+        ),
+        thresholds=_thresholds(cases, every, scores, scoring, around, seed),
+        attribution=_attribution(around, seed),
+        pipeline=pipeline(_with_pipeline(cases.leads, around.opportunities)),
+        notes=tuple(_notes(cases, takes, around, recent.explored_hits)),
     )
+
+
+def _is_better(one: Difference) -> bool:
+    """Surely, by what it tells or by how it orders."""
+    told = one.log_loss is not None and one.log_loss.high < 0
+    return told or (one.auc is not None and one.auc.low > 0)
+
+
+def _said(one: Reversal) -> str:
+    return f"{one.lower} leads get there more often than {one.upper} ones"
+
+
+def _practice(cases: Cases, scoring: Scoring, known: Practice) -> Practice:
+    """With what the cases themselves say."""
+    ready = cases.leads[cases.leads["score"] >= selected_from(scoring)]
+    asked = cases.attributes[[name for name in attributes_used(scoring) if name in cases.attributes]]
+    return replace(
+        known,
+        accepted=(float(ready["accepted"].sum()), float(len(ready))),
+        known=(float(asked.notna().sum().sum()), float(asked.size)),
+    )
+
+
+def _thresholds(
+    cases: Cases,
+    outcomes: Outcomes,
+    scores: Mapping[str, Floats],
+    scoring: Scoring,
+    around: Circumstances,
+    seed: int,
+) -> Mapping[str, Thresholds]:
+    if not around.desks:
+        return {}
+    entries = {band.name: band.entry for band in scoring.bands[:-1]}
+    return {
+        name: retuned(cases.leads, outcomes, score, entries, around.desks, around.promises, seed=seed)
+        for name, score in scores.items()
+    }
+
+
+def _attribution(around: Circumstances, seed: int) -> Attribution | None:
+    return attributed(around.touches, around.opportunities, seed) if len(around.opportunities) else None
+
+
+def _with_pipeline(leads: pd.DataFrame, opportunities: pd.DataFrame) -> pd.DataFrame:
+    """With the money of each lead's opportunity; where none is known, what it won."""
+    amounts = opportunities.set_index("lead_id")["amount"].astype(float)
+    return leads.assign(pipeline=amounts.reindex(leads.index).fillna(leads["amount"]))
+
+
+def _notes(cases: Cases, takes: Mapping[str, float], around: Circumstances, hits: int) -> Iterator[str]:
+    """`hits`: how many of the newest leads that stand for many reached the target."""
+    if not takes:
+        yield "How much each team can take is not known: no precision at capacity."
+    if not around.desks:
+        yield "Who works when is not known: no threshold is held against what teams can answer."
+    if not len(around.opportunities):
+        yield "No opportunity is known with its touches: nothing is attributed."
+    if not cases.leads["explored"].any():
+        yield "No lead from below the threshold was given to sales: nobody knows what such leads are worth."
+    elif hits < FEW:
+        yield (
+            f"Only {hits} of the newest leads from below the threshold got there: each stands for many,"
+            " so that every figure is less sure than its interval says."
+        )
 
 
 class NothingToJudge(LookupError):
@@ -140,6 +239,10 @@ class _Recent:
     outcomes: Outcomes
     resamples: Resamples
     scoring: Scoring
+
+    @property
+    def explored_hits(self) -> int:
+        return int((self.outcomes.target & self.leads["explored"].to_numpy(bool)).sum())
 
     def drawn(self, score: Floats, told: Floats) -> Drawn:
         return drawn(self.outcomes, score, told, self.resamples)
