@@ -57,7 +57,7 @@ on conflict (source, object) do update set watermark = excluded.watermark
 
 _TOUCHED = """
 with called as (
-    select lead_id from sla_clock where met_at is null and started_at < :at and due_at > :at
+    select lead_id from sla_clock where started_at < :at and due_at > :at
     order by md5(clock_id::text || cast(:at as text)) limit :count
 ), noted as (insert into touch_due (lead_id) select lead_id from called)
 insert into outcome (outcome_id, source, lead_external_id, lead_id, kind, occurred_at, rep_id)

@@ -222,3 +222,54 @@ def test_what_was_looked_at_is_looked_at_no_more(world: World, lead: UUID) -> No
     assert due(world) > 0
     meet(world)
     assert due(world) == 0
+
+
+# --- handed on ------------------------------------------------------------------------------------
+
+
+HAND_ON = """
+with told as (
+    insert into routing_event (lead_id, kind, occurred_at, because, detail)
+    values (:lead, 'owner', :at, 'said', '{}') returning event_id
+), ended as (
+    update sla_clock set ended_at = :at where kind <> 'arrival'
+), noted as (
+    insert into touch_due (lead_id) values (:lead)
+), made as (
+    insert into decision (decision_seq, lead_id, batch_id, mode, as_of, profile_id, score_id, roster_id, policy,
+                          code_version, place, band, rep_id, refused, because, event_id)
+    select nextval('decision_seq'), lead_id, :batch, 'hand', :at, profile_id, score_id, roster_id, policy,
+           code_version, 'owned', band, 'zoe', '{}', 'a person said so', told.event_id
+    from decision, told returning decision_seq
+)
+insert into sla_clock (lead_id, decision_seq, kind, tier, rep_id, started_at, due_at)
+select :lead, decision_seq, 'assignment', 'warm', 'zoe', :at, cast(:at as timestamptz) + interval '1 h' from made
+"""
+
+
+def handed_on(world: World, lead: UUID, at: datetime) -> None:
+    """A person gave the lead to Zoe, in the source."""
+    bound = {"at": at, "lead": lead, "batch": world.batch(as_of=at).batch_id}
+    with world.engine.begin() as connection:
+        connection.execute(sa.text(HAND_ON), bound)
+
+
+@pytest.mark.parametrize("order", list(permutations((5, 30))))
+def test_a_lead_that_was_being_worked_is_handed_on_without_a_promise(
+    world: World, lead: UUID, order: tuple[int, ...]
+) -> None:
+    """Also where the touch that says so is read after the new owner's first."""
+    handed_on(world, lead, MONDAY_NOON + 20 * MINUTE)
+    for number, minute in enumerate(order):
+        happened(world, "first_touch", MONDAY_NOON + minute * MINUTE)
+        meet(world, LATER + number * MINUTE)
+    [new] = world.rows("select met_at, ended_at, started_at from sla_clock where rep_id = 'zoe'")
+    assert (new["met_at"], new["ended_at"]) == (None, new["started_at"])
+
+
+def test_an_untouched_lead_is_handed_on_with_its_promise(world: World, lead: UUID) -> None:
+    handed_on(world, lead, MONDAY_NOON + 20 * MINUTE)
+    happened(world, "first_touch", MONDAY_NOON + 30 * MINUTE)
+    meet(world)
+    [new] = world.rows("select met_at, ended_at from sla_clock where rep_id = 'zoe'")
+    assert new == {"met_at": MONDAY_NOON + 30 * MINUTE, "ended_at": None}

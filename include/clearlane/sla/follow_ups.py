@@ -56,7 +56,8 @@ where s.stage = any(cast(:stages as text[])) and e.entered_at is not null and no
 _CLOCK: Final = (
     "lead_id", "decision_seq", "kind", "step", "tier", "rep_id", "place", "started_at", "due_at",
 )  # fmt: skip
-# The n-th touch of the team or the first result; whoever has the lead no longer owes nothing.
+# The n-th touch of the team or the first result, in whatever order they become known; who has the lead no longer owes
+# nothing.
 _MEET: Final = f"""
 update sla_clock k set met_at = f.at
 from (
@@ -71,8 +72,9 @@ from (
           and o.occurred_at < :as_of
         order by 1 offset n.attempts - 1 limit 1
     ) t on true
-    where k.kind = 'follow_up' and k.place is null and k.met_at is null and k.ended_at is null
-) f where f.clock_id = k.clock_id and f.at is not null
+    where k.kind = 'follow_up' and k.place is null and k.ended_at is null
+      and (k.met_at is null or k.met_at > k.due_at and k.breached_at is null)
+) f where f.clock_id = k.clock_id and f.at < coalesce(k.met_at, 'infinity')
 """
 _LEAVE: Final = """
 update sla_clock k set met_at = :as_of

@@ -50,6 +50,16 @@ select k.clock_id from due join lead m using (lead_id) join lead own using (surv
 join sla_clock k on k.lead_id = own.lead_id
 union {FOUND}
 """
+# A lead that a person handed on was being worked, as a touch says that came late: its new owner owes nothing.
+_HANDED_ON: Final = """
+update sla_clock k set met_at = null, ended_at = k.started_at
+from concerned c, decision d
+where c.clock_id = k.clock_id and d.decision_seq = k.decision_seq and d.mode = 'hand' and d.event_id is not null
+  and k.kind = 'assignment' and k.ended_at is null and (
+    select x.met_at from sla_clock x
+    where x.lead_id = k.lead_id and x.kind = 'arrival' and x.started_at <= k.started_at
+    order by x.started_at desc, x.clock_id desc limit 1) < k.started_at
+"""
 # A touch of after the run's moment is for a later run.
 _LOOKED_AT: Final = """
 delete from touch_due t using due d
@@ -104,7 +114,8 @@ def meet(connection: Connection, policy: Policy, batch: Batch) -> int:
         connection.execute(sa.text(f"analyze {table}"))
     bound = {"as_of": batch.as_of, "skew": SKEW, "late_after": policy.sla.late_after}
     met = connection.execute(sa.text(_MEET), bound).rowcount
-    connection.execute(sa.text(_LOOKED_AT), {"as_of": batch.as_of})
+    for effect in (_HANDED_ON, _LOOKED_AT):
+        connection.execute(sa.text(effect), {"as_of": batch.as_of})
     return met
 
 
