@@ -67,7 +67,7 @@ from called join lead using (lead_id)
 """
 
 
-def main(clocks: int = 200_000, rounds: int = 3) -> None:
+def main(clocks: int = 200_000, rounds: int = 5) -> None:
     of = policies.load(POLICY)
     with empty_ledger() as engine:
         _fill(engine, "open", clocks, 30, "null, null")
@@ -98,7 +98,7 @@ def _fill(engine: Engine, name: str, count: int, days: int, met: str) -> None:
 
 
 def _sweeps(engine: Engine, of: Policy, what: str, before: int, rounds: int) -> float:
-    """The median of sweeps five minutes apart."""
+    """The quickest of sweeps five minutes apart: what else the machine does counts least in it."""
     took = []
     for nth in range(before, before + rounds):
         batch = _run(engine, of, AT + (nth + 1) * EVERY)
@@ -110,7 +110,7 @@ def _sweeps(engine: Engine, of: Policy, what: str, before: int, rounds: int) -> 
         print(
             f"  {what}: {took[-1]:.2f} s; {swept.warned} warned, {swept.breached} breached, {swept.clocks_met} met"
         )
-    return sorted(took)[len(took) // 2]
+    return min(took)
 
 
 def _run(engine: Engine, of: Policy, at: datetime) -> Batch:

@@ -93,6 +93,15 @@ def test_attempts_in_vain_let_the_lead_rest_for_the_reason(world: Watch, lead: U
     ]
 
 
+def test_nobody_rests_before_all_of_before_the_due_moment_is_read(world: Watch, lead: UUID) -> None:
+    for hours in (1, 2, 3):
+        world.touched(lead, TOUCHED + hours * HOUR)
+    world.read(DUE - MINUTE)
+    assert world.watch(POLICY, DUE + 5 * MINUTE, read=False).exhausted == 0
+    world.touched(lead, DUE - 2 * MINUTE, kind="meeting")
+    assert world.watch(POLICY, DUE + 10 * MINUTE).exhausted == 0
+
+
 @pytest.mark.parametrize("kind", ["meeting", "sql", "rejected"])
 def test_a_result_ends_what_is_owed(world: Watch, lead: UUID, kind: str) -> None:
     world.touched(lead, TOUCHED + HOUR, kind=kind)

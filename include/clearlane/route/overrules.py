@@ -61,7 +61,8 @@ select d.lead_id, d.decision_seq, d.tier, d.rep_id, d.as_of, (
 from intake i join decision d on d.batch_id = :hand and d.lead_id = i.lead_id
 where i.step = 'hand' and d.rep_id is not null and exists (
     select from sla_clock k
-    where k.lead_id = d.lead_id and k.kind = 'arrival' and k.met_at is null and k.ended_at is null)
+    where k.lead_id = d.lead_id and k.kind = 'arrival' and k.ended_at is null
+      and (k.met_at is null or k.met_at >= d.as_of))
 """
 # The lead's own clock runs on: somebody still owes it a first touch.
 _END_CLOCKS = """

@@ -19,6 +19,7 @@ from clearlane.ledger import Batch, copy_rows, ids
 from clearlane.policy.model import Policy, Span
 from clearlane.route.business_time import due_many
 from clearlane.route.calendars import ALWAYS, Calendar, rep_calendar, team_calendar
+from clearlane.sla import reading
 
 RESULTS: Final = ("meeting", "sql", "opportunity", "won", "lost", "rejected")
 """outcomes after which no more attempts are owed"""
@@ -138,13 +139,19 @@ def _calendar(policy: Policy, tier: str, rep: str | None) -> Calendar:
 
 # --- exhausted --------------------------------------------------------------------------------------
 
+_FULL: Final = """
+create temporary table full_made on commit drop as
+select k.*, l.survivor_id from sla_clock k join lead l using (lead_id)
+where k.kind = 'follow_up' and k.place is null and k.met_at <= k.due_at and k.ended_at is null and k.due_at < :as_of
+  and k.tier = any(:tiers)
+"""
+# A meeting of before the due moment may be shown later.
 _EXHAUSTED: Final = f"""
 select k.clock_id, k.lead_id, k.tier, k.rep_id, k.due_at, k.decision_seq, l.source, l.external_id, a.team, t.manager
-from sla_clock k join lead l using (lead_id)
+from full_made k join ({reading.JUDGED.format(clocks="full_made")}) r using (clock_id) join lead l using (lead_id)
 join assignment a on a.decision_seq = k.decision_seq and a.lead_id = k.lead_id and a.ended_at is null
 left join sla_team t on t.team = a.team
-where k.kind = 'follow_up' and k.place is null and k.met_at <= k.due_at and k.ended_at is null and k.due_at < :as_of
-  and k.tier = any(:tiers) and ({_RESULT}) is null
+where (r.known_to > k.due_at) is true and ({_RESULT}) is null
 order by k.clock_id
 """
 _TELL: Final = """
@@ -168,6 +175,8 @@ def end(connection: Connection, policy: Policy, batch: Batch) -> int:
     """
     follow, kinds = policy.sla.follow_up, policy.scoring.recycling.outcomes
     asked = {"as_of": batch.as_of, "results": list(RESULTS), "tiers": list(follow)}
+    connection.execute(sa.text("drop table if exists pg_temp.full_made"))
+    connection.execute(sa.text(_FULL), asked)
     rows = connection.execute(sa.text(_EXHAUSTED), asked).mappings().all()
     for row in rows:
         told = {**row, "then": follow[row["tier"]].then, "attempts": follow[row["tier"]].attempts}

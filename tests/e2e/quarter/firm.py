@@ -12,7 +12,15 @@ import yaml
 from tests.e2e.quarter.crm import SYSTEMS, source
 
 POLICY: Final = Path(__file__).resolve().parents[3] / "include/policy"
+MASTER: Final = "crm"
+"""the system in which people change owners"""
 LEAVER: Final = "marcus_webb"
+NEWCOMER: Final = "tessa_lind"
+FOLLOW_UP: Final[dict[str, dict[str, Any]]] = {
+    "hot": {"attempts": 3, "within": "2 days", "then": "no answer"},
+    "warm": {"attempts": 2, "within": "1 day", "then": "no answer"},
+}
+"""so short that a week has all of it"""
 
 
 def texts(first: date, days: int) -> dict[str, str]:
@@ -23,12 +31,15 @@ def texts(first: date, days: int) -> dict[str, str]:
     _away(reps["jonas_keller"], first + timedelta(days=days // 2), days // 6)
     _away(reps["maya_brooks"], first + timedelta(days=days // 3), 1)
     _away(reps["lena_vogt"], first + timedelta(days=2), max(days // 10, 1))
-    reps["tessa_lind"]["active_from"] = str(first + timedelta(days=days // 4))
+    reps[NEWCOMER]["active_from"] = str(first + timedelta(days=days // 4))
     del reps["carl_dunne"]["active_until"]
     shown = yaml.safe_load(found["sources"])
     shown["sources"] = {system: source(system) for system in SYSTEMS}
-    shown["masters"] = {"owner": "crm"}
-    return {**found, "teams": yaml.safe_dump(staff), "sources": yaml.safe_dump(shown)}
+    shown["masters"] = {"owner": MASTER}
+    promised = yaml.safe_load(found["sla"])
+    promised["follow_up"] = FOLLOW_UP
+    changed = {"teams": staff, "sources": shown, "sla": promised}
+    return {**found, **{name: yaml.safe_dump(file) for name, file in changed.items()}}
 
 
 def without_leaver(policy: dict[str, str], last: date) -> dict[str, str]:
@@ -66,6 +77,12 @@ def teams(policy: dict[str, str]) -> dict[str, set[str]]:
         team["id"]: {one["rep"] if isinstance(one, dict) else one for one in team["members"]}
         for team in yaml.safe_load(policy["teams"])["teams"]
     }
+
+
+def colleagues(policy: dict[str, str], rep: str) -> list[str]:
+    """To whom a person gives what the rep has: those of the rep's teams, but for who comes or leaves meanwhile."""
+    mine = set[str]().union(*(members for members in teams(policy).values() if rep in members))
+    return sorted(mine - {rep, LEAVER, NEWCOMER})
 
 
 def _away(rep: dict[str, Any], first: date, days: int) -> None:

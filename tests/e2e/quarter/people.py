@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
@@ -107,6 +107,19 @@ def deeds(
             yield deed("decline", rng.uniform(0.05, 1.2), reason)
     if rng.random() < 0.15:
         yield deed("meeting", rng.uniform(0.5, 6))
+    if rng.random() < 0.6:
+        for _ in range(rng.randrange(1, 5)):
+            yield deed("first_touch", rng.uniform(1, 60) * timedelta(hours=1) / span)
+
+
+def handed_on(
+    seed: int, lead: str, rep: str, seen: datetime, colleagues: Sequence[str]
+) -> tuple[datetime, str] | None:
+    """When a person gives the lead to somebody else than the rep who has just seen it, and to whom."""
+    rng = Random(f"{seed}:{lead}:{rep}:{seen}:handed on")
+    if rng.random() < 0.25:
+        return seen + rng.random() ** 3 * timedelta(hours=30), rng.choice(colleagues)
+    return None
 
 
 def outages(seed: int, first: date, days: int) -> dict[str, list[tuple[datetime, datetime]]]:

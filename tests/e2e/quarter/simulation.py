@@ -81,6 +81,8 @@ class Simulation:
     deeds: list[Deed] = field(default_factory=list)
     given: list[tuple[str, str, str, datetime]] = field(default_factory=list)
     """(system, lead, rep, moment) of the owners whom people changed"""
+    declined: list[Deed] = field(default_factory=list)
+    """declines of who had the lead, as far as the ledger knew"""
     arrived: dict[str, datetime] = field(default_factory=dict)
     """lead -> the moment of its arrival"""
     watched: list[datetime] = field(default_factory=list)
@@ -101,6 +103,7 @@ class Simulation:
         self._last: dict[str, datetime] = dict.fromkeys(DAGS, size.begin - HOUR)
         self._news: dict[str, bool] = dict.fromkeys(DAGS, True)
         self._down: frozenset[str] = frozenset()
+        self._rested = 0
         self._publish(self._policy, size.begin - timedelta(days=400))
         for arrival in people.arrivals(size.seed, size.first, size.days, size.leads):
             self._expect(arrival)
@@ -127,12 +130,17 @@ class Simulation:
             "reassigned",
             "escalated",
             "suspended",
+            "exhausted",
+            "declined_too_late",
             "mails_sent",
             "unread",
         )
-        counts = {"leads": self.size.leads, "deeds": len(self.deeds)} | {
-            name: self.counts[name] for name in told
-        }
+        happened = {"deeds": self.deeds, "declined": self.declined, "given": self.given}
+        counts = (
+            {"leads": self.size.leads}
+            | {name: len(those) for name, those in happened.items()}
+            | {name: self.counts[name] for name in told}
+        )
         costs = {
             dag: f"{self.runs[dag]} runs of {self.seconds[dag] / max(self.runs[dag], 1):.2f} s"
             for dag in DAGS
@@ -190,9 +198,9 @@ class Simulation:
             pinned = policy.stored(connection, policy.in_force(connection, deed.at))
             try:
                 decline(connection, pinned, lead, deed.rep, str(deed.reason), deed.at)
-                self.counts["declined"] += 1
+                self.declined.append(deed)
             except NotPossible:
-                self.counts["declined too late"] += 1
+                self.counts["declined_too_late"] += 1
 
     def _look(self) -> None:
         """Reps see in their system which leads are theirs, and make up their minds."""
@@ -204,6 +212,23 @@ class Simulation:
             until = datetime.fromisoformat(due) if due else None
             for deed in people.deeds(self.size.seed, system, lead, rep, self._now, until):
                 self._do(deed)
+            if system == firm.MASTER:
+                self._may_hand_on(lead, rep)
+
+    def _may_hand_on(self, lead: str, rep: str) -> None:
+        colleagues = firm.colleagues(self._policy, rep)
+        found = people.handed_on(self.size.seed, lead, rep, self._now, colleagues) if colleagues else None
+        if found:
+            moment, to = found
+            self._at(moment, lambda at: self._hand_on(lead, to, at))
+
+    def _hand_on(self, lead: str, to: str, at: datetime) -> None:
+        """A person changes the owner in the system; the new one sees it at once."""
+        self.systems.give(firm.MASTER, lead, to, at)
+        self.given.append((firm.MASTER, lead, to, at))
+        for deed in people.deeds(self.size.seed, firm.MASTER, lead, to, at, None):
+            self._do(deed)
+        self._stir(at)
 
     # --- the runs -----------------------------------------------------------------------------
 
@@ -228,6 +253,9 @@ class Simulation:
             self._look()
         if self._now.minute == 15 and (self.size.every_run or self._news["outcome_sync"]):
             self._timed("outcome_sync", self._sync)
+        if self._now.hour == 2 and self._now.minute == 0 and self.counts["exhausted"] > self._rested:
+            self._rested = self.counts["exhausted"]
+            self._count(steps.score_refresh(self.engine, self._now))
         self.watched.append(self._now)
         if self._due("sla_watch", _STIRS):
             self._timed("sla_watch", self._watch)
