@@ -695,6 +695,12 @@ decision = Table(
         ForeignKey("results.results_id"),
         comment="the measured results that the pick compared; null: picked by turn",
     ),
+    Column(
+        "explored",
+        sa.Double,
+        comment="the share of leads below the threshold of which this is one, given to sales to learn;"
+        " null: none of them",
+    ),
     sa.UniqueConstraint("batch_id", "lead_id"),
     Index("decision_lead_ix", "lead_id", "decision_seq"),
     Index("decision_rotation_ix", "rotation", "band", "decision_seq"),

@@ -34,7 +34,8 @@ class Cases:
     the horizon), reason (text, of a rejection), amount (money won, 0 where none).
     `evidence`: a column per rule, what it contributed divided by its points: 0 or 1 for fit, a decayed sum of units
     held at cap / points for behaviour.
-    `attributes`: declared columns as they were then, none protected, none personal.
+    `attributes`: declared columns as they were then, none protected, none personal; text, float64 or `boolean` (which
+    may be missing).
     `behaviour`: per activity type `TYPE` (count in the 90 days before) and `TYPE:days` (days since the last; missing
     where there was none).
     `refaded`: the evidence of fading behaviour rules had their half-life been another, a column `RULE@DAYS` for each

@@ -34,8 +34,7 @@ _ROUTING: Final = (
 )  # fmt: skip
 """Attributes that routing reads itself."""
 
-_ASKED = """
-create temporary table asked on commit drop as
+ALL: Final = """
 with decided as (
     select distinct on (lead_id) lead_id, as_of, score_id, batch_id, true as routed,
            case when mode = 'live' and place = 'owned' then decision_seq end as given_seq from decision
@@ -46,9 +45,22 @@ with decided as (
     where as_of > :since and as_of <= :until and not exists (select from decided d where d.lead_id = s.lead_id)
     order by lead_id, as_of, score_id
 )
+select * from decided union all select * from scored
+"""
+"""Each lead once, at what is meant by `take`."""
+FIRST: Final = """
+select distinct on (lead_id) d.lead_id, d.as_of, d.score_id, d.batch_id, true as routed, d.decision_seq as given_seq
+from decision d
+where d.mode = 'live' and d.as_of > :since and d.as_of <= :until and not exists (
+    select from decision e where e.lead_id = d.lead_id and e.mode = 'live' and e.decision_seq < d.decision_seq)
+order by d.lead_id, d.decision_seq
+"""
+"""Each lead at the first live decision there ever was of it."""
+_ASKED = """
+create temporary table asked on commit drop as
 select a.*, s.profile_id, p.account_id, coalesce(s.members, array[a.lead_id]) as members,
        greatest(s.known_seq, coalesce(b.known_seq, 0)) as known_seq
-from (select * from decided union all select * from scored) a
+from ({moments}) a
 join score s using (score_id) join lead_profile p on p.profile_id = s.profile_id
 left join batch b on b.batch_id = a.batch_id
 """
@@ -146,6 +158,19 @@ _TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
 }  # fmt: skip
 
 
+MEMORY_LIMIT: Final = "2GB"
+"""DuckDB goes to disk beyond this. Scoring needs some 0.7 GB whatever the leads: the many sums of one statement, each
+with hash tables of its own (measured: ten times the leads, a sixth more)."""
+
+
+def desk(folder: Path) -> duckdb.DuckDBPyConnection:
+    """An empty desk whose rows lie in the folder."""
+    made = duckdb.connect(folder / "desk.duckdb")
+    made.execute("set TimeZone = 'UTC'")
+    made.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+    return made
+
+
 def take(
     connection: Connection,
     desk: duckdb.DuckDBPyConnection,
@@ -153,26 +178,47 @@ def take(
     policies: Iterable[Policy],
     since: datetime,
     until: datetime,
+    *,
+    moments: str = ALL,
+    attributes: Iterable[str] = (),
+    types: Iterable[str] = (),
 ) -> None:
     """Make `lead`, `known`, `activities` and `outcome` on the desk, of runs that ended after `since` and by `until`.
 
     `known` is what was known of each lead and, where a rule asks, of its account's other people (not `own`). Of
-    attributes only what the policies read leaves the ledger. `folder` holds the rows on their way.
+    attributes and types of activity only what the policies read leaves the ledger, and those that are named.
+    `moments` says which leads and when: ALL or FIRST; the relation `asked` of the transaction holds them until it
+    ends. `folder` holds the rows on their way.
     """
     policies = tuple(policies)
     for table in ("asked", "person"):
         connection.execute(sa.text(f"drop table if exists pg_temp.{table}"))
-    connection.execute(sa.text(_ASKED), {"since": since, "until": until})
+    connection.execute(sa.text(_ASKED.format(moments=moments)), {"since": since, "until": until})
     connection.execute(sa.text(_PERSONS))
     if any(reads_account(policy.scoring) for policy in policies):
         connection.execute(sa.text(_COLLEAGUES))
     connection.execute(sa.text("analyze asked, person"))
     values = _read_by(policies)
+    values["attributes"] = sorted({*values["attributes"], *attributes})
+    values["types"] = sorted({*values["types"], *types})
     for table, (select, columns) in _TABLES.items():
-        path = folder / f"{table}.csv"
-        copy_out(connection, select, values, path)
-        _load(desk, table, path, columns)
-        path.unlink()
+        bring(connection, desk, folder, table, select, values, columns)
+
+
+def bring(
+    connection: Connection,
+    desk: duckdb.DuckDBPyConnection,
+    folder: Path,
+    table: str,
+    select: str,
+    values: Mapping[str, Any],
+    columns: Mapping[str, str],
+) -> None:
+    """Make a table on the desk of the rows of a select on the ledger; `columns`: name -> type, in its order."""
+    path = folder / f"{table}.csv"
+    copy_out(connection, select, values, path)
+    _load(desk, table, path, columns)
+    path.unlink()
 
 
 def users(connection: Connection) -> tuple[User, ...]:

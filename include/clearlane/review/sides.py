@@ -67,11 +67,18 @@ def play(
     desk: duckdb.DuckDBPyConnection, side: str, eras: Sequence[Era], until: datetime, users: Sequence[User]
 ) -> None:
     """Make `<side>_scored` (statement.RESULT) and `<side>_decided` of the leads on the desk."""
+    _decide(desk, side, match(desk, side, eras, until, users))
+
+
+def match(
+    desk: duckdb.DuckDBPyConnection, side: str, eras: Sequence[Era], until: datetime, users: Sequence[User]
+) -> Sequence[Policy]:
+    """Make `<side>_scored` and `<side>_matched` (the rules that hold, the territory); the policy of each part."""
     parts = list(_parts(by_roster(eras, until)))
     for number, (policy, since, where) in enumerate(parts):
-        _score(desk, side, number, policy, where)
+        score(desk, side, policy, number=number, where=where)
         _match(desk, side, number, policy, since, where, users)
-    _decide(desk, side, [policy for policy, _, _ in parts])
+    return [policy for policy, _, _ in parts]
 
 
 def _parts(eras: Sequence[Era]) -> Iterator[tuple[Policy, datetime, str]]:
@@ -86,7 +93,10 @@ def _moment(at: datetime) -> str:
     return f"cast('{at.isoformat()}' as timestamptz)"
 
 
-def _score(desk: duckdb.DuckDBPyConnection, side: str, number: int, policy: Policy, where: str) -> None:
+def score(
+    desk: duckdb.DuckDBPyConnection, side: str, policy: Policy, *, number: int = 0, where: str = "true"
+) -> None:
+    """Make `<side>_scored`, or go on with it from the second part on, of the leads for which `where` holds."""
     recycling = policy.scoring.recycling
     profiles = _PROFILES.format(rest=_rest(recycling), recycles=recycles(recycling, "outcome"), where=where)
     desk.execute(f"create or replace view profiles as {profiles}")
@@ -112,19 +122,20 @@ def _match(
     users: Sequence[User],
 ) -> None:
     """Which routing rules hold for each lead that was routed, and the reps who own what belongs to it."""
-    _name_owners(desk, policy, since, users)
+    name_owners(desk, policy, since, users)
     desk.execute(f"create or replace temporary table candidate as {_candidates(side, where)}")
     matched = matching.statement(policy.routing, Dialect.DUCKDB)
     into = f"insert into {side}_matched" if number else f"create table {side}_matched as"
     desk.execute(
-        f"{into} select c.* exclude (attributes), m.matched, m.terms, {number} as part"
+        f"{into} select c.* exclude (attributes), m.territory, m.matched, m.terms, {number} as part"
         f" from candidate c join ({matched}) m using (lead_id)"
     )
 
 
-def _name_owners(
+def name_owners(
     desk: duckdb.DuckDBPyConnection, policy: Policy, since: datetime, users: Sequence[User]
 ) -> None:
+    """Make `owner_name`: which rep a name means in a source; null: one who does not sell."""
     names = owner_names(policy.teams, users, policy.sources.sources, since)
     rows = [(source, name, rep) for (source, name), rep in names.items()]
     frame = pd.DataFrame(rows, columns=["source", "name", "rep_id"], dtype="str")

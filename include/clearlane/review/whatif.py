@@ -22,9 +22,6 @@ from clearlane.review.figures import Figures
 
 HORIZON_DAYS: Final = 90.0
 TOP: Final = 25
-MEMORY_LIMIT: Final = "2GB"
-"""DuckDB goes to disk beyond this. Scoring needs some 0.7 GB whatever the leads: the many sums of one statement, each
-with hash tables of its own (measured: ten times the leads, a sixth more)."""
 PLAYED: Final = ("scoring", "routing", "teams", "sla")
 """The files that a what-if plays through; the others decide what is read and what is let in."""
 IN_FORCE: Final = "the policy in force"
@@ -73,7 +70,7 @@ def whatif(
     old = always(against, since) if against else _published(connection, since, until)
     eras = {"old": old, "new": always(candidate, since)}
     known_until = history.known_until(connection) or until
-    with TemporaryDirectory(prefix="clearlane-") as folder, _desk(Path(folder)) as desk:
+    with TemporaryDirectory(prefix="clearlane-") as folder, history.desk(Path(folder)) as desk:
         _play(connection, desk, Path(folder), eras, since, until)
         policies = {side: [era.policy for era in of_side] for side, of_side in eras.items()}
         figures.prepare(desk, policies, horizon_days)
@@ -119,13 +116,6 @@ def _published(connection: Connection, since: datetime, until: datetime) -> tupl
     if not eras[0].policy.hashes:
         raise NothingToCompare("no policy is in force: `clearlane policy publish` puts one in force")
     return eras
-
-
-def _desk(folder: Path) -> duckdb.DuckDBPyConnection:
-    desk = duckdb.connect(folder / "whatif.duckdb")
-    desk.execute("set TimeZone = 'UTC'")
-    desk.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-    return desk
 
 
 def _play(
