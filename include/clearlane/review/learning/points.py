@@ -32,6 +32,8 @@ PARTS: Final = 16
 STEPS: Final = 200
 SURE: Final = 12
 """single steps whose true loss is asked for where the quadratic sees no way down"""
+LIKELY: Final = 40
+"""rules without points that are looked at when one more is taken in"""
 ROWS: Final = 1 << 16
 """rows multiplied at once, which bounds memory"""
 
@@ -83,8 +85,16 @@ class Problem:
     limits: Limits
 
     @classmethod
-    def of(cls, evidence: pd.DataFrame, target: NDArray[np.bool_], weight: Floats, limits: Limits) -> Problem:
-        rows = np.ascontiguousarray(evidence.to_numpy(np.float32))
+    def of(
+        cls, evidence: pd.DataFrame, target: NDArray[np.bool_], weight: Floats, limits: Limits
+    ) -> Problem:
+        return cls.of_rows(np.ascontiguousarray(evidence.to_numpy(np.float32)), target, weight, limits)
+
+    @classmethod
+    def of_rows(
+        cls, rows: NDArray[np.float32], target: NDArray[np.bool_], weight: Floats, limits: Limits
+    ) -> Problem:
+        """Raises ValueError where all rows have the same outcome or the limits contradict themselves."""
         share = np.asarray(target, np.float64)
         first, row = _distinct(rows)
         won = _summed(row, weight * share)
@@ -109,16 +119,51 @@ class Problem:
         tried = {tuple(again) for points in found for again in self._in_other_units(np.array(points))}
         return np.array(min(sorted(found | tried), key=lambda points: self.fit(np.array(points)).loss))
 
-    def growing(self) -> Iterator[Whole]:
-        """The best points found with one rule more each time, until no rule helps."""
-        points = self._allowed(np.zeros_like(self.limits.start))
+    def growing(self, points: Whole | None = None) -> Iterator[Whole]:
+        """The best points found with one rule more each time, from `points` on, until no rule helps."""
+        points = self._allowed(np.zeros_like(self.limits.start) if points is None else points)
         fixed = int(np.count_nonzero(points))
         for rules in range(max(1, fixed), (self.limits.rules or len(points)) + 1):
             limited = replace(self, limits=replace(self.limits, rules=rules))
-            points = limited.descended(points)
+            points = limited._among_the_likely(points)
             yield points
             if np.count_nonzero(points) < rules:
                 return
+
+    def _among_the_likely(self, points: Whole) -> Whole:
+        """Descended with the rules that have points and those that promise most: all would be slow, and no better."""
+        if len(points) <= 2 * LIKELY:
+            return self.descended(points)
+        gain = self._promise(points)
+        gain[points != 0] = np.inf
+        kept = np.sort(np.argsort(-gain, kind="stable")[: LIKELY + np.count_nonzero(points)])
+        new = points.copy()
+        new[kept] = self.only(kept).descended(points[kept])
+        return new
+
+    def only(self, kept: NDArray[np.intp]) -> Problem:
+        """The same problem with some of the rules; the others must have no points."""
+        limits = self.limits
+        arrays = {name: getattr(limits, name)[kept] for name in ("lower", "upper", "start")}
+        return replace(self, evidence=self.evidence[:, kept], limits=replace(limits, **arrays))
+
+    def _promise(self, points: Whole) -> Floats:
+        """By how much the loss would fall with each rule alone, where its sign is allowed."""
+        fit = self.fit(points)
+        told = chance(fit.intercept + fit.scale * self._score(points))
+        total = self.weight.sum()
+        residual = (self.weight * told - self.won) / total
+        spread = self.weight * told * (1 - told) / total
+        slope, mean, square = (np.zeros(len(points)) for _ in range(3))
+        for begin in range(0, len(spread), ROWS):
+            rows, block = self.evidence[begin : begin + ROWS], slice(begin, begin + ROWS)
+            slope += residual[block].astype(np.float32) @ rows
+            mean += spread[block].astype(np.float32) @ rows
+            square += spread[block].astype(np.float32) @ (rows * rows)
+        bend = np.maximum(square - mean**2 / max(spread.sum(), 1e-12), 1e-12)
+        allowed = np.where(slope < 0, self.limits.upper > 0, self.limits.lower < 0)
+        promise: Floats = np.where(allowed & (bend > 1e-9), slope**2 / bend, 0.0)
+        return promise
 
     def descended(self, points: Whole) -> Whole:
         """Steps down from `points` until none within the limits makes the loss less."""
@@ -155,10 +200,10 @@ class Problem:
     def quadratic(self, points: Whole, fit: Fit, scale: float) -> Quadratic:
         """The loss around `points`; `scale` is what a point is worth where the fit knows none yet."""
         score = self._score(points)
-        chance = _chance(fit.intercept + fit.scale * score)
+        told = chance(fit.intercept + fit.scale * score)
         total = self.weight.sum()
-        residual = (self.weight * chance - self.won) / total
-        spread = self.weight * chance * (1 - chance) / total
+        residual = (self.weight * told - self.won) / total
+        spread = self.weight * told * (1 - told) / total
         free = np.stack([np.ones_like(score), score - score.mean()], axis=1)
         cross, curvature = self._products(spread, free)
         solved = np.linalg.pinv(free.T @ (free * spread[:, None]), rcond=1e-10) @ cross
@@ -172,13 +217,13 @@ class Problem:
         spread = score.std()
         base = float(np.log(won.sum() / lost.sum()))
         if spread < 1e-12:
-            return Fit(base, 0.0, _loss(np.full_like(score, base), won, lost))
+            return Fit(base, 0.0, mean_loss(np.full_like(score, base), won, lost))
         unit = (score - at) / spread
-        intercept, slope = _newton(unit, won, lost, base)
+        intercept, slope = newton(unit, won, lost)
         if slope <= 0:
-            return Fit(base, 0.0, _loss(np.full_like(score, base), won, lost))
-        loss = _loss(intercept + slope * unit, won, lost)
-        return Fit(float(intercept - slope * at / spread), float(slope / spread), loss)
+            return Fit(base, 0.0, mean_loss(np.full_like(score, base), won, lost))
+        least = mean_loss(intercept + slope * unit, won, lost)
+        return Fit(float(intercept - slope * at / spread), float(slope / spread), least)
 
     def _score(self, points: Whole) -> Floats:
         used = np.flatnonzero(points)
@@ -367,30 +412,30 @@ def _distinct(rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.
     return first, row
 
 
-def _newton(unit: Floats, won: Floats, lost: Floats, base: float) -> tuple[float, float]:
+def newton(unit: Floats, won: Floats, lost: Floats) -> tuple[float, float]:
     """Intercept and slope of a logistic regression on one standardised column."""
     design = np.stack([np.ones_like(unit), unit], axis=1)
     weight = won + lost
-    at = np.array([base, 0.0])
-    loss = _loss(design @ at, won, lost)
+    at = np.array([float(np.log(won.sum() / lost.sum())), 0.0])
+    least = mean_loss(design @ at, won, lost)
     for _ in range(50):
-        chance = _chance(design @ at)
-        gradient = design.T @ (weight * chance - won)
-        spread = weight * chance * (1 - chance) + 1e-9
+        told = chance(design @ at)
+        gradient = design.T @ (weight * told - won)
+        spread = weight * told * (1 - told) + 1e-9
         step = np.linalg.solve(design.T @ (design * spread[:, None]), gradient)
-        while (new := _loss(design @ (at - step), won, lost)) > loss + 1e-15 and np.abs(step).max() > 1e-9:
+        while (new := mean_loss(design @ (at - step), won, lost)) > least + 1e-15 and np.abs(step).max() > 1e-9:
             step = step / 2
-        at, fell, loss = at - step, loss - new, new
+        at, fell, least = at - step, least - new, new
         if fell < 1e-13:
             break
     return float(at[0]), float(at[1])
 
 
-def _chance(odds: Floats) -> Floats:
+def chance(odds: Floats) -> Floats:
     return 1 / (1 + np.exp(-np.clip(odds, -35, 35)))
 
 
-def _loss(odds: Floats, won: Floats, lost: Floats) -> float:
+def mean_loss(odds: Floats, won: Floats, lost: Floats) -> float:
     """Weighted mean logistic loss in nats."""
     total = won @ np.logaddexp(0, -odds) + lost @ np.logaddexp(0, odds)
     return float(total / (won.sum() + lost.sum()))
