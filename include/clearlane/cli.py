@@ -257,6 +257,36 @@ def _history(texts: Any, days: float) -> Iterator[Any]:
 # --- the weight review ------------------------------------------------------------------------
 
 
+@review_app.callback(invoke_without_command=True)
+def review(
+    context: typer.Context,
+    data: Annotated[Path | None, typer.Option(help="CSV or Parquet: one row per lead")] = None,
+    target: Annotated[str | None, typer.Option(help="column with the outcome, of two values")] = None,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="folder for scoring.yaml, report.html, metrics.json")
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="column of time: judged on the newest 30 %")] = None,
+    id_: Annotated[str | None, typer.Option("--id", help="column that names the lead")] = None,
+    drop: Annotated[str, typer.Option(help="columns not to learn from, with commas between")] = "",
+    split: Annotated[str | None, typer.Option(help="column that says train or test")] = None,
+) -> None:
+    """Learn points from any export (--data, --target, --out), or look at the reviews of the ledger."""
+    from time import perf_counter
+
+    from clearlane import policy as policies
+    from clearlane.review import from_file
+
+    if context.invoked_subcommand:
+        return
+    if not (data and target and out_dir):
+        _stop("give --data, --target and --out, or one of the commands list, show and diff")
+    with _readable():
+        protected = policies.load(DEFAULT_POLICY).scoring.protected
+        asked = from_file.Asked(data, target, time, id_, tuple(filter(None, drop.split(","))), split)
+        metrics = from_file.review(asked, out_dir, protected=protected, clock=perf_counter)
+    _echo(metrics)
+
+
 @review_app.command("list")
 def review_list(as_json: Json = False) -> None:
     """The reviews of the points, the newest first, and what was decided about each."""

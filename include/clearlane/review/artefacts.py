@@ -15,20 +15,21 @@ from clearlane.review.whatif import WhatIf, as_json
 
 def write(told: WhatIf, folder: Path, *, page: str = "whatif.html") -> tuple[Path, ...]:
     """Write the files into the folder, which is made, and name them; `page` is the name of the page."""
-    return _written(folder, {"whatif.json": _text(as_json(told)), page: html(told)})
+    return written(folder, {"whatif.json": _text(as_json(told)), page: html(told)})
 
 
 def write_forecast(found: Forecast, folder: Path) -> tuple[Path, ...]:
     """Write forecast.json and forecast.html into the folder, which is made, and name them."""
     contents = {"forecast.json": _text(forecast.as_json(found)), "forecast.html": outlook.page(found)}
-    return _written(folder, contents)
+    return written(folder, contents)
 
 
 def _text(figures: Mapping[str, Any]) -> str:
     return json.dumps(figures, ensure_ascii=False, indent=1) + "\n"
 
 
-def _written(folder: Path, contents: Mapping[str, str]) -> tuple[Path, ...]:
+def written(folder: Path, contents: Mapping[str, str]) -> tuple[Path, ...]:
+    """Write contents by name into the folder, which is made, and name the files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         (folder / name).write_text(content, encoding="utf-8")

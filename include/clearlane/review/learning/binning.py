@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Final
 
 import numpy as np
@@ -107,13 +107,13 @@ def _quantiles(values: Floats) -> list[float]:
     if len(order) < 2:
         return []
     if len(order) <= QUANTILES + 1:
-        return [roundest(float(a), float(b)) for a, b in zip(order[:-1], order[1:], strict=True)]
+        return [roundest(float(a), float(b)) for a, b in pairwise(order)]
     asked = np.quantile(values, np.linspace(0, 1, QUANTILES + 1)[1:-1], method="higher")
     return sorted({_between(order, float(np.nextafter(each, -np.inf))) for each in asked if each > order[0]})
 
 
 def _of_categories(column: Column, won: Flags, weight: Floats) -> Iterator[Simple]:
-    codes = np.where(column.missing, len(column.categories), column.codes)
+    codes = _coarse(column)
     names: list[str | None] = [*column.categories, None]
     count = np.bincount(codes, minlength=len(names))
     frequent = sorted(np.flatnonzero(count >= fewest(len(codes))), key=lambda code: (-count[code], code))
@@ -138,7 +138,9 @@ def rates(codes: NDArray[np.int64], won: Flags, weight: Floats, size: int) -> Fl
     seen = total > 0
     spread = base * (1 - base)
     raw = np.where(seen, happened / np.where(seen, total, 1), base)
-    between = (total @ (raw - base) ** 2 - spread * (seen.sum() - 1)) / max(total.sum() - (total @ total) / total.sum(), 1e-9)
+    between = (total @ (raw - base) ** 2 - spread * (seen.sum() - 1)) / max(
+        total.sum() - (total @ total) / total.sum(), 1e-9
+    )
     pull = spread / between if between > 1e-9 else np.inf
     if np.isinf(pull):
         return np.full(size, base)
@@ -167,9 +169,7 @@ def _alike(name: str, seen: dict[str, str]) -> str | None:
     return None if other == name else f"differs from {other} in capitals only"
 
 
-def _refused(
-    column: Column, won: Flags, protected: Collection[str], reserved: Collection[str]
-) -> str | None:
+def _refused(column: Column, won: Flags, protected: Collection[str], reserved: Collection[str]) -> str | None:
     words = re.sub(r"[^a-z0-9]+", "_", column.name.casefold()).strip("_")
     if words in protected or column.name in protected:
         return "protected: people are not to be preferred or passed over by what they are"
@@ -191,7 +191,9 @@ def _shape(column: Column) -> str | None:
             return "it says the same of all rows"
         distinct = np.unique(values)
         whole = bool(np.all(distinct == np.floor(distinct)))
-        named = re.search(r"(^|[^a-z])(id|nr|no|number|key|code|index|unnamed)([^a-z]|$)|Id$|ID$", column.name, re.I)
+        named = re.search(
+            r"(^|[^a-z])(id|nr|no|number|key|code|index|unnamed)([^a-z]|$)|Id$|ID$", column.name, re.I
+        )
         consecutive = whole and len(distinct) == filled and np.ptp(distinct) <= 1.01 * filled
         if filled > 50 and len(distinct) == filled and whole and (named or consecutive):
             return "every row has its own: it is an identifier"
@@ -235,8 +237,9 @@ def _alone(column: Column, won: Flags) -> float:
 
 
 def _coarse(column: Column) -> NDArray[np.int64]:
-    if column.numbers is None:
+    if column.codes is not None:
         return np.where(column.missing, len(column.categories), column.codes).astype(np.int64)
+    assert column.numbers is not None
     known = ~column.missing
     edges = np.unique(np.quantile(column.numbers[known], np.linspace(0, 1, 51)))
     place = np.searchsorted(edges, np.where(known, column.numbers, 0), side="right")

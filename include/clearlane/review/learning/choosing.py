@@ -18,15 +18,19 @@ from scipy.stats import rankdata
 from clearlane.review.cases import Limits
 from clearlane.review.learning.binning import conditions, fewest, matrix
 from clearlane.review.learning.columns import Flags, Floats, Table
-from clearlane.review.learning.conditions import Both, Condition, probes
+from clearlane.review.learning.conditions import Both, Condition
 from clearlane.review.learning.points import Problem, Whole, chance, newton
 
 MOST: Final = 48
 """rules of a scorecard"""
+ROWS_A_RULE: Final = 8
+"""rows of the rarer outcome for each rule, at least"""
 BOUND: Final = 60
 """points of a rule while rules are chosen: fine enough that rounding does not choose"""
-SPAN: Final = 99
-"""points between the lowest and the highest score that any lead can have"""
+LOWEST, HIGHEST = 5, 95
+"""the scores that rows learnt from may have: what is rarer yet still has room within 0 and 100"""
+RANGE = (1, 100)
+"""what a lead that is not disqualified can show"""
 PAIRS: Final = 24
 """pairs of conditions that are tried, the likeliest"""
 PAIRS_FROM: Final = 10
@@ -53,10 +57,10 @@ class Learned:
         total = np.full(table.rows, self.base, np.int64)
         for condition, points in self.rules:
             total += points * condition.holds(table)
-        return total
+        return np.clip(total, *RANGE)
 
     def probabilities(self, table: Table) -> Floats:
-        return chance(self.intercept + self.scale * self.scores(table))
+        return chance(self.intercept + self.scale * self.scores(table).astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Grown:
 
 def learned(table: Table, won: Flags, weight: Floats, fold: NDArray[np.int64], most: int = MOST) -> Learned:
     """The scorecard of a table; `fold` says of each row in which fold it is left out."""
+    most = max(2, min(most, int(min(won.sum(), (~won).sum())) // ROWS_A_RULE))
     told = np.zeros((table.rows, most + 1))
     for place in np.unique(fold):
         rest = fold != place
@@ -78,7 +83,9 @@ def learned(table: Table, won: Flags, weight: Floats, fold: NDArray[np.int64], m
     whole = grown(table, won, weight, size)
     card = _whole(whole, table, won, weight)
     slope = _shrunk(told[:, size], won, weight) if size else 1.0
-    return replace(_calibrated(card, table, won, weight, slope), folds=len(np.unique(fold)), loss_by_rules=tuple(curve))
+    return replace(
+        _calibrated(card, table, won, weight, slope), folds=len(np.unique(fold)), loss_by_rules=tuple(curve)
+    )
 
 
 def part(table: Table, kept: Flags) -> Table:
@@ -121,7 +128,12 @@ def _limits(size: int, rules: int | None, bound: int = BOUND) -> Limits:
 
 
 def _pairs(
-    found: Sequence[Condition], holds: NDArray[np.float32], problem: Problem, points: Whole, won: Flags, weight: Floats
+    found: Sequence[Condition],
+    holds: NDArray[np.float32],
+    problem: Problem,
+    points: Whole,
+    won: Flags,
+    weight: Floats,
 ) -> list[Condition]:
     """Products of two conditions of different columns that would lower the loss most, by their score test."""
     fit = problem.fit(points)
@@ -149,9 +161,7 @@ def _pairs(
     return chosen
 
 
-def _odds(
-    grown_: Grown, learnt: Table, won: Flags, weight: Floats, left: Table, most: int
-) -> Floats:
+def _odds(grown_: Grown, learnt: Table, won: Flags, weight: Floats, left: Table, most: int) -> Floats:
     """(rows left out, most + 1): log odds that each number of rules tells; where no more helped, the last."""
     holds, other = matrix(grown_.found, learnt), matrix(grown_.found, left)
     problem = Problem.of_rows(holds, won, weight, _limits(len(grown_.found), None))
@@ -171,7 +181,7 @@ def _size(told: Floats, won: Flags, weight: Floats) -> tuple[int, list[float]]:
     auc = [_auc(column, won) for column in told.T]
     for size in range(best):
         worse = weight * (each[:, size] - each[:, best])
-        error = worse.std() * np.sqrt(len(worse)) / weight.sum()
+        error = float(worse.std()) * len(worse) ** 0.5 / float(weight.sum())
         if curve[size] <= curve[best] + error and auc[size] >= auc[best] - TOLERANCE:
             return size, curve
     return best, curve
@@ -180,59 +190,47 @@ def _size(told: Floats, won: Flags, weight: Floats) -> tuple[int, list[float]]:
 def _auc(told: Floats, won: Flags) -> float:
     ranks = rankdata(told)
     positives = int(won.sum())
-    return float((ranks[won].sum() - positives * (positives + 1) / 2) / max(positives * (len(won) - positives), 1))
+    return float(
+        (ranks[won].sum() - positives * (positives + 1) / 2) / max(positives * (len(won) - positives), 1)
+    )
 
 
 def _whole(found: Grown, table: Table, won: Flags, weight: Floats) -> Learned:
-    """The last step's rules with points that keep every possible score within the span."""
+    """The last step's rules with points as fine as fit between the lowest and the highest score."""
     last = found.steps[-1]
     used = np.flatnonzero(last)
     kept = [found.found[place] for place in used]
     if not kept:
         return Learned((), 1, 0.0, 0.0, 0, ())
-    problem = Problem.of_rows(matrix(kept, table), won, weight, _limits(len(kept), None, 10 * BOUND))
+    holds = matrix(kept, table)
+    problem = Problem.of_rows(holds, won, weight, _limits(len(kept), None, 10 * BOUND))
     fine = problem.descended(last[used] * 10)
-    factor = SPAN / max(_span(kept, fine, table)[1], 1)
-    while True:
+    factor = (HIGHEST - LOWEST) / max(float(np.ptp(holds @ fine.astype(np.float32))), 1.0)
+    points, scores = fine, holds @ fine
+    while np.ptp(scores) > HIGHEST - LOWEST:
         points = _rounded(problem, fine, factor)
-        low, span = _span(kept, points, table)
-        if span <= SPAN:
-            break
+        scores = holds @ points.astype(np.float32)
         factor *= 0.97
     rules = sorted(zip(kept, map(int, points), strict=True), key=lambda rule: (-abs(rule[1]), rule[0].when))
-    return Learned(tuple(rule for rule in rules if rule[1]), 1 - low, 0.0, 0.0, 0, ())
+    return Learned(tuple(rule for rule in rules if rule[1]), LOWEST - int(scores.min()), 0.0, 0.0, 0, ())
 
 
 def _rounded(problem: Problem, fine: Whole, factor: float) -> Whole:
     """In points of another size, rounded up or down so that the loss is least."""
     about = fine * factor
-    bounds = Limits(np.floor(about).astype(np.int64), np.ceil(about).astype(np.int64), np.zeros(len(fine), np.int64))
+    bounds = Limits(
+        np.floor(about).astype(np.int64), np.ceil(about).astype(np.int64), np.zeros(len(fine), np.int64)
+    )
     return replace(problem, limits=bounds).descended(np.rint(about).astype(np.int64))
-
-
-def _span(kept: list[Condition], points: Whole, table: Table) -> tuple[int, int]:
-    """The lowest sum of points that a row can have, and how far above it the highest is."""
-    low = high = 0
-    for name, kinds in probes(table, kept):
-        worth = sum(
-            int(p) * each.holds(kinds)
-            for each, p in zip(kept, points, strict=True)
-            if not isinstance(each, Both) and each.column == name
-        )
-        low, high = low + int(np.min(worth)), high + int(np.max(worth))
-    for each, p in zip(kept, points, strict=True):
-        if isinstance(each, Both):
-            low, high = low + min(0, int(p)), high + max(0, int(p))
-    return low, high - low
 
 
 def _shrunk(told: Floats, won: Flags, weight: Floats) -> float:
     """By how much log odds out of fold are told too far from the middle: 1 is just right."""
-    spread = told.std()
+    spread = float(told.std())
     if spread < 1e-9:
         return 1.0
     _, slope = newton((told - told.mean()) / spread, weight * won, weight * ~won)
-    return float(np.clip(slope / spread, 0.3, 1.0))
+    return min(max(slope / spread, 0.3), 1.0)
 
 
 def _calibrated(card: Learned, table: Table, won: Flags, weight: Floats, slope: float) -> Learned:
@@ -244,5 +242,5 @@ def _calibrated(card: Learned, table: Table, won: Flags, weight: Floats, slope: 
     intercept = fit.intercept + fit.scale * score.mean() - scale * score.mean()
     for _ in range(20):
         told = chance(intercept + scale * score)
-        intercept -= float(weight @ (told - won) / max(weight @ (told * (1 - told)), 1e-9))
+        intercept -= float(weight @ (told - won)) / max(float(weight @ (told * (1 - told))), 1e-9)
     return replace(card, intercept=intercept, scale=scale)

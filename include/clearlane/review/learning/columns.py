@@ -1,7 +1,7 @@
 """The columns of an export as numbers and categories: read as text, so that what a cell holds decides its type.
 
-Numbers may carry thousands separators, a currency or a per cent sign; words such as NA or unknown in a column of numbers
-are empty cells. Times are read in the formats that exports use, the first that fits all cells of a column.
+Numbers may carry thousands separators, a currency or a per cent sign; words such as NA or unknown in a column of
+numbers are empty cells. Times are read in the formats that exports use, the first that fits all cells of a column.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from clearlane.score.sheets import PARQUET, Unreadable
+from clearlane.sheets import PARQUET, Unreadable
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -41,7 +41,9 @@ FORMATS: Final = (
     "%a %b %d %H:%M:%S %Y",
 )  # fmt: skip
 _NUMBER: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-_DRESSED: Final = r"\(?[+-]?\s*[$€£¥]?\s*[+-]?(?:[0-9]{1,3}(?:[,' \u00a0][0-9]{3})+|[0-9]+)(?:\.[0-9]+)?\s*[%$€£¥]?\)?"
+_DRESSED: Final = (
+    r"\(?[+-]?\s*[$€£¥]?\s*[+-]?(?:[0-9]{1,3}(?:[,' \u00a0][0-9]{3})+|[0-9]+)(?:\.[0-9]+)?\s*[%$€£¥]?\)?"
+)
 _COMMA: Final = r"[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)(?:,[0-9]+)?"
 _ODD: Final = 0.02
 """share of cells that may be no number in a column of numbers"""
@@ -94,7 +96,10 @@ def _parquet(path: Path) -> pd.DataFrame:
     except Exception as error:
         raise Unreadable(str(path), f"not a Parquet file that can be read: {_first(error)}") from None
     named = frame.set_axis([str(name) for name in frame.columns], axis=1)
-    return named.apply(lambda column: column.astype("object").where(column.notna(), "").astype("str"))
+    texts = {
+        name: named[name].astype("object").where(named[name].notna(), "").astype("str") for name in named
+    }
+    return pd.DataFrame(texts)
 
 
 def _csv(path: Path) -> pd.DataFrame:
@@ -107,16 +112,21 @@ def _csv(path: Path) -> pd.DataFrame:
     header = next(csv.reader(sample.splitlines(), delimiter=separator))
     try:
         frame = pd.read_csv(
-            path, sep=separator, encoding=encoding, header=None, skiprows=1, names=range(len(header)), dtype=str,
+            path, sep=separator, encoding=encoding, header=None, skiprows=1, names=range(len(header) + 1), dtype=str,
             index_col=False, keep_default_na=False, na_filter=False, on_bad_lines="error", skip_blank_lines=True,
         )  # fmt: skip
     except pd.errors.EmptyDataError:
-        frame = pd.DataFrame({place: [] for place in range(len(header))}, dtype=str)
+        frame = pd.DataFrame({place: [] for place in range(len(header) + 1)}, dtype=str)
     except (pd.errors.ParserError, ValueError) as error:
         found = re.search(r"line (\d+)", str(error))
         raise Unreadable(str(path), _first(error), line=int(found[1]) if found else None) from None
+    frame = frame.fillna("")
+    more = np.flatnonzero((frame[len(header)] != "").to_numpy())
+    if len(more):
+        reason = f"found more than the {len(header)} cells that the header names"
+        raise Unreadable(str(path), reason, line=int(more[0]) + 2)
     names = [name.strip() or f"column_{place + 1}" for place, name in enumerate(header)]
-    return frame.set_axis(names, axis=1).fillna("")
+    return frame.drop(columns=len(header)).set_axis(names, axis=1)
 
 
 def _encoding(path: Path) -> str:
@@ -188,7 +198,16 @@ def moments(texts: pd.Series) -> Floats | None:
     if column is not None:
         return column[0]
     read_ = times(texts)
-    return None if read_ is None else np.where(read_.isna(), np.nan, read_.astype("int64") / 1e9)
+    if read_ is None:
+        return None
+    seconds = (read_ - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+    return np.asarray(seconds, np.float64)
+
+
+def not_a_time(texts: pd.Series) -> int:
+    """The first row that the format of most others does not fit."""
+    iso = pd.to_datetime(texts.str.strip(), format="mixed", errors="coerce", utc=True)
+    return int(np.argmax(iso.isna().to_numpy()))
 
 
 def times(texts: pd.Series) -> pd.Series | None:
@@ -204,8 +223,7 @@ def times(texts: pd.Series) -> pd.Series | None:
             continue
         whole = pd.to_datetime(distinct, format=form, errors="coerce", utc=True)
         if whole.notna().mean() > 1 - _ODD / 20:
-            known = pd.Series(whole.to_numpy(), index=distinct).dt.tz_localize("UTC")
-            return small.where(~empty).map(known)
+            return small.where(~empty).map(pd.Series(whole.array, index=distinct.array))
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,22 @@ from clearlane.review.learning.columns import Column, Table
 
 Flags = NDArray[np.bool_]
 _WORDS = frozenset(
-    ("and", "or", "not", "in", "between", "like", "ilike", "escape", "is", "null", "true", "false", "date", "timestamp")
+    (
+        "and",
+        "or",
+        "not",
+        "in",
+        "between",
+        "like",
+        "ilike",
+        "escape",
+        "is",
+        "null",
+        "true",
+        "false",
+        "date",
+        "timestamp",
+    )
 )
 
 
@@ -36,6 +51,9 @@ class Span:
         low = [] if self.low is None else [f"{name} >= {number(self.low)}"]
         high = [] if self.high is None else [f"{name} < {number(self.high)}"]
         return " and ".join(low + high)
+
+    def with_lists(self, named: Mapping[OneOf, str]) -> str:
+        return self.when
 
     @property
     def because(self) -> str:
@@ -70,13 +88,15 @@ class OneOf:
 
     @property
     def when(self) -> str:
-        return self.with_list(None)
+        return self.with_lists({})
 
-    def with_list(self, name: str | None) -> str:
+    def with_lists(self, named: Mapping[OneOf, str]) -> str:
         """The condition, over a named list where its values are too many to stand in it."""
-        column = quoted(self.column)
+        column, name = quoted(self.column), named.get(self)
         texts = [literal(value) for value in self.named]
-        asked = [f"{column} in ({', '.join(texts)})"] if len(texts) > 1 else [f"{column} = {t}" for t in texts]
+        asked = (
+            [f"{column} in ({', '.join(texts)})"] if len(texts) > 1 else [f"{column} = {t}" for t in texts]
+        )
         asked = [f"in_list({column}, {name})"] if name else asked
         empty = [f"{column} is null"] if None in self.values else []
         return " or ".join(asked + empty)
@@ -110,7 +130,10 @@ class Both:
 
     @property
     def when(self) -> str:
-        return " and ".join(bracketed(part.when) for part in (self.one, self.other))
+        return self.with_lists({})
+
+    def with_lists(self, named: Mapping[OneOf, str]) -> str:
+        return " and ".join(bracketed(part.with_lists(named)) for part in (self.one, self.other))
 
     @property
     def because(self) -> str:
@@ -159,21 +182,3 @@ def roundest(low: float, high: float) -> float:
         if low < tried <= high:
             return tried
     return high
-
-
-def probes(table: Table, found: list[Condition]) -> Iterator[tuple[str, Table]]:
-    """For each column asked by one condition alone, a table with every kind of value that it can have."""
-    for name in sorted({each.column for each in found if not isinstance(each, Both)}):
-        mine = [each for each in found if not isinstance(each, Both) and each.column == name]
-        yield name, _every_kind(table.columns[name], mine)
-
-
-def _every_kind(column: Column, mine: list[Span | OneOf]) -> Table:
-    if column.numbers is None:
-        codes = np.arange(-1, len(column.categories) + 1)
-        kinds = Column(column.name, codes=codes, categories=(*column.categories, "\0 another"))
-        return Table(len(codes), {column.name: kinds})
-    limits = {limit for each in mine if isinstance(each, Span) for limit in (each.low, each.high)}
-    finite = sorted(limit for limit in limits if limit is not None)
-    values = np.array([np.nan, *([finite[0] - 1 - abs(finite[0])] if finite else [0.0]), *finite])
-    return Table(len(values), {column.name: Column(column.name, numbers=values)})

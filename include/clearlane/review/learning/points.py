@@ -85,9 +85,7 @@ class Problem:
     limits: Limits
 
     @classmethod
-    def of(
-        cls, evidence: pd.DataFrame, target: NDArray[np.bool_], weight: Floats, limits: Limits
-    ) -> Problem:
+    def of(cls, evidence: pd.DataFrame, target: NDArray[np.bool_], weight: Floats, limits: Limits) -> Problem:
         return cls.of_rows(np.ascontiguousarray(evidence.to_numpy(np.float32)), target, weight, limits)
 
     @classmethod
@@ -423,7 +421,9 @@ def newton(unit: Floats, won: Floats, lost: Floats) -> tuple[float, float]:
         gradient = design.T @ (weight * told - won)
         spread = weight * told * (1 - told) + 1e-9
         step = np.linalg.solve(design.T @ (design * spread[:, None]), gradient)
-        while (new := mean_loss(design @ (at - step), won, lost)) > least + 1e-15 and np.abs(step).max() > 1e-9:
+        while (new := mean_loss(design @ (at - step), won, lost)) > least + 1e-15 and np.abs(
+            step
+        ).max() > 1e-9:
             step = step / 2
         at, fell, least = at - step, least - new, new
         if fell < 1e-13:
