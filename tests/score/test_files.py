@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,9 @@ import pandas as pd
 import pytest
 from tests.score.models import NOW, acted, fit, model
 
+from clearlane import policy
 from clearlane.score import Unreadable, score_files, score_frame
+from clearlane.score.additive import meaning
 
 AS_OF = datetime(2026, 3, 2, 12, tzinfo=UTC)
 POLICY = """
@@ -293,3 +296,83 @@ def test_an_account_file_says_whose_domain_it_is(write_account: Write) -> None:
 def test_variants_are_in_force_for_files(write_account: Write) -> None:
     leads = write_account("leads.csv", "lead_id,employees\na,5000\nb,100\n")
     assert points_of(scored(leads)) == {"a": {"huge": 30}, "b": {"size": 15}}
+
+
+# --- the chance of conversion ---------------------------------------------------------------------
+
+CHANCE = """{"schema": 1, "target": "won", "kind": "logistic", "learnt": {}, "base": -2.0, "meanings": %s, "parts": [
+ {"of": "rule", "name": "size", "edges": [0.5], "worth": [-0.5, 1.5]},
+ {"of": "rule", "name": "visit", "edges": [0.75], "worth": [0.0, 1.0]},
+ {"of": "attribute", "name": "country", "values": {"DE": 0.25}, "other": -0.25, "missing": 0.0}]}"""
+LEADS = "lead_id,employees,country\na,100,DE\nb,,FR\nc,10,\n"
+
+
+def with_chance(write: Write, more: str = "predictive: chance.json\n") -> Path:
+    """A policy folder with a model of probability that fits it."""
+    leads = write("leads.csv", LEADS)
+    path = leads.parent / "policy" / "scoring.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+    meanings = {rule.id: meaning(rule) for rule in policy.load(leads.parent / "policy").scoring.rules}
+    (leads.parent / "policy" / "chance.json").write_text(CHANCE % json.dumps(meanings), encoding="utf-8")
+    return leads
+
+
+def test_the_chance_stands_beside_the_score_with_its_reasons(write: Write):
+    leads = with_chance(write)
+    visits = write("visits.csv", "lead_id,type,occurred_at\na,visit,2026-03-02T11:00:00Z\n")
+    first, second, third = scored(leads, visits)
+    odds = [-2.0 + 1.5 + 1.0 + 0.25, -2.0 - 0.5 - 0.25, -2.0 - 0.5]
+    told = [float(row["probability"]) for row in (first, second, third)]
+    assert told == pytest.approx([1 / (1 + math.exp(-one)) for one in odds])
+    assert first["probability_because"] == (
+        "size from 0.5: odds × 4.5; visit from 0.75: odds × 2.7; country DE: odds × 1.3"
+    )
+    assert second["probability_because"] == "size below 0.5: odds × 0.61; country another value: odds × 0.78"
+
+
+def test_it_is_off_by_default_and_empty_for_disqualified_leads_and_other_models(write: Write):
+    leads = with_chance(write, "")
+    assert "probability" not in scored(leads)[0]
+    more = """
+predictive: chance.json
+disqualifiers: [{id: french, because: French, when: "country = 'FR'"}]
+variants: [{id: tiny, because: Tiny, when: employees < 20}]
+"""
+    leads = with_chance(write, more)
+    assert [row["probability"] != "" for row in scored(leads)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("more", "replaced", "said"),
+    [
+        (
+            "predictive: ../chance.json\n",
+            None,
+            "scoring.yaml:23: predictive: found '../chance.json'; the name of",
+        ),
+        ("predictive: other.json\n", None, "other.json:0: the file: found no such file"),
+        (
+            "predictive: chance.json\n",
+            ('"base": -2.0', '"base": []'),
+            "chance.json:0: the model: found base: Input",
+        ),
+        ("predictive: chance.json\n", ('"name": "size"', '"name": "sise"'), "scoring.yaml has no rule sise"),
+        (
+            "predictive: chance.json\n",
+            ('"country"', '"employees"'),
+            "declares no employees of the model's type",
+        ),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused_by_score_and_by_check(write: Write, more, replaced, said: str):
+    leads = with_chance(write, "")
+    folder = leads.parent / "policy"
+    path = folder / "scoring.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+    if replaced:
+        model_path = folder / "chance.json"
+        model_path.write_text(model_path.read_text(encoding="utf-8").replace(*replaced), encoding="utf-8")
+    with pytest.raises(policy.PolicyErrors) as refused:
+        scored(leads)
+    assert said in str(refused.value)
+    assert said in "\n".join(map(str, policy.check(folder).errors))

@@ -35,6 +35,7 @@ def check(source: Path | Mapping[str, str], *overlays: Path, run_expectations: b
         policy = parse(contents)
     except PolicyErrors as errors:
         return Report(errors.errors, ())
+    model = tuple(_misfits(source, policy.scoring)) if isinstance(source, Path) else ()
     runs = run_expectations and policy.scoring.expect
     broken = tuple(_unkept(policy.scoring, contents["scoring"])) if runs else ()
     odd = (
@@ -42,7 +43,19 @@ def check(source: Path | Mapping[str, str], *overlays: Path, run_expectations: b
         if "scoring" in contents
         else ()
     )
-    return Report(broken, (*policy.warnings, *odd))
+    return Report((*model, *broken), (*policy.warnings, *odd))
+
+
+def _misfits(directory: Path, scoring: Scoring) -> Iterator[Problem]:
+    """By what the model of probability that scoring.yaml names does not fit it."""
+    from clearlane.score import (
+        predictive_model,
+    )  # the score stage reads the policy: import it when it is needed
+
+    try:
+        predictive_model(directory, scoring)
+    except PolicyErrors as errors:
+        yield from errors.errors
 
 
 def _unkept(scoring: Scoring, text: str) -> Iterator[Problem]:

@@ -61,6 +61,7 @@ def _scoring(policy: Policy) -> Iterator[str]:
     yield from _conditions(scoring)
     yield from _columns(scoring)
     yield from _review(scoring)
+    yield from _predictive(scoring)
     yield from _expectations(scoring)
 
 
@@ -80,6 +81,15 @@ def _review(scoring: Scoring) -> Iterator[str]:
     rows += [(name, f"{low} to {high} points") for name, (low, high) in terms.bounds.items()]
     if rows:
         yield say.table(("rule", "limit"), rows)
+
+
+def _predictive(scoring: Scoring) -> Iterator[str]:
+    if scoring.predictive:
+        yield "## Chance of conversion"
+        yield (
+            f"`clearlane score` tells it beside the score, with its largest reasons, by the model in "
+            f"`{scoring.predictive}`. Bands, stages and routing do not look at it."
+        )
 
 
 def _group(scoring: Scoring, group: Group, level: str) -> Iterator[str]:

@@ -64,6 +64,17 @@ def _decoded(path: Path) -> str:
         raise PolicyErrors([problem]) from None
 
 
+def beside(directory: Path, name: str) -> str:
+    """The text of another file of the folder, that a policy file names. Raises PolicyErrors where it is not there."""
+    try:
+        return _decoded(directory / name)
+    except FileNotFoundError:
+        problem = Problem(
+            name, 0, "the file", "no such file", f"the folder {directory} holds what its policy names"
+        )
+        raise PolicyErrors([problem]) from None
+
+
 def hashes(contents: Mapping[str, str]) -> Mapping[str, str]:
     """File name -> sha256 of its content: the version of that file."""
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(contents.items())}

@@ -223,6 +223,8 @@ class Scoring:
     """attributes that a person can find out or correct: explain says what they would lift"""
     variants: tuple[Variant, ...] = ()
     review: ReviewTerms = ReviewTerms()
+    predictive: str | None = None
+    """file beside scoring.yaml with a model of probability: `clearlane score` tells it beside the score"""
 
     @property
     def models(self) -> tuple[Scoring, ...]:

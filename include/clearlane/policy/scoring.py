@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -173,8 +174,11 @@ class ScoringShape(FileShape):
     recycling: RecyclingShape = RecyclingShape()
     variants: list[VariantShape] = Field(default=[])
     review: ReviewShape = ReviewShape()
+    predictive: str | None = None
     expect: list[ExpectShape] = Field(default=[])
 
+
+_JSON_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*[.]json")
 
 EMPTY = Scoring(
     attributes={},
@@ -241,11 +245,19 @@ def built(document: Document, shape: ScoringShape) -> Scoring:
         recycling=_recycling(document, shape.recycling),
         rollup=Rollup(shape.rollup.engaged_at, shape.rollup.half_life / DAY),
         changeable=frozenset(shape.changeable),
+        predictive=_predictive(document, shape.predictive),
     )
     model = replace(model, variants=tuple(_variants(document, shape, model, words)))
     known = {rule.id: rule for each in reversed(model.models) for rule in each.rules}
     terms = review_terms(document, shape.review, known)
     return replace(model, expect=tuple(_expectations(document, shape, model)), review=terms)
+
+
+def _predictive(document: Document, name: str | None) -> str | None:
+    if name is not None and not _JSON_FILE.fullmatch(name):
+        document.report(("predictive",), shown(name), "the name of a JSON file in this folder")
+        return None
+    return name
 
 
 def _words(shape: ScoringShape) -> _Words:

@@ -1,5 +1,6 @@
 """The score stage: a model as SQL over leads and their activities, in the ledger or over files."""
 
+from clearlane.score.additive_file import predictive_model
 from clearlane.score.explain import Explanation, NotScored, RuleStory, explain
 from clearlane.score.files import score_files, score_frame
 from clearlane.score.scoring import Counts, run, score_at
@@ -15,6 +16,7 @@ __all__ = [
     "Unreadable",
     "enter",
     "explain",
+    "predictive_model",
     "run",
     "score_at",
     "score_files",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from clearlane.policy import PolicyErrors, Problem
+from clearlane.policy.loading import beside
 from clearlane.policy.model import Scoring
 from clearlane.rules import Type
 from clearlane.score.additive import Additive, Names, Numbers, Part, meaning
@@ -84,6 +87,27 @@ def loaded(text: str, name: str = "predictive.json") -> Additive:
         raise UnknownModel(f"{name}: {place}: {first['msg']}") from None
     parts = tuple(part.part() for part in shape.parts)
     return Additive(shape.target, shape.kind, shape.learnt, shape.base, parts, shape.meanings)
+
+
+def predictive_model(directory: Path, scoring: Scoring) -> Additive | None:
+    """The model beside the policy that scoring.yaml names; None: it names none. Raises PolicyErrors."""
+    name = scoring.predictive
+    if name is None:
+        return None
+    try:
+        model = loaded(beside(directory, name), name)
+    except UnknownModel as unknown:
+        raise PolicyErrors([_problem(name, str(unknown).removeprefix(f"{name}: "))]) from None
+    found = [_problem(name, problem) for problem in problems(model, scoring)]
+    if found:
+        raise PolicyErrors(found)
+    return model
+
+
+def _problem(name: str, found: str) -> Problem:
+    return Problem(
+        name, 0, "the model", found, "a model that was learnt under this scoring.yaml: learn it again"
+    )
 
 
 def problems(model: Additive, scoring: Scoring) -> Iterator[str]:
