@@ -1,0 +1,119 @@
+"""Whether one of many columns explains an outcome better than chance would, beyond what is known already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearlane.review.learning.odds import Fit, Floats, fitted
+
+DRAWS: Final = 999
+EXPECTED: Final = 0.5
+"""log odds per unit of a column that are worth finding (an odds ratio of 1.6): the spread of what is looked for"""
+ROOM: Final = 1 << 22
+"""numbers drawn at once, which bounds memory"""
+DISTINCT: Final = 0.02
+"""share of a column's own variation that must be left beside what is known, or nothing can be told of it"""
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """One entry per column in `odds`, `error`, `gain`: what it would add to the base alone."""
+
+    p_value: float
+    """how often chance alone makes some column look as good as the best one does"""
+    odds: Floats
+    error: Floats
+    """standard error of the odds; infinite where nothing can be told of the column"""
+    gain: Floats
+    """log Bayes factor for the column, the larger the better it explains; minus infinity where nothing can be told"""
+    critical: float
+    """|odds / error| that the best of the columns exceeds by chance in a share `level` of all cases"""
+    base: Fit
+
+    @property
+    def best(self) -> int:
+        return int(np.argmax(self.gain))
+
+
+def surprise(
+    base: Floats,
+    columns: Floats,
+    target: NDArray[np.bool_],
+    weight: Floats,
+    level: float,
+    draws: np.random.Generator,
+) -> Surprise:
+    """A test of `columns` (n, m), each alone, against the log odds that `base` (n, k) explains.
+
+    The statistic is the mean Bayes factor over the columns, each from its score test with odds around 0 of spread
+    `EXPECTED`: it has the best power on average against one column that matters, and lets rare columns, of which little
+    can be learnt, cost nothing. Its distribution under chance is simulated: outcomes are drawn from the fit of the
+    base (a parametric bootstrap), so that skewness of rare outcomes and overlap between columns are accounted for.
+    """
+    fit = fitted(base, target, weight)
+    spread = fit.probability * (1 - fit.probability)
+    own = _beside(base, columns, weight * spread)
+    information = np.einsum("ij,ij,i->j", own, own, weight * spread)
+    noise = np.einsum("ij,ij,i->j", own, own, weight**2 * spread)
+    told = information > DISTINCT * np.maximum(_variation(columns, weight * spread), 1e-12)
+    error = np.where(told, np.sqrt(noise) / np.where(told, information, 1), np.inf)
+    score = own.T @ (weight * (target - fit.probability))
+    z = np.where(told, score / np.sqrt(np.where(told, noise, 1)), 0)
+    by_chance = _by_chance(own[:, told], np.sqrt(noise[told]), fit.probability, weight, draws)
+    return Surprise(
+        p_value=_p_value(_gain(z[told], error[told]), _gain(by_chance, error[told])),
+        odds=np.where(told, z * np.where(told, error, 0), 0),
+        error=error,
+        gain=np.where(told, _gain(z, np.where(told, error, 1)), -np.inf),
+        critical=float(np.quantile(np.abs(by_chance).max(axis=1, initial=0), 1 - level)),
+        base=fit,
+    )
+
+
+def _beside(base: Floats, columns: Floats, weight: Floats) -> Floats:
+    """What of each column the base does not say already, by weighted least squares."""
+    weighted = (base * weight[:, None]).T
+    shares = np.linalg.pinv(weighted @ base, rcond=1e-10, hermitian=True) @ (weighted @ columns)
+    return np.asarray(columns - base @ shares)
+
+
+def _variation(columns: Floats, weight: Floats) -> Floats:
+    mean = weight @ columns / weight.sum()
+    return np.asarray(np.einsum("ij,ij,i->j", columns, columns, weight) - mean**2 * weight.sum())
+
+
+def _by_chance(
+    own: Floats, scale: Floats, chance: Floats, weight: Floats, draws: np.random.Generator
+) -> Floats:
+    """Scores (DRAWS, m) of outcomes that are drawn by `chance`."""
+    rows = max(1, ROOM // max(1, len(chance)))
+    scaled = (own * weight[:, None] / scale).astype(np.float32)
+    expected = chance.astype(np.float32) @ scaled
+    parts = [
+        _outcomes(draws, chance, min(rows, DRAWS - done)) @ scaled - expected
+        for done in range(0, DRAWS, rows)
+    ]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _outcomes(draws: np.random.Generator, chance: Floats, times: int) -> NDArray[np.float32]:
+    """0 or 1 (times, n), with probabilities to 16 bits: enough for what is seen in thousands, and four times as fast."""
+    drawn = draws.integers(0, 1 << 16, (times, len(chance)), np.uint16)
+    return (drawn < np.rint(chance * ((1 << 16) - 1)).astype(np.uint16)).astype(np.float32)
+
+
+def _gain(z: Floats, error: Floats) -> Floats:
+    """Log Bayes factor of odds drawn around 0 with spread EXPECTED against none, from their z (…, m)."""
+    share = EXPECTED**2 / (EXPECTED**2 + error**2)
+    return np.asarray(share * z**2 / 2 + np.log1p(-share) / 2)
+
+
+def _p_value(seen: Floats, by_chance: Floats) -> float:
+    if not seen.size:
+        return 1.0
+    as_good = np.logaddexp.reduce(by_chance, axis=1) >= np.logaddexp.reduce(seen)
+    return float((1 + as_good.sum()) / (1 + DRAWS))
