@@ -101,7 +101,7 @@ def _by_chance(
 
 
 def _outcomes(draws: np.random.Generator, chance: Floats, times: int) -> NDArray[np.float32]:
-    """0 or 1 (times, n), with probabilities to 16 bits: enough for what is seen in thousands, and four times as fast."""
+    """0 or 1 (times, n); probabilities to 16 bits are enough here, and four times as fast."""
     drawn = draws.integers(0, 1 << 16, (times, len(chance)), np.uint16)
     return (drawn < np.rint(chance * ((1 << 16) - 1)).astype(np.uint16)).astype(np.float32)
 

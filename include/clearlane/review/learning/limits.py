@@ -14,12 +14,9 @@ def limits(scoring: Scoring, rules: Sequence[str]) -> Limits:
     """The limits of `review:` in scoring.yaml for these rules, in their order.
 
     A rule keeps its sign and moves by `most_change` at most, within its bounds and its group's; a locked one, and one
-    whose points are not whole, stays. Raises ValueError for a name that is no rule of the model.
+    whose points are not whole, stays. Raises KeyError for a name that is no rule of the model.
     """
     known = {rule.id: rule for rule in scoring.rules}
-    for name in rules:
-        if name not in known:
-            raise ValueError(f"the cases have evidence of {name}, which is no rule of the model {scoring.model}")
     spans = [_span(scoring, known[name]) for name in rules]
     lower, upper = (np.array([span[side] for span in spans], dtype=np.int64) for side in (0, 1))
     start = np.array([round(known[name].points) for name in rules], dtype=np.int64)
@@ -33,7 +30,9 @@ def _span(scoring: Scoring, rule: Rule) -> tuple[int, int]:
     low, high = terms.bounds.get(rule.id, _sides(scoring, rule))
     if rule.id in terms.keep and points:
         low, high = (max(low, 1), high) if points > 0 else (low, min(high, -1))
-    return min(points, max(low, points - terms.most_change)), max(points, min(high, points + terms.most_change))
+    return min(points, max(low, points - terms.most_change)), max(
+        points, min(high, points + terms.most_change)
+    )
 
 
 def _sides(scoring: Scoring, rule: Rule) -> tuple[int, int]:

@@ -87,7 +87,9 @@ def estimated(problem: Problem, chosen: tuple[int, ...]) -> Estimate:
     shift = np.zeros(rules)
     for _ in range(ROUNDS if some else 1):
         known = problem.known(problem.points + shift)
-        fit = fitted(np.column_stack([known.columns, problem.evidence[:, some]]), problem.target, problem.weight)
+        fit = fitted(
+            np.column_stack([known.columns, problem.evidence[:, some]]), problem.target, problem.weight
+        )
         slope = _slope(fit, known)
         last = known.columns.shape[1]
         step = np.clip(fit.odds[last:] / slope, -FAR, FAR) if slope > 0 else np.zeros(len(some))

@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from clearlane.policy.model import Scoring
+from clearlane.review import soundness
 from clearlane.review.cases import TARGETS, Cases
-from clearlane.review.learning.odds import Floats, fitted, tempered
+from clearlane.review.learning.odds import Floats, tempered
 
 FIRED: Final = 30
 """leads that a rule must hold for before anything is said of it"""
@@ -22,8 +23,6 @@ EARLIER: Final = ("opportunity", "sql")
 """Stages that may speak for an outcome which is rarer. Accepted is not among them: a rep sees the score then."""
 MORE: Final = 1.3
 """how many times as many leads an earlier stage must have to be worth asking"""
-USUAL: Final = 10.0
-"""outcomes that each rep is taken to have had by the score alone before its own are counted"""
 
 
 @dataclass(frozen=True)
@@ -85,39 +84,36 @@ class Known:
     unit: float
 
 
-def problem(cases: Cases, scoring: Scoring) -> Problem | None:
-    """The arrays of the cases; None where no outcome has enough leads. Raises ValueError for an unknown rule."""
-    outcome = learnt_from(cases.leads, scoring.review.least_positives)
-    if outcome is None:
-        return None
+def problem(cases: Cases, scoring: Scoring) -> Problem:
+    """The arrays of the cases. Raises TooFew, and ValueError for evidence of what is no rule of the model."""
+    outcome = soundness.target(cases, scoring.review.least_positives)
     named: Mapping[str, float] = {rule.id: rule.points for rule in scoring.rules}
     rules = tuple(map(str, cases.evidence.columns))
-    target = cases.leads[outcome].to_numpy(bool)
+    _check_rules(rules, scoring)
     stage = _earlier(cases.leads, outcome)
     moments = cases.leads["decided_at"]
-    plain = Problem(
+    return Problem(
         scoring=scoring,
         rules=rules,
-        points=np.array([named[name] for name in rules]),
+        points=np.array([named[name] for name in rules], dtype=np.float64),
         evidence=np.ascontiguousarray(cases.evidence.to_numpy(np.float64)),
-        target=target,
+        target=cases.leads[outcome].to_numpy(bool),
         outcome=outcome,
         weight=tempered(cases.leads["weight"].to_numpy(np.float64)),
         earlier=None if stage is None else cases.leads[stage].to_numpy(bool),
         stage=stage,
-        reps=np.zeros(len(target)),
+        reps=soundness.rep_offset(cases, outcome),
         newer=(moments > moments.median()).to_numpy(),
     )
-    return Problem(**{**vars(plain), "reps": _reps(plain, cases.leads["rep"])})
 
 
-def learnt_from(leads: pd.DataFrame, least: int) -> str | None:
-    """The best outcome that at least so many leads had, and at least so many had not."""
-    for outcome in TARGETS:
-        count = int(leads[outcome].sum())
-        if min(count, len(leads) - count) >= least:
-            return outcome
-    return None
+def _check_rules(rules: tuple[str, ...], scoring: Scoring) -> None:
+    known = {rule.id for rule in scoring.rules}
+    for name in rules:
+        if name not in known:
+            raise ValueError(
+                f"the cases have evidence of {name}, which is no rule of the model {scoring.model}"
+            )
 
 
 def _earlier(leads: pd.DataFrame, outcome: str) -> str | None:
@@ -129,12 +125,3 @@ def _earlier(leads: pd.DataFrame, outcome: str) -> str | None:
         if TARGETS.index(stage) > TARGETS.index(outcome) and rarer[stage] > MORE * leads[outcome].sum()
     ]
     return max(better, key=lambda stage: rarer[stage], default=None)
-
-
-def _reps(plain: Problem, rep: pd.Series) -> Floats:
-    """By how much each lead's rep beats its scores, drawn towards nothing where it had few leads."""
-    columns = plain.known(plain.points).columns
-    chance = fitted(columns, plain.target, plain.weight).probability
-    seen = pd.DataFrame({"had": plain.target * plain.weight, "due": chance * plain.weight})
-    each = seen.groupby(rep.fillna("").to_numpy()).transform("sum")
-    return np.log((each["had"] + USUAL) / (each["due"] + USUAL)).to_numpy(np.float64)
