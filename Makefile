@@ -35,7 +35,7 @@ down: ## stop all that `make demo` started
 	@test ! -x $(PY) || $(RUN) -m clearlane_airflow.demo down
 
 test: setup ## every test but the long ones, on up to four cores
-	@$(RUN) -m pytest -q -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-full: setup ## every test, with many more examples
 	@$(RUN) -m pytest -q -m "not crm" --hypothesis-profile=full

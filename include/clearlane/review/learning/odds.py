@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 STEPS: Final = 30
-SMALL: Final = 1e-8
+SMALL: Final = 1e-6
 """a step (in logits) below which the fit stands"""
 RIDGE: Final = 1e-8
 """share of the information added to its diagonal, so that columns that say the same can be told apart no further"""
@@ -33,23 +33,24 @@ class Fit:
 def fitted(columns: Floats, target: NDArray[np.bool_], weight: Floats) -> Fit:
     """The most likely log odds of `target` (n,) given `columns` (n, k), by Newton's steps, halved where they overshoot.
 
+    The first column is the constant. Rows of both outcomes are there.
     The covariance holds for outcomes that are drawn by those odds, whatever the weights: weights say how much a row
     counts, not how often it was seen.
     """
     odds = np.zeros(columns.shape[1])
-    loss = _loss(columns @ odds, target, weight)
+    odds[0] = _logit(np.average(target, weights=weight))
+    chance, loss = _told(columns, odds, target, weight)
     for _ in range(STEPS):
-        chance = _chance(columns @ odds)
         information = _information(columns, weight * chance * (1 - chance))
         step = np.linalg.solve(information, columns.T @ (weight * (target - chance)))
-        better = _loss(columns @ (odds + step), target, weight)
-        while better > loss + SMALL and np.abs(step).max() > SMALL:
+        after, less = _told(columns, odds + step, target, weight)
+        while less > loss + SMALL and np.abs(step).max() > SMALL:
             step /= 2
-            better = _loss(columns @ (odds + step), target, weight)
-        odds, loss = odds + step, better
+            after, less = _told(columns, odds + step, target, weight)
+        odds, chance, loss = odds + step, after, less
         if np.abs(step).max() < SMALL:
             break
-    return Fit(odds, covariance(columns, _chance(columns @ odds), weight), _chance(columns @ odds), loss)
+    return Fit(odds, covariance(columns, chance, weight), chance, loss)
 
 
 def covariance(columns: Floats, chance: Floats, weight: Floats) -> Floats:
@@ -88,9 +89,11 @@ def _information(columns: Floats, weight: Floats) -> Floats:
     return np.asarray(information + np.diag(RIDGE * (diagonal + diagonal.mean())))
 
 
-def _chance(logits: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -FAR, FAR))))
+def _logit(share: float) -> float:
+    return float(np.log(share / (1 - share)))
 
 
-def _loss(logits: Floats, target: NDArray[np.bool_], weight: Floats) -> float:
-    return float(weight @ np.logaddexp(0, np.where(target, -logits, logits)))
+def _told(columns: Floats, odds: Floats, target: NDArray[np.bool_], weight: Floats) -> tuple[Floats, float]:
+    """The probability of each row, and the loss."""
+    chance = 1 / (1 + np.exp(-np.clip(columns @ odds, -FAR, FAR)))
+    return chance, -float(weight @ np.log(np.where(target, chance, 1 - chance)))
