@@ -148,6 +148,15 @@ def match(
         match_files(leads, accounts, out)
 
 
+@app.command()
+def dedupe(leads: Leads, out: Out) -> None:
+    """Find who is twice in a file of leads, however misspelt: a cluster for each person."""
+    from clearlane.identity.duplicates.files import dedupe_files
+
+    with _readable():
+        dedupe_files(leads, out)
+
+
 # --- policy -----------------------------------------------------------------------------------
 
 

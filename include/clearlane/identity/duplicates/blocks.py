@@ -1,0 +1,95 @@
+"""Which pairs are looked at: those that share a key, so that a million leads need not be held against a million."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from jellyfish import metaphone
+
+from clearlane.identity.duplicates.persons import Persons
+
+WHOLE: Final = 60
+"""Leads that share a key and are all held against each other; of more, each against its next in the order of names."""
+NEXT: Final = 8
+
+
+def pairs(people: Persons) -> tuple[np.ndarray, np.ndarray]:
+    """Places (left < right) of the leads that share at least one key; each pair once, in order."""
+    size = len(people.texts)
+    nothing = np.empty(0, np.int64)
+    found = [left.astype(np.int64) * size + right for left, right in _sharing(people)]
+    coded = np.unique(np.concatenate([nothing, *found]))
+    return coded // size, coded % size
+
+
+def _sharing(people: Persons) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    places = np.arange(len(people.texts))
+    for codes in people.several.values():
+        yield from _of_key(np.tile(places, codes.shape[1]), codes.T.ravel())
+    for key in _keys(people.texts):
+        yield from _of_key(places, np.where(key == "", -1, pd.factorize(key)[0]))
+
+
+def _of_key(places: np.ndarray, codes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    places, codes = places[codes >= 0], codes[codes >= 0]
+    order = np.lexsort((places, codes))
+    places, codes = places[order], codes[order]
+    sizes = np.bincount(codes)[codes] if len(codes) else codes
+    whole = sizes <= WHOLE
+    for distance in range(1, min(WHOLE, int(sizes.max(initial=1)))):
+        near = codes[:-distance] == codes[distance:]
+        if distance > NEXT:
+            near &= whole[:-distance]
+        left, right = places[:-distance][near], places[distance:][near]
+        yield left[left < right], right[left < right]
+
+
+def _keys(texts: pd.DataFrame) -> Iterator[np.ndarray]:
+    """Keys of which a true pair nearly always has one in common, however it is misspelt."""
+    have = {field: texts[field] for field in texts}
+    starts = {f"{field}:{n}": column.str[:n] for field, column in have.items() for n in (1, 3, 4)}
+    local = (
+        have["email"].str.partition("@")[0].where(lambda part: part.str.len() > 4, "")
+        if "email" in have
+        else None
+    )
+    sounds = {f"{field}:sound": _sound(have[field]) for field in ("first", "last") if field in have}
+    parts = have | starts | sounds | ({"local": local} if local is not None else {})
+    for names in _TOGETHER:
+        columns = [parts[name] for name in names.split() if name in parts]
+        if len(columns) == len(names.split()):
+            yield _joined(columns)
+    if "first" in have and "last" in have:
+        yield _unordered(have["first"], have["last"])
+
+
+_TOGETHER: Final = (
+    "identifier", "local", "birth first:1", "birth last:1", "birth postcode", "last first:3", "first last:3",
+    "last:sound first:sound postcode:3", "last:sound first:1 city:4", "first:sound last:1 city:4", "last company",
+    "first company", "last:sound first:1 state", "last postcode", "first postcode", "street number", "street last:1",
+    "street first:1", "street postcode", "last:sound first:sound", "first domain", "last domain",
+    "first:3 number postcode", "last:3 number postcode", "birth",
+)  # fmt: skip
+
+
+def _joined(columns: list[pd.Series]) -> np.ndarray:
+    known = np.logical_and.reduce([column != "" for column in columns])
+    text = columns[0]
+    for column in columns[1:]:
+        text = text + "|" + column
+    return np.where(known, text, "")
+
+
+def _unordered(first: pd.Series, last: pd.Series) -> np.ndarray:
+    """First and last name whichever is which."""
+    one, two = first.to_numpy(dtype=str), last.to_numpy(dtype=str)
+    low, high = np.where(one < two, one, two), np.where(one < two, two, one)
+    return np.where((one == "") | (two == ""), "", np.char.add(np.char.add(low, "|"), high))
+
+
+def _sound(names: pd.Series) -> pd.Series:
+    """How English would say it, to four sounds; of other scripts the letters themselves."""
+    return names.map({name: metaphone(name)[:4] or name[:4] for name in names.unique()})
