@@ -74,9 +74,8 @@ def review(
     rows = _rows(asked, protected, seed)
     taught = ~rows.apart
     learnt = choosing.part(rows.table, taught)
-    fold = (rows.key[taught] >> np.uint64(20)) % np.uint64(3 if learnt.rows > MANY else 5)
-    weight = np.ones(learnt.rows)
-    card = choosing.learned(learnt, rows.won[taught], weight, fold.astype(np.int64))
+    given = choosing.Taught(learnt, rows.won[taught], np.ones(learnt.rows), rows.key[taught])
+    card = choosing.learned(given, 3 if learnt.rows > MANY else 5)
     judged = choosing.part(rows.table, rows.apart)
     score, probability = card.scores(judged).astype(np.float64), card.probabilities(judged)
     metrics = _metrics(card, rows, score, probability)

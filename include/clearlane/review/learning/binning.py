@@ -8,7 +8,8 @@ explains them; an empty cell is a condition of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Final
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeClassifier
 
-from clearlane.review.learning.columns import Column, Flags, Floats, Table
+from clearlane.review.learning.columns import Codes, Column, Flags, Floats, Table
 from clearlane.review.learning.conditions import Condition, OneOf, Simple, Span, empty, roundest
 
 QUANTILES: Final = 8
@@ -25,6 +26,8 @@ STEPS: Final = 5
 """thresholds of a column between which spans are tried, too"""
 SINGLES: Final = 15
 """categories of a column that get a condition of their own, the most frequent"""
+FEW: Final = 8
+"""categories that are put in order by their own rates: so few and large ones that chance has no say"""
 FEWEST: Final = 12
 """rows in which a condition holds, and in which it does not, at least"""
 SHARE: Final = 0.005
@@ -37,21 +40,30 @@ def fewest(rows: int) -> int:
     return max(FEWEST, int(SHARE * rows))
 
 
-def conditions(table: Table, won: Flags, weight: Floats) -> list[Simple]:
-    """Conditions of all columns, none twice: not one that holds where another does, or where another does not."""
-    found: dict[bytes, Simple] = {}
+@dataclass(frozen=True)
+class Found:
+    """A condition, and where it holds for learning: a group of categories as the other rows would have made it."""
+
+    condition: Simple
+    holds: Flags
+
+
+def conditions(table: Table, won: Flags, weight: Floats, fold: Codes) -> list[Found]:
+    """Conditions of all columns, none twice: not one that holds where another does, or where another does not.
+
+    `fold` puts rows apart by whose rates the categories of the other rows are put in order.
+    """
+    found: dict[bytes, Found] = {}
     for name in sorted(table.columns):
-        for each in _of_column(table.columns[name], won, weight):
-            holds = each.holds(table)
-            true = int(holds.sum())
-            if min(true, table.rows - true) < fewest(table.rows):
-                continue
-            key = np.packbits(holds ^ holds[0]).tobytes()
-            found.setdefault(key, each)
+        for each in _of_column(table.columns[name], won, weight, fold):
+            true = int(each.holds.sum())
+            if min(true, table.rows - true) >= fewest(table.rows):
+                key = np.packbits(each.holds ^ each.holds[0]).tobytes()
+                found.setdefault(key, each)
     return list(found.values())
 
 
-def matrix(found: list[Simple] | list[Condition], table: Table) -> NDArray[np.float32]:
+def matrix(found: Sequence[Condition], table: Table) -> NDArray[np.float32]:
     """(rows, conditions): 1 where a condition holds."""
     holds = np.empty((table.rows, len(found)), np.float32)
     for place, each in enumerate(found):
@@ -59,17 +71,16 @@ def matrix(found: list[Simple] | list[Condition], table: Table) -> NDArray[np.fl
     return holds
 
 
-def _of_column(column: Column, won: Flags, weight: Floats) -> Iterator[Simple]:
+def _of_column(column: Column, won: Flags, weight: Floats, fold: Codes) -> Iterator[Found]:
     missing = column.missing
-    if missing.any():
-        yield empty(column)
-    if missing.all():
-        return
-    known = ~missing
-    if column.numbers is not None:
-        yield from _of_numbers(column, won[known], weight[known])
-    else:
-        yield from _of_categories(column, won, weight)
+    alone = Table(len(won), {column.name: column})
+    simple: list[Simple] = [empty(column)] if missing.any() else []
+    if column.numbers is not None and not missing.all():
+        simple += _of_numbers(column, won[~missing], weight[~missing])
+    elif column.codes is not None:
+        simple += _frequent(column)
+        yield from _groups(column, won, weight, fold)
+    yield from (Found(each, each.holds(alone)) for each in simple)
 
 
 def _of_numbers(column: Column, won: Flags, weight: Floats) -> Iterator[Simple]:
@@ -112,22 +123,37 @@ def _quantiles(values: Floats) -> list[float]:
     return sorted({_between(order, float(np.nextafter(each, -np.inf))) for each in asked if each > order[0]})
 
 
-def _of_categories(column: Column, won: Flags, weight: Floats) -> Iterator[Simple]:
-    codes = _coarse(column)
-    names: list[str | None] = [*column.categories, None]
+def _frequent(column: Column) -> Iterator[Simple]:
+    codes, names = _coarse(column), [*column.categories, None]
     count = np.bincount(codes, minlength=len(names))
     frequent = sorted(np.flatnonzero(count >= fewest(len(codes))), key=lambda code: (-count[code], code))
     yield from (OneOf(column.name, (names[code],)) for code in frequent[:SINGLES])
+
+
+def _groups(column: Column, won: Flags, weight: Floats, fold: Codes) -> Iterator[Found]:
+    """Categories with the highest or the lowest rates, cut where a tree on the rates would."""
+    codes, names = _coarse(column), [*column.categories, None]
+    count = np.bincount(codes, minlength=len(names))
+    usable = count >= min(5, fewest(len(codes)))
     rate = rates(codes, won, weight, len(names))
-    usable = np.flatnonzero(count >= min(5, fewest(len(codes))))
-    if len(usable) < 3 or np.ptp(rate[usable]) == 0:
+    if usable.sum() < 3 or np.ptp(rate[usable]) == 0:
         return
-    for limit in _tree(rate[codes], won, weight):
-        above = [code for code in usable if rate[code] >= limit]
-        below = [code for code in usable if rate[code] < limit]
-        group = min(above, below, key=len)
-        if len(group) > 1:
-            yield OneOf(column.name, tuple(names[code] for code in group))
+    told = rate[codes] if usable.sum() <= FEW else _of_others(codes, won, weight, fold, len(names))
+    for limit in _tree(told, won, weight):
+        above, below = ((rate >= limit) & usable, (rate < limit) & usable)
+        smaller = above if above.sum() <= below.sum() else below
+        holds = ((told >= limit) if smaller is above else (told < limit)) & usable[codes]
+        if smaller.sum() > 1 and (won[told >= limit].mean() > won[told < limit].mean()):
+            yield Found(OneOf(column.name, tuple(names[code] for code in np.flatnonzero(smaller))), holds)
+
+
+def _of_others(codes: Codes, won: Flags, weight: Floats, fold: Codes, size: int) -> Floats:
+    """The rate of each row's category among the rows of the other folds."""
+    told = np.empty(len(codes))
+    for place in np.unique(fold):
+        own = fold == place
+        told[own] = rates(codes[~own], won[~own], weight[~own], size)[codes[own]]
+    return told
 
 
 def rates(codes: NDArray[np.int64], won: Flags, weight: Floats, size: int) -> Floats:

@@ -19,7 +19,7 @@ from clearlane.review.cases import Limits
 from clearlane.review.learning.binning import conditions, fewest, matrix
 from clearlane.review.learning.columns import Flags, Floats, Table
 from clearlane.review.learning.conditions import Both, Condition
-from clearlane.review.learning.points import Problem, Whole, chance, newton
+from clearlane.review.learning.points import Fit, Problem, Whole, chance, newton
 
 MOST: Final = 48
 """rules of a scorecard"""
@@ -33,8 +33,10 @@ RANGE = (1, 100)
 """what a lead that is not disqualified can show"""
 PAIRS: Final = 24
 """pairs of conditions that are tried, the likeliest"""
-PAIRS_FROM: Final = 10
-"""rules that are in before pairs are tried"""
+PAIRS_AT: Final = (8, 14, 20, 27, 34, 41)
+"""numbers of rules that are in when pairs are sought in what they leave unexplained"""
+ALIKE: Final = 6
+"""pairs of the same two columns that are tried at once"""
 SEARCHED: Final = 40_000
 """rows on which rules are searched; points are always found on all rows"""
 TOLERANCE: Final = 0.001
@@ -65,27 +67,42 @@ class Learned:
 
 @dataclass(frozen=True)
 class Grown:
-    """Conditions, and the points of each with 0, 1, 2 … rules."""
+    """Conditions, where each holds for learning (rows, conditions), and their points with 0, 1, 2 … rules."""
 
     found: list[Condition]
+    holds: NDArray[np.float32]
     steps: list[Whole]
 
 
-def learned(table: Table, won: Flags, weight: Floats, fold: NDArray[np.int64], most: int = MOST) -> Learned:
-    """The scorecard of a table; `fold` says of each row in which fold it is left out."""
+@dataclass(frozen=True)
+class Taught:
+    """What is learnt from: `key` is a number of each row that its content gives."""
+
+    table: Table
+    won: Flags
+    weight: Floats
+    key: NDArray[np.uint64]
+
+    def only(self, kept: Flags) -> Taught:
+        return Taught(part(self.table, kept), self.won[kept], self.weight[kept], self.key[kept])
+
+    def folds(self, number: int, shift: int) -> NDArray[np.int64]:
+        """In which of so many parts each row falls; another shift gives other parts."""
+        return ((self.key >> np.uint64(shift)) % np.uint64(number)).astype(np.int64)
+
+
+def learned(taught: Taught, folds: int, most: int = MOST) -> Learned:
+    """The scorecard of the rows, its number of rules chosen in so many folds."""
+    won, weight = taught.won, taught.weight
     most = max(2, min(most, int(min(won.sum(), (~won).sum())) // ROWS_A_RULE))
-    told = np.zeros((table.rows, most + 1))
+    told = np.zeros((len(won), most + 1))
+    fold = taught.folds(folds, 20)
     for place in np.unique(fold):
-        rest = fold != place
-        grown_ = grown(part(table, rest), won[rest], weight[rest], most)
-        told[~rest] = _odds(grown_, part(table, rest), won[rest], weight[rest], part(table, ~rest), most)
+        rest, left = taught.only(fold != place), taught.only(fold == place)
+        told[fold == place] = _odds(grown(rest, most), rest, left.table, most)
     size, curve = _size(told, won, weight)
-    whole = grown(table, won, weight, size)
-    card = _whole(whole, table, won, weight)
-    slope = _shrunk(told[:, size], won, weight) if size else 1.0
-    return replace(
-        _calibrated(card, table, won, weight, slope), folds=len(np.unique(fold)), loss_by_rules=tuple(curve)
-    )
+    card = _whole(grown(taught, size), taught, _shrunk(told[:, size], won, weight))
+    return replace(card, folds=folds, loss_by_rules=tuple(curve))
 
 
 def part(table: Table, kept: Flags) -> Table:
@@ -101,26 +118,31 @@ def part(table: Table, kept: Flags) -> Table:
     return Table(int(kept.sum()), columns, table.left_out)
 
 
-def grown(table: Table, won: Flags, weight: Floats, most: int) -> Grown:
-    """Rules taken in one by one, single conditions first, then also pairs."""
-    if table.rows > SEARCHED:
-        kept = np.arange(table.rows) % -(-table.rows // SEARCHED) == 0
-        table, won, weight = part(table, kept), won[kept], weight[kept]
-    found: list[Condition] = list(conditions(table, won, weight))
+def grown(taught: Taught, most: int) -> Grown:
+    """Rules taken in one by one; now and then pairs that explain most of what is left are added to choose from."""
+    if taught.table.rows > SEARCHED:
+        order = np.argsort(taught.key, kind="stable")[:SEARCHED]
+        taught = taught.only(np.isin(np.arange(taught.table.rows), order))
+    first = conditions(taught.table, taught.won, taught.weight, taught.folds(5, 40))
+    found: list[Condition] = [each.condition for each in first]
+    holds = (
+        np.stack([each.holds for each in first], axis=1).astype(np.float32)
+        if first
+        else np.empty((0, 0), np.float32)
+    )
     steps = [np.zeros(len(found), np.int64)]
-    if not found or most == 0:
-        return Grown(found, steps)
-    holds = matrix(found, table)
-    first = Problem.of_rows(holds, won, weight, _limits(len(found), min(PAIRS_FROM, most)))
-    steps += list(first.growing())
-    pairs = _pairs(found, holds, first, steps[-1], won, weight)
-    if most > PAIRS_FROM and np.count_nonzero(steps[-1]) == PAIRS_FROM:
-        holds = np.hstack([holds, matrix(list(pairs), table)])
-        found = [*found, *pairs]
-        steps = [np.append(step, np.zeros(len(pairs), np.int64)) for step in steps]
-        second = Problem.of_rows(holds, won, weight, _limits(len(found), most))
-        steps += list(second.growing(steps[-1]))[1:]
-    return Grown(found, steps)
+    singles = len(found)
+    for stop in (*(stop for stop in PAIRS_AT if stop < most), most) if found else ():
+        limits = _limits(len(found), stop)
+        problem = Problem.of_rows(holds, taught.won, taught.weight, limits)
+        before = np.pad(steps[-1], (0, len(found) - len(steps[-1])))
+        steps += list(problem.growing(before))[bool(before.any()) :]
+        if stop < most:
+            pairs = _pairs(found[:singles], holds, problem, steps[-1], taught, set(found))
+            found = [*found, *pairs]
+            places = [[found.index(part) for part in (pair.one, pair.other)] for pair in pairs]
+            holds = np.hstack([holds, *(holds[:, [one]] * holds[:, [other]] for one, other in places)])
+    return Grown(found, holds, [np.pad(step, (0, len(found) - len(step))) for step in steps])
 
 
 def _limits(size: int, rules: int | None, bound: int = BOUND) -> Limits:
@@ -132,49 +154,57 @@ def _pairs(
     holds: NDArray[np.float32],
     problem: Problem,
     points: Whole,
-    won: Flags,
-    weight: Floats,
-) -> list[Condition]:
+    taught: Taught,
+    known: set[Condition],
+) -> list[Both]:
     """Products of two conditions of different columns that would lower the loss most, by their score test."""
     fit = problem.fit(points)
-    told = chance(fit.intercept + fit.scale * (holds @ points.astype(np.float32)).astype(np.float64))
-    residual = (weight * (told - won)).astype(np.float32)
-    spread = (weight * told * (1 - told)).astype(np.float32)
-    slope = holds.T @ (holds * residual[:, None])
-    mean = holds.T @ (holds * spread[:, None])
-    bend = np.maximum(mean - mean**2 / spread.sum(), 1e-6)
-    gain = np.triu(slope**2 / bend, 1)
-    count = holds.T @ holds
-    gain[count < fewest(len(won))] = 0
-    chosen: list[Condition] = []
+    told = chance(fit.intercept + fit.scale * np.asarray(holds @ points.astype(np.float32), np.float64))
+    residual = (taught.weight * (told - taught.won)).astype(np.float32)
+    spread = (taught.weight * told * (1 - told)).astype(np.float32)
+    single = holds[:, : len(found)]
+    slope, mean, count = (
+        single.T @ (single * each[:, None]) for each in (residual, spread, np.ones_like(spread))
+    )
+    gain = np.triu(slope**2 / np.maximum(mean - mean**2 / spread.sum(), 1e-6), 1)
+    gain[count < fewest(len(told))] = 0
+    chosen: list[Both] = []
     taken: dict[tuple[str, ...], int] = {}
-    for place in np.argsort(-gain, axis=None, kind="stable")[: 200 * PAIRS]:
+    for place in np.argsort(-gain, axis=None, kind="stable")[: 500 * PAIRS]:
         one, other = (found[at] for at in np.unravel_index(place, gain.shape))
         if gain.flat[place] <= 0 or len(chosen) == PAIRS:
             break
         if isinstance(one, Both) or isinstance(other, Both) or one.column == other.column:
             continue
         pair = Both(one, other)
-        if taken.get(pair.columns, 0) < 3:
+        if taken.get(pair.columns, 0) < ALIKE and pair not in known:
             taken[pair.columns] = taken.get(pair.columns, 0) + 1
             chosen.append(pair)
     return chosen
 
 
-def _odds(grown_: Grown, learnt: Table, won: Flags, weight: Floats, left: Table, most: int) -> Floats:
+def _odds(grown_: Grown, rest: Taught, left: Table, most: int) -> Floats:
     """(rows left out, most + 1): log odds that each number of rules tells; where no more helped, the last."""
-    holds, other = matrix(grown_.found, learnt), matrix(grown_.found, left)
-    problem = Problem.of_rows(holds, won, weight, _limits(len(grown_.found), None))
     odds = np.zeros((left.rows, most + 1))
+    sampled = len(grown_.holds) != len(rest.won)
+    used = np.flatnonzero(np.any(grown_.steps, axis=0))
+    kept = [grown_.found[place] for place in used]
+    holds = matrix(kept, rest.table) if sampled else grown_.holds[:, used]
+    problem = Problem.of_rows(holds, rest.won, rest.weight, _limits(len(kept), None)) if kept else None
+    other = matrix(kept, left)
     for size in range(most + 1):
-        step = grown_.steps[min(size, len(grown_.steps) - 1)]
-        fit = problem.fit(step)
+        step = grown_.steps[min(size, len(grown_.steps) - 1)][used]
+        base = float(np.log(rest.weight @ rest.won / (rest.weight @ ~rest.won)))
+        fit = problem.fit(step) if problem else Fit(base, 0.0, 0.0)
         odds[:, size] = fit.intercept + fit.scale * (other @ step.astype(np.float32))
     return odds
 
 
 def _size(told: Floats, won: Flags, weight: Floats) -> tuple[int, list[float]]:
-    """The fewest rules that are no worse than the best number, beyond chance; and the loss of each number."""
+    """The fewest rules that are no worse than the best number, beyond chance; and the loss of each number.
+
+    Fewer must not cost AUC, either; but none at all are best where chance explains all that rules tell.
+    """
     each = np.logaddexp(0, np.where(won[:, None], -told, told))
     curve = [float(np.average(column, weights=weight)) for column in each.T]
     best = int(np.argmin(curve))
@@ -182,7 +212,7 @@ def _size(told: Floats, won: Flags, weight: Floats) -> tuple[int, list[float]]:
     for size in range(best):
         worse = weight * (each[:, size] - each[:, best])
         error = float(worse.std()) * len(worse) ** 0.5 / float(weight.sum())
-        if curve[size] <= curve[best] + error and auc[size] >= auc[best] - TOLERANCE:
+        if curve[size] <= curve[best] + error and (size == 0 or auc[size] >= auc[best] - TOLERANCE):
             return size, curve
     return best, curve
 
@@ -195,15 +225,16 @@ def _auc(told: Floats, won: Flags) -> float:
     )
 
 
-def _whole(found: Grown, table: Table, won: Flags, weight: Floats) -> Learned:
+def _whole(grown_: Grown, taught: Taught, slope: float) -> Learned:
     """The last step's rules with points as fine as fit between the lowest and the highest score."""
-    last = found.steps[-1]
+    last = grown_.steps[-1]
     used = np.flatnonzero(last)
-    kept = [found.found[place] for place in used]
+    kept = [grown_.found[place] for place in used]
     if not kept:
-        return Learned((), 1, 0.0, 0.0, 0, ())
-    holds = matrix(kept, table)
-    problem = Problem.of_rows(holds, won, weight, _limits(len(kept), None, 10 * BOUND))
+        base = float(np.log(taught.weight @ taught.won / (taught.weight @ ~taught.won)))
+        return Learned((), LOWEST, base, 0.0, 0, ())
+    holds = matrix(kept, taught.table) if len(grown_.holds) != len(taught.won) else grown_.holds[:, used]
+    problem = Problem.of_rows(holds, taught.won, taught.weight, _limits(len(kept), None, 10 * BOUND))
     fine = problem.descended(last[used] * 10)
     factor = (HIGHEST - LOWEST) / max(float(np.ptp(holds @ fine.astype(np.float32))), 1.0)
     points, scores = fine, holds @ fine
@@ -212,7 +243,9 @@ def _whole(found: Grown, table: Table, won: Flags, weight: Floats) -> Learned:
         scores = holds @ points.astype(np.float32)
         factor *= 0.97
     rules = sorted(zip(kept, map(int, points), strict=True), key=lambda rule: (-abs(rule[1]), rule[0].when))
-    return Learned(tuple(rule for rule in rules if rule[1]), LOWEST - int(scores.min()), 0.0, 0.0, 0, ())
+    base = LOWEST - int(scores.min())
+    intercept, scale = _calibrated(np.asarray(scores + base, np.float64), taught, slope)
+    return Learned(tuple(rule for rule in rules if rule[1]), base, intercept, scale, 0, ())
 
 
 def _rounded(problem: Problem, fine: Whole, factor: float) -> Whole:
@@ -233,14 +266,14 @@ def _shrunk(told: Floats, won: Flags, weight: Floats) -> float:
     return min(max(slope / spread, 0.3), 1.0)
 
 
-def _calibrated(card: Learned, table: Table, won: Flags, weight: Floats, slope: float) -> Learned:
-    """What points mean: the fit on all rows, drawn to the middle as the rows left out ask for."""
-    score = card.scores(table).astype(np.float64)
-    problem = Problem.of_rows(score[:, None].astype(np.float32), won, weight, _limits(1, None))
-    fit = problem.fit(np.array([1]))
-    scale = fit.scale * slope
-    intercept = fit.intercept + fit.scale * score.mean() - scale * score.mean()
+def _calibrated(score: Floats, taught: Taught, slope: float) -> tuple[float, float]:
+    """Intercept and scale of the fit on all rows, drawn to the middle as the rows left out ask for."""
+    won, weight = taught.won, taught.weight
+    spread, middle = max(float(score.std()), 1e-9), float(score.mean())
+    at, tilt = newton((score - middle) / spread, weight * won, weight * ~won)
+    scale = max(tilt / spread * slope, 0.0)
+    intercept = at - scale * middle
     for _ in range(20):
         told = chance(intercept + scale * score)
         intercept -= float(weight @ (told - won)) / max(float(weight @ (told * (1 - told))), 1e-9)
-    return replace(card, intercept=intercept, scale=scale)
+    return intercept, scale

@@ -83,6 +83,8 @@ class Problem:
     won: Floats
     lost: Floats
     limits: Limits
+    sure: bool = True
+    """whether the true loss of single steps is asked for where the quadratic sees no way down"""
 
     @classmethod
     def of(cls, evidence: pd.DataFrame, target: NDArray[np.bool_], weight: Floats, limits: Limits) -> Problem:
@@ -121,8 +123,9 @@ class Problem:
         """The best points found with one rule more each time, from `points` on, until no rule helps."""
         points = self._allowed(np.zeros_like(self.limits.start) if points is None else points)
         fixed = int(np.count_nonzero(points))
-        for rules in range(max(1, fixed), (self.limits.rules or len(points)) + 1):
-            limited = replace(self, limits=replace(self.limits, rules=rules))
+        most = len(points) if self.limits.rules is None else self.limits.rules
+        for rules in range(max(1, fixed), most + 1):
+            limited = replace(self, limits=replace(self.limits, rules=rules), sure=False)
             points = limited._among_the_likely(points)
             yield points
             if np.count_nonzero(points) < rules:
@@ -173,11 +176,13 @@ class Problem:
             model = self.quadratic(points, fit, scale)
             step = self._step(model, points, radius)
             new = self.fit(points + step)
-            if new.loss >= fit.loss - GAIN and (radius == 1 or not step.any()):
+            if self.sure and new.loss >= fit.loss - GAIN and (radius == 1 or not step.any()):
                 step = self._surest(model, points)
                 new = self.fit(points + step)
                 if new.loss >= fit.loss - GAIN:
                     break
+            elif new.loss >= fit.loss - GAIN and (radius == 1 or not step.any()):
+                break
             if new.loss < fit.loss - GAIN:
                 points, fit, scale = points + step, new, new.scale or scale
             else:
@@ -412,23 +417,24 @@ def _distinct(rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.
 
 def newton(unit: Floats, won: Floats, lost: Floats) -> tuple[float, float]:
     """Intercept and slope of a logistic regression on one standardised column."""
-    design = np.stack([np.ones_like(unit), unit], axis=1)
     weight = won + lost
-    at = np.array([float(np.log(won.sum() / lost.sum())), 0.0])
-    least = mean_loss(design @ at, won, lost)
+    at, slope = float(np.log(won.sum() / lost.sum())), 0.0
+    least = mean_loss(at + slope * unit, won, lost)
     for _ in range(50):
-        told = chance(design @ at)
-        gradient = design.T @ (weight * told - won)
-        spread = weight * told * (1 - told) + 1e-9
-        step = np.linalg.solve(design.T @ (design * spread[:, None]), gradient)
-        while (new := mean_loss(design @ (at - step), won, lost)) > least + 1e-15 and np.abs(
-            step
-        ).max() > 1e-9:
-            step = step / 2
-        at, fell, least = at - step, least - new, new
-        if fell < 1e-13:
+        told = chance(at + slope * unit)
+        miss, spread = weight * told - won, weight * told * (1 - told) + 1e-9
+        a, b, c = float(spread.sum()), float(spread @ unit), float(spread @ unit**2)
+        u, v = float(miss.sum()), float(miss @ unit)
+        size = max(a * c - b * b, 1e-300)
+        step, tilt = (c * u - b * v) / size, (a * v - b * u) / size
+        while (new := mean_loss(at - step + (slope - tilt) * unit, won, lost)) > least + 1e-15:
+            step, tilt = step / 2, tilt / 2
+            if max(abs(step), abs(tilt)) < 1e-9:
+                break
+        at, slope, fell, least = at - step, slope - tilt, least - new, new
+        if fell < 1e-12:
             break
-    return float(at[0]), float(at[1])
+    return at, slope
 
 
 def chance(odds: Floats) -> Floats:

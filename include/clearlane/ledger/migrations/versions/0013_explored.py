@@ -10,9 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    comment = (
-        "the share of leads below the threshold of which this is one, given to sales to learn; null: none of them"
-    )
+    comment = "the share of leads below the threshold of which this is one, given to sales to learn; null: none of them"
     op.add_column("decision", sa.Column("explored", sa.Double(), nullable=True, comment=comment))
 
 
