@@ -56,6 +56,11 @@ def diff(old: str, new: str, name: str = "scoring.yaml") -> str:
     )
 
 
+def points_of(text: str) -> Mapping[str, float]:
+    """Rule -> its points, of the default model in the text of a scoring.yaml."""
+    return {rule: float(written["points"]) for rule, (_, written) in _rules(text).items()}
+
+
 def _rules(text: str) -> dict[str, tuple[Path, Mapping[str, Any]]]:
     """Rule id -> its path and content, of the default model."""
     groups: Mapping[str, Any] = read("scoring", text).at(("rules",))
@@ -97,6 +102,14 @@ def _added(changes: Iterable[Change]) -> Mapping[Path, list[Entry]]:
     for change in changes:
         entry: dict[str, Value] = {"id": change.rule, "because": change.reason}
         entry |= {"when": change.when} if change.when else {}
+        entry |= {"activity": change.activity} if change.activity else {}
         entry |= {"points": change.after}
+        entry |= _fading(change) if change.activity else {}
         added.setdefault(("rules", change.group), []).append(entry)
     return added
+
+
+def _fading(change: Change) -> Mapping[str, Value]:
+    """Of a new rule that counts an activity: it gives its points once, and they fade."""
+    fades = {"half_life": f"{change.half_life_days:g} days"} if change.half_life_days else {}
+    return {**fades, "cap": abs(change.after)}

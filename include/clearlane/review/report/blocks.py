@@ -120,17 +120,17 @@ THIN = "\u202f"
 """a narrow space at which no line breaks"""
 
 
-def percent(share: float | None) -> str:
-    """`9.1 %`; without a decimal from 20 %."""
+def percent(share: float | None, decimals: int | None = None) -> str:
+    """`9.1 %`; unless told otherwise without a decimal from 20 %."""
     if share is None or share != share:
         return NOTHING
-    decimals = 0 if abs(share) >= 0.2 or share == 0 else 1
-    return f"{share * 100:.{decimals}f}{THIN}%"
+    digits = (0 if abs(share) >= 0.2 or share == 0 else 1) if decimals is None else decimals
+    return f"{share * 100:.{digits}f}{THIN}%"
 
 
-def rate(found: Interval | None) -> Cell:
+def rate(found: Interval | None, decimals: int | None = None) -> Cell:
     """A share with its interval: `9.1 % (7.8–10.6)`."""
-    return NOTHING if found is None else _between(percent(found.value), found, 100, 1)
+    return NOTHING if found is None else _between(percent(found.value, decimals), found, 100, 1)
 
 
 def figure(found: Interval | None, decimals: int = 2, unit: str = "") -> Cell:

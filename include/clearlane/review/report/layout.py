@@ -39,7 +39,8 @@ def page(report: Report) -> str:
 
 def _parts(report: Report) -> Iterator[Markup]:
     yield Markup("<header><p class=kicker>{}</p><h1>{}</h1>").format(report.kicker, report.title)
-    yield Markup("<p class=verdict>{}</p></header>").format(" ".join(report.verdict))
+    yield _joined(Markup("<p class=verdict>{}</p>").format(sentence) for sentence in report.verdict)
+    yield Markup("</header>")
     yield _cards(report.cards)
     yield from map(_section, report.summary)
     if report.details:
@@ -159,8 +160,9 @@ header h1{font-size:1.75rem;max-width:46rem}.verdict{font-size:1.1rem;max-width:
 p,li{max-width:46rem}.said{padding-left:1.1rem;margin:.5rem 0}.said li{margin:.25rem 0}
 .told td,.told th{vertical-align:top;font-variant-numeric:tabular-nums}
 .told td:last-child{min-width:0;white-space:nowrap}
-.told .words{text-align:left;white-space:normal;min-width:8rem}.told td:first-child{min-width:7rem}
+.told th.words,.told td.words{text-align:left;white-space:normal;min-width:7rem}
 .told td.words:last-child{min-width:15rem}
+.told code{color:var(--soft)}
 .told code,li code,p code{font-size:.92em;overflow-wrap:anywhere}
 .reading{color:var(--soft);font-size:.85rem;margin:.5rem 0 0}
 .depth{border-top:3px solid var(--line);margin-top:3.2rem;padding-top:.2rem}

@@ -1,0 +1,170 @@
+"""The page of a review of a quarter: the verdict, what it brings and costs, what to decide, then all the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clearlane.review.cases import Change, Interval
+from clearlane.review.report import layout
+from clearlane.review.report.blocks import Card, Report, percent, signed
+from clearlane.review.report.details import details
+from clearlane.review.report.summary import (
+    became,
+    because,
+    hot_a_week,
+    kinds,
+    quarter,
+    summary,
+    tell,
+)
+from clearlane.review.weights import IN_FORCE, PROPOSED, WeightReview
+
+NAMED = 3
+"""changes that the verdict names"""
+
+
+def page(found: WeightReview) -> str:
+    """The whole page, HTML."""
+    return layout.page(report(found))
+
+
+def report(found: WeightReview) -> Report:
+    return Report(
+        kicker=f"Weight review · {quarter(found)}",
+        title=title(found),
+        verdict=verdict(found),
+        cards=tuple(_cards(found)),
+        summary=tuple(summary(found)),
+        details=tuple(details(found)),
+        notes=tuple(_notes(found)),
+    )
+
+
+def title(found: WeightReview) -> str:
+    """The verdict as a heading: `Change 3 of 25 rules`."""
+    if not found.changes:
+        return "Keep the points as they are"
+    changed, dropped, added = (len(group) for group in kinds(found.changes))
+    rules = len(found.scoring.rules)
+    parts = [
+        f"change {changed} of {rules} rules" if changed else "",
+        f"drop {dropped}" if dropped else "",
+        f"add {added}" if added else "",
+    ]
+    return tell(filter(None, parts)).capitalize()
+
+
+def verdict(found: WeightReview) -> tuple[str, ...]:
+    """What, what it brings, what it costs: three sentences, or one more where the file would not be valid."""
+    parts = [_what(found), _brings(found), _costs(found)]
+    if found.obstacles:
+        parts.append(
+            "As it stands the new file would break what the policy promises to keep true: it can only be approved with"
+            " edits."
+        )
+    return tuple(filter(None, parts))
+
+
+def _what(found: WeightReview) -> str:
+    if not found.changes:
+        return (
+            f"On {found.leads:,} leads, {found.hits:,} of which {became(found)}, nothing beats the points in force"
+            f" beyond chance (p = {found.proposal.p_value:.2f})."
+        )
+    named = [_said(found, change) for change in found.changes[:NAMED]]
+    more = len(found.changes) - len(named)
+    said = "; ".join([*named, *([f"and {more} more"] if more else [])])
+    return f"{said}."
+
+
+def _said(found: WeightReview, change: Change) -> str:
+    """`“Looked at prices” is worth 12 points rather than 8`."""
+    what = f"“{because(found, change.rule)}”"
+    if not change.before:
+        return f"{what} is new, with {signed(change.after)} points"
+    if not change.after:
+        return f"{what} tells nothing and goes"
+    if change.after == change.before:
+        return f"{what} fades by half in {change.half_life_days or 0:g} days"
+    return f"{what} is worth {_plain(change.after)} points rather than {_plain(change.before)}"
+
+
+def _plain(points: float) -> str:
+    return signed(points).removeprefix("+")
+
+
+def _brings(found: WeightReview) -> str:
+    if found.judgement is None:
+        return f"How well the points tell could not be judged: {found.unjudged}."
+    gain, leads = found.gain, f"the newest {found.judgement.leads:,} leads"
+    old, new = found.judgement.performances[0].auc, found.judgement.performances[-1].auc
+    if not found.changes:
+        return (
+            f"On {leads} they put the better of two leads first in {_interval(old)} of cases." if old else ""
+        )
+    if found.backtest is None or not found.backtest.changes or gain is None or not (gain.auc and old and new):
+        return (
+            "From the older leads alone nothing would have been proposed: what the change brings cannot be promised on"
+            " leads that had no part in it."
+        )
+    low, middle, high = (signed(one * 100, 1) for one in (gain.auc.low, gain.auc.value, gain.auc.high))
+    return (
+        f"{_way(gain.auc)}: chosen from older leads and judged on {leads}, such points put the better of two leads"
+        f" first in {percent(new.value, 1)} of cases rather than {percent(old.value, 1)} ({middle}, between {low} and"
+        f" {high})."
+    )
+
+
+def _way(gain: Interval) -> str:
+    if gain.low > 0:
+        return "The order of leads gets better"
+    return (
+        "The order of leads gets worse" if gain.high < 0 else "Whether the order of leads gets better is open"
+    )
+
+
+def _interval(found: Interval) -> str:
+    return f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
+
+
+def _costs(found: WeightReview) -> str:
+    hot = hot_a_week(found)
+    if hot is None or not found.changes:
+        return "" if not found.changes else "Nothing changes until somebody says yes."
+    name, old, new = hot
+    load = "as many" if round(old) == round(new) else f"{new:,.0f} rather than {old:,.0f}"
+    return f"Sales would get {load} {name} leads a week; nothing changes until somebody says yes."
+
+
+def _cards(found: WeightReview) -> Iterator[Card]:
+    yield Card("learnt from", f"{found.leads:,} leads", f"{found.hits:,} {became(found)}")
+    by_name = {one.name: one for one in (found.judgement.performances if found.judgement else ())}
+    old, new = by_name.get(IN_FORCE), by_name.get(PROPOSED)
+    if old and old.auc:
+        shown = percent(old.auc.value, 1)
+        both = found.changes and new and new.auc
+        value = f"{shown} → {percent(new.auc.value, 1)}" if both and new and new.auc else shown
+        yield Card("right order", value, "of two leads, 50 % is a coin")
+    if old and old.lift_top_decile:
+        shown = f"{old.lift_top_decile.value:.1f}×"
+        lift = new.lift_top_decile if found.changes and new else None
+        value = f"{shown} → {lift.value:.1f}×" if lift else shown
+        yield Card("top tenth", value, f"as often {became(found)} as all")
+    hot = hot_a_week(found)
+    if hot:
+        yield Card(f"{hot[0]} leads a week", f"{hot[1]:,.0f} → {hot[2]:,.0f}", "would get the fastest answer")
+
+
+def _notes(found: WeightReview) -> Iterator[str]:
+    yield (
+        f"Leads are taken as they were when they were first decided, outcomes within {found.horizon.days} days of that"
+        f" and known by {found.as_of:%Y-%m-%d}. Leads that nobody worked teach nothing and are left out."
+    )
+    yield (
+        "Intervals hold 95 of 100 times. A figure without one is a count, or a share of leads under both policies,"
+        " which are played again and not estimated."
+    )
+    yield (
+        "The review changes nothing. Who approves puts a new version of scoring.yaml in force from a moment on, and"
+        " `clearlane policy rollback` undoes that."
+    )

@@ -1,0 +1,322 @@
+"""The five minutes of a review's page: what would change, what it brings, for whom, what to decide, what is open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from clearlane.review import charts as house
+from clearlane.review.cases import Change, Interval
+from clearlane.review.figures import Change as Pair
+from clearlane.review.figures import Load, Mover
+from clearlane.review.judgement.health import Health, Reason
+from clearlane.review.promises import MEASURES, Kept
+from clearlane.review.report import charts, judged
+from clearlane.review.report.blocks import (
+    Beside,
+    Block,
+    Cell,
+    Chart,
+    Points,
+    Section,
+    Table,
+    Text,
+    figure,
+    gain,
+    moved,
+    percent,
+    rate,
+    signed,
+)
+from clearlane.review.weights import WeightReview
+from clearlane.review.words import by_rules
+
+TEAMS = 12
+"""teams that the table of the summary holds"""
+BECAME = {
+    "won": "won",
+    "opportunity": "became opportunities",
+    "sql": "became SQLs",
+    "accepted": "were accepted",
+}
+LINKED = Markup('<a href="{}"><code>{}</code></a>')
+
+
+def summary(found: WeightReview) -> Iterator[Section]:
+    if found.changes:
+        yield Section("What would change", tuple(_changes(found)))
+        yield Section("What it brings", tuple(_brings(found)))
+    else:
+        yield Section("How the points in force do", tuple(_brings(found)))
+    if found.played is not None:
+        yield Section("What changes for whom", tuple(_for_whom(found)))
+        yield Section("The ten leads that would move most", tuple(_movers(found)))
+    yield Section("What to decide", tuple(_decision(found)))
+    if found.judgement:
+        yield Section("Keep, refine or rebuild?", tuple(_health(found.judgement.health)))
+    yield Section("What we do not know", (Points(found.gaps),))
+    if found.kept:
+        yield Section("Did the last proposal keep its promise?", tuple(_kept(found.kept)))
+
+
+# --- words --------------------------------------------------------------------------------------------------
+
+
+def quarter(found: WeightReview) -> str:
+    """`Q3 2026` where it is one, else from when to when."""
+    last = found.until - timedelta(seconds=1)
+    first = found.since.day == found.until.day == 1 and found.since.month % 3 == 1
+    if first and (found.until.year - found.since.year) * 12 + found.until.month - found.since.month == 3:
+        return f"Q{last.month // 3} {last.year}"
+    return f"{found.since:%-d %b %Y} to {last:%-d %b %Y}"
+
+
+def became(found: WeightReview) -> str:
+    """What the leads did that the review learns from: `won`."""
+    return BECAME[found.proposal.target]
+
+
+def because(found: WeightReview, rule: str) -> str:
+    """What a rule says of itself."""
+    known = {one.id: one.because for one in found.scoring.rules}
+    new = {one.rule: one.reason for one in found.changes if not one.before}
+    return known.get(rule) or new.get(rule) or rule
+
+
+def kinds(changes: Iterable[Change]) -> tuple[list[Change], list[Change], list[Change]]:
+    """Changed, dropped, added."""
+    every = list(changes)
+    changed = [one for one in every if one.before and one.after]
+    return changed, [one for one in every if not one.after], [one for one in every if not one.before]
+
+
+def tell(parts: Iterable[str]) -> str:
+    """`a, b and c`."""
+    every = list(parts)
+    return " and ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))
+
+
+def weeks(found: WeightReview) -> float:
+    return max((found.until - found.since) / timedelta(days=7), 1e-9)
+
+
+def hot_a_week(found: WeightReview) -> tuple[str, float, float] | None:
+    """The hottest band, its leads a week now, and as proposed."""
+    if found.played is None:
+        return None
+    bands, span = found.played.figures.bands, weeks(found)
+    return bands.names[0], sum(bands.cells[0]) / span, sum(row[0] for row in bands.cells) / span
+
+
+# --- sections -----------------------------------------------------------------------------------------------
+
+
+def _changes(found: WeightReview) -> Iterator[Block]:
+    heads = ("rule", "points", "worth by the evidence", f"{became(found)} with it", "without it", "why")
+    rows = [_change(found, one) for one in found.changes]
+    yield Table(heads, rows, words=("why",), stacked=True)
+    worths = [
+        charts.Worth(because(found, one.rule), one.before, one.after, one.points) for one in found.changes
+    ]
+    reading = "Grey: points in force. Blue: proposed. The line: what the evidence says, 95 % of it."
+    yield Chart(
+        "Points, and what they rest on", charts.worth("Points in force, proposed, evidence", worths), reading
+    )
+
+
+def _change(found: WeightReview, one: Change) -> Sequence[Cell]:
+    points: Cell = moved(_points(one.before), _points(one.after))
+    if one.half_life_days is not None and one.before:
+        points = Markup("{}<br><small>half-life {} days</small>").format(points, f"{one.half_life_days:g}")
+    name = Markup("{} <code>{}</code>").format(because(found, one.rule), one.rule)
+    return name, points, figure(one.points, 0), rate(one.rate_with), rate(one.rate_without), one.reason
+
+
+def _points(points: int) -> str:
+    return "none" if not points else signed(points).removeprefix("+")
+
+
+def _brings(found: WeightReview) -> Iterator[Block]:
+    if found.judgement is None:
+        yield Text(f"Nothing can be said of how well the points tell: {found.unjudged}.")
+        return
+    told = found.judgement
+    yield Text(_how_judged(found))
+    yield _in_short(found)
+    curves = dict(list(found.curves.items())[: None if found.changes else 1])
+    calibrations = told.calibrations if found.changes else told.calibrations[:1]
+    yield Beside((*judged.by_band(calibrations), judged.found_first(curves, "leads")))
+
+
+def _in_short(found: WeightReview) -> Table:
+    """Order and lift, as they are, and as they would be."""
+    assert found.judgement is not None
+    old, new = found.judgement.performances[0], found.judgement.performances[-1]
+    gains = found.gain
+    order = "better of two leads first (50 % is a coin)"
+    top = f"top tenth {became(found)}, times as often as all"
+    if not found.changes or gains is None:
+        return Table(
+            ("", "points in force"),
+            [(order, rate(old.auc, 1)), (top, figure(old.lift_top_decile, 1, "×"))],
+            stacked=True,
+        )
+    rows = [
+        (order, rate(old.auc, 1), rate(new.auc, 1), _hundredths(gains.auc)),
+        (
+            top,
+            figure(old.lift_top_decile, 1, "×"),
+            figure(new.lift_top_decile, 1, "×"),
+            gain(gains.lift_top_decile, 1),
+        ),
+    ]
+    return Table(("", "points in force", "points proposed", "difference"), rows, stacked=True)
+
+
+def _hundredths(found: Interval | None) -> Cell:
+    """A difference of shares in hundredths."""
+    return gain(found and Interval(found.value * 100, found.low * 100, found.high * 100), 1)
+
+
+def _how_judged(found: WeightReview) -> str:
+    assert found.judgement is not None
+    newest = f"the {found.judgement.leads:,} newest leads, decided from {found.judgement.cut:%-d %B %Y} on"
+    if not found.changes:
+        return f"Judged on {newest}; {found.judgement.hits:,} of them {became(found)}."
+    same = found.backtest is not None and _same_points(found)
+    chosen = (
+        "The older leads alone lead to the same points, which are judged here"
+        if same
+        else "What the older leads alone would have led to is judged here"
+    )
+    return f"{chosen}, on {newest}, which had no part in choosing; {found.judgement.hits:,} of them {became(found)}."
+
+
+def _same_points(found: WeightReview) -> bool:
+    assert found.backtest is not None
+    return dict(found.backtest.after.points) == dict(found.proposal.after.points)
+
+
+def _for_whom(found: WeightReview) -> Iterator[Block]:
+    assert found.played is not None
+    figures, span = found.played.figures, weeks(found)
+    yield Text(
+        f"Every lead of the time, played again under both policies: {figures.leads - figures.unchanged:,} of"
+        f" {figures.leads:,} would get another score, band, stage or owner."
+    )
+    yield Beside(
+        (
+            Chart(
+                "Bands: now on the left, proposed on the right",
+                Markup(house.flow("Leads by band", figures.bands)),
+            ),
+            Chart(
+                "Leads a week by team: grey now, blue proposed",
+                Markup(
+                    house.bars("Leads a week by team", [_a_week(one, span) for one in figures.teams[:TEAMS]])
+                ),
+            ),
+        )
+    )
+    heads = ("team or rep", "leads a week", "hot a week", "times over cap", "expected late")
+    every = [*figures.teams[:TEAMS], *(one for one in figures.reps if _differs(one))]
+    yield Table(heads, [_load(one, span) for one in every], stacked=True)
+
+
+def _a_week(load: Load, span: float) -> Pair:
+    return Pair(load.name, (load.leads.old or 0) / span, (load.leads.new or 0) / span)
+
+
+def _differs(load: Load) -> bool:
+    return load.leads.old != load.leads.new or load.hottest.old != load.hottest.new
+
+
+def _load(load: Load, span: float) -> Sequence[Cell]:
+    weekly = (_both(one, span) for one in (load.leads, load.hottest))
+    return load.name, *weekly, _both(load.cap_hits, 1), _both(load.late, 1)
+
+
+def _both(pair: Pair, span: float) -> Cell:
+    old, new = ("–" if value is None else _amount(value / span) for value in (pair.old, pair.new))
+    return moved(old, new)
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.1f}" if 0 < value < 10 and value != round(value) else f"{value:,.0f}"
+
+
+def _movers(found: WeightReview) -> Iterator[Block]:
+    assert found.played is not None
+    yield Text("By the reference of their source: `clearlane explain` tells the whole story of one.")
+    heads = ("lead", "score", "band", "stage", "owner", "because of")
+    rows = [_mover(found, one) for one in found.played.figures.movers]
+    yield Table(heads, rows, words=("owner", "because of"), stacked=True)
+
+
+def _mover(found: WeightReview, one: Mover) -> Sequence[Cell]:
+    parts = (
+        moved(str(getattr(one.old, part)), str(getattr(one.new, part)))
+        for part in ("score", "band", "stage", "owner")
+    )
+    return _lead(found, one.lead), *parts, by_rules(one)
+
+
+def _lead(found: WeightReview, reference: str) -> Cell:
+    source, _, external_id = reference.partition(":")
+    link = found.links.get(source)
+    if not link or not link.startswith(("https://", "http://")):
+        return Markup("<code>{}</code>").format(reference)
+    return LINKED.format(link.replace("{external_id}", quote(external_id, safe="")), reference)
+
+
+def _decision(found: WeightReview) -> Iterator[Block]:
+    if not found.changes:
+        yield Text("Nothing: the points stay as they are.")
+        return
+    edits = ", ".join(f"{one.rule} {_span(found, one.rule)}" for one in found.changes)
+    lines = [
+        Markup(
+            "<b>Approve</b>: the new version of scoring.yaml is in force from the moment that you choose."
+        ),
+        Markup("<b>Approve with edits</b>: other points within the bounds of the policy ({}).").format(edits),
+        Markup("<b>Reject</b>, with a reason: nothing changes, and the reason is kept for the next review."),
+        "No answer in time: nothing changes.",
+    ]
+    if found.obstacles:
+        yield Text("It cannot be approved as it is. What stands against it:")
+        yield Points(found.obstacles)
+        lines = lines[1:]
+    yield Points(lines)
+
+
+def _span(found: WeightReview, rule: str) -> str:
+    low, high = found.bounds[rule]
+    return f"{_points(low) if low else '0'} to {_points(high) if high else '0'}"
+
+
+def _health(health: Health) -> Iterator[Block]:
+    yield Text(Markup("<b>{}.</b> {}").format(health.verdict.capitalize(), health.because))
+    heads = ("question", "answer", "sound from", "broken below", "so")
+    yield Table(heads, [_answer(one) for one in health.reasons], stacked=True)
+
+
+def _answer(one: Reason) -> Sequence[Cell]:
+    tag = {"sound": "good", "weak": "bad", "broken": "bad"}.get(one.state, "")
+    state = Markup('<span class="tag {}">{}</span>').format(tag, one.state)
+    return one.asks, rate(one.value), percent(one.sound), percent(one.broken), state
+
+
+def _kept(kept: Kept) -> Iterator[Block]:
+    by = f" by {kept.decided_by}" if kept.decided_by else ""
+    yield Text(
+        f"Put in force on {kept.in_force_from:%-d %B %Y}{by}: {kept.verdict}. Since then {kept.leads:,} leads were"
+        f" decided, of which {kept.hits:,} {BECAME[kept.target]}."
+    )
+    rows = [
+        (name, gain(kept.promised.get(key), 3), gain(kept.happened.get(key), 3))
+        for key, name in MEASURES.items()
+    ]
+    yield Table(("gain over the points before", "promised", "came"), rows, stacked=True)
