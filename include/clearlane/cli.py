@@ -288,12 +288,41 @@ def review(
     if context.invoked_subcommand:
         return
     if not (data and target and out_dir):
-        _stop("give --data, --target and --out, or one of the commands list, show and diff")
+        _stop("give --data, --target and --out, or one of the commands weights, list, show and diff")
     with _readable():
         protected = policies.load(DEFAULT_POLICY).scoring.protected
         asked = from_file.Asked(data, target, time, id_, tuple(filter(None, drop.split(","))), split)
         metrics = from_file.review(asked, out_dir, protected=protected, clock=perf_counter)
     _echo(metrics)
+
+
+@review_app.command("weights")
+def review_weights(
+    out_dir: Annotated[
+        Path, typer.Option("--out", help="folder for report.html, metrics.json and a new scoring.yaml")
+    ],
+    since: Annotated[str | None, typer.Option("--from", help="ISO 8601; default: a year before --to")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="ISO 8601; default: the newest run")] = None,
+    horizon: Annotated[float, typer.Option(help="days within which outcomes count")] = 90.0,
+    holdout: Annotated[float, typer.Option(help="share of the leads, the newest, to judge on")] = 0.3,
+    seed: int = 7,
+) -> None:
+    """Review the points in force by the leads first decided in a span; write it down and decide nothing."""
+    from clearlane import review as reviews
+    from clearlane.review import artefacts, weights
+    from clearlane.review.report import quarter
+
+    with _readable(), _comparable(), _ledger() as connection:
+        known = reviews.known_until(connection) or _now()
+        to = _moment(until) if until else known
+        found = weights.review(
+            connection, _in_force(connection, known), since=_moment(since) if since else to - timedelta(days=365),
+            until=to, as_of=known, horizon=timedelta(days=horizon), holdout=holdout, seed=seed,
+        )  # fmt: skip
+    for sentence in quarter.verdict(found):
+        out.print(sentence, markup=False, highlight=False)
+    for path in artefacts.written(out_dir, quarter.files(found)):
+        err.print(f"written: {path}", markup=False)
 
 
 @review_app.command("list")
@@ -1408,13 +1437,14 @@ def _readable() -> Iterator[None]:
 
 @contextmanager
 def _comparable() -> Iterator[None]:
-    """A what-if without leads, policy or company ends with its own sentence and exit code 2."""
+    """A comparison without leads, outcomes, policy or company ends with its own sentence and exit code 2."""
     from clearlane.rehearsal import NotTheSample
     from clearlane.review import NothingToCompare
+    from clearlane.review.soundness import TooFew
 
     try:
         yield
-    except (NothingToCompare, NotTheSample) as nothing:
+    except (NothingToCompare, NotTheSample, TooFew) as nothing:
         _stop(str(nothing))
 
 

@@ -45,7 +45,7 @@ def edited(texts: Mapping[str, str], name: str, old: str, new: str) -> dict[str,
     return {**texts, name: texts[name].replace(old, new)}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return policy_for(write_company(tmp_path_factory.mktemp("company")))
 
@@ -74,7 +74,7 @@ def default_texts() -> Mapping[str, str]:
     return policy.texts(DEFAULT)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bold_texts(texts: dict[str, str]) -> dict[str, str]:
     """More for looking at prices, less for those who only recommend, and something for a company's buying group."""
     price = "activity: pricing_page_view\n      points: "
@@ -84,17 +84,18 @@ def bold_texts(texts: dict[str, str]) -> dict[str, str]:
     return edited(lower, "scoring", "  fit:   # who they are\n", f"  fit:\n{GROUP}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bold(bold_texts: dict[str, str]) -> Policy:
     return policy.parse(bold_texts)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def company(ledger_server: server.Server, ledger_template: str, texts: dict[str, str]) -> Iterator[Company]:
+    """One for all tests: what they write they take back."""
     yield from _lived(ledger_server, ledger_template, "review_old", texts)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bold_company(
     ledger_server: server.Server, ledger_template: str, bold_texts: dict[str, str]
 ) -> Iterator[Company]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 
 from clearlane.review.cases import Change, Interval
 from clearlane.review.report import layout
@@ -17,7 +18,7 @@ from clearlane.review.report.summary import (
     summary,
     tell,
 )
-from clearlane.review.weights import IN_FORCE, PROPOSED, WeightReview
+from clearlane.review.weights import IN_FORCE, PROPOSED, WeightReview, as_json
 
 NAMED = 3
 """changes that the verdict names"""
@@ -26,6 +27,15 @@ NAMED = 3
 def page(found: WeightReview) -> str:
     """The whole page, HTML."""
     return layout.page(report(found))
+
+
+def files(found: WeightReview) -> Mapping[str, str]:
+    """File name -> content: the page and the figures; the new scoring.yaml and what differs, where one is proposed."""
+    figures = json.dumps(as_json(found), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    contents = {"report.html": page(found), "metrics.json": figures}
+    if found.new_text is not None:
+        contents |= {"scoring.yaml": found.new_text, "scoring.diff": found.diff}
+    return contents
 
 
 def report(found: WeightReview) -> Report:
