@@ -56,7 +56,8 @@ def main(folder: Path) -> None:
             block_on("start"),
         ],
     )
-    linker = Linker([leads, accounts], settings, DuckDBAPI())
+    engine = DuckDBAPI()
+    linker = Linker([engine.register(leads), engine.register(accounts)], settings, log_level=None)
     linker.training.estimate_probability_two_random_records_match([block_on("name")], recall=0.5)
     linker.training.estimate_u_using_random_sampling(max_pairs=1e6, seed=1)
     for rule in ("first_word", "last_word"):

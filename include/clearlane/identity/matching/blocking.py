@@ -37,6 +37,7 @@ Rows = npt.NDArray[np.int64]
 def keys(company: Company) -> set[str]:
     """The keys by which a company is found."""
     found = {key for reading in company.name.readings for key in _of_reading(reading)}
+    found.add(f"={company.name.plain.replace(' ', '')}")
     if company.domain:
         found |= {f"@{company.domain}", f"={label(company.domain)}"}
     return found
@@ -52,7 +53,7 @@ def _of_reading(reading: Reading) -> Iterator[str]:
         if word.kind is not Kind.TRADE and len(word.spelled) >= SHORTEST_MISSPELLED
         for key in _misspelled(sound(word.spelled))
     )
-    yield from (f"={reading.joined}", f"^{reading.joined[:PIECE]}", f"${reading.joined[-PIECE:]}")
+    yield from (f"={reading.joined}", f"={reading.written}", f"^{reading.joined[:PIECE]}", f"${reading.joined[-PIECE:]}")
     weighty = "".join(word.spelled for word in words)
     yield from (f"={weighty}", "=" + "".join(word.spelled for word in words if word.kind not in _SHARED))
     if len(words) == 1 and 2 <= len(weighty) <= PIECE:

@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 class Thresholds:
     """Probabilities from which an account is taken, and from which a person is asked."""
 
-    match: float = 0.97
+    match: float = 0.9
     ask: float = 0.3
 
 

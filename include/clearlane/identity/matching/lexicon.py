@@ -50,8 +50,8 @@ def _phrases(lines: str) -> dict[str, str]:
 FORMS: Final = _canonical(
     """
     inc: incorporated incorporation incorp
-    corp: corporation corporacion corporacao corporate kabushiki kaisha
-    ltd: limited ltda lda limitada limitee limitata limitato lmt ltdt
+    corp: copr crp corporation corporacion corporacao corporate kabushiki kaisha
+    ltd: lmtd limitd limted limited ltda lda limitada limitee limitata limitato lmt ltdt
     llc: lc pllc
     plc: pcl
     lp: llp lllp
@@ -109,12 +109,12 @@ FORM_PHRASES: Final = _phrases(
     sas: societe par actions simplifiee, sociedad por acciones simplificada
     spa: societa per azioni, societa per aziono, s p a
     srl: s de rl de cv, s de rl, s r l, societa responsabilita limitata, s rl
-    sa: sab de cv, sapi de cv, sa de cv, sociedad anonima de capital variable, sociedad anonima bursatil
+    sa: sab de cv, sapi de cv, sa de cv, sa dec v, sociedad anonima de capital variable, sociedad anonima bursatil
     sa: s a b de c v
     sl: sociedad limitada, s l u
     ltd: private limited, proprietary limited, pty ltd, pte ltd, pvt ltd, co ltd, company limited
-    ltd: limited company
-    ltd: limited liability partnership, public company limited, public co ltd, sdn bhd, sendirian berhad
+    ltd: lmtd limitd limted limited company
+    ltd: lmtd limitd limted limited liability partnership, public company limited, public co ltd, sdn bhd, sendirian berhad
     llc: limited liability company, limited liability co, l l c
     lp: limited partnership
     plc: public limited company

@@ -46,7 +46,7 @@ class Likeness(NamedTuple):
 
 
 MISSING: Final = {
-    Kind.FILLER: 0.25,
+    Kind.FILLER: 1.2,
     Kind.TRADE: 1.3,
     Kind.COMPOUND: 2.0,
     Kind.PLACE: 2.0,
@@ -62,8 +62,10 @@ FURTHER: Final = 0.6
 WHOLE: Final = 3.5
 NEARLY_WHOLE: Final = 2.0
 """no word of weight is missing on either side; letters are not as they should be"""
-OTHER_NAME: Final = 2.0
+OTHERWISE: Final = {"known by another name": 2.0, "also known as": 1.5, "without what follows the legal form": 0.7}
 IN_BRACKETS: Final = 0.3
+KNOWN_AS_OTHER: Final = 8.0
+"""both are known companies, and not the same"""
 ONE_WORD: Final = 0.5
 EDIT: Final = 1.6
 TYPO: Final = {4: 4.0, 5: 3.5, 6: 3.0, 7: 2.5, 8: 2.0, 9: 1.6}
@@ -107,8 +109,13 @@ def likeness(lead: Company, account: Company, weigh: Weigh) -> Likeness:
 
 
 def _of_names(lead: Name, account: Name, weigh: Weigh) -> tuple[Evidence, ...]:
+    if lead.plain != account.plain and lead.plain.replace(" ", "") == account.plain.replace(" ", ""):
+        return tuple(_but_for_spaces(lead.plain, account.readings[0], weigh))
     pairs = (_of_readings(a, b, weigh) for a in lead.readings for b in account.readings)
-    return max(pairs, key=_sum, default=())
+    best = max(pairs, key=_sum, default=())
+    if lead.known and account.known and not lead.known & account.known:
+        return (*best, Evidence(-KNOWN_AS_OTHER, "another known company", lead.plain, account.plain))
+    return best
 
 
 def _sum(pieces: Sequence[Evidence]) -> float:
@@ -128,14 +135,22 @@ def _of_readings(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidenc
     if lead.words == account.words:
         same = [Evidence(weigh(word), "same", word.spelled, word.spelled) for word in account.words]
         return (*_discounted(same), Evidence(WHOLE, "whole"), *said)
+    if lead.written == account.written:
+        return (*_but_for_spaces(lead.written, account, weigh), *said)
     return (*_by_word(lead, account, weigh), *said)
+
+
+def _but_for_spaces(written: str, account: Reading, weigh: Weigh) -> Iterator[Evidence]:
+    apart = [Evidence(weigh(word), "one word", written, _text(account.words)) for word in account.words]
+    value = _sum(list(_discounted(apart))) - ONE_WORD
+    yield Evidence(value, "one word", written, _text(account.words))
+    yield Evidence(WHOLE, "whole")
 
 
 def _read_otherwise(lead: Reading, account: Reading) -> Iterator[Evidence]:
     for reading in (lead, account):
         if reading.said:
-            cost = IN_BRACKETS if "brackets" in reading.said else OTHER_NAME
-            yield Evidence(-cost, reading.said, lead.joined, account.joined)
+            yield Evidence(-OTHERWISE.get(reading.said, IN_BRACKETS), reading.said, lead.joined, account.joined)
 
 
 def _by_word(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidence, ...]:

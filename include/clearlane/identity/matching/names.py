@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from unicodedata import normalize
 
 from anyascii import anyascii
+from rapidfuzz.distance import OSA
 
 from clearlane.identity.matching import lexicon
 from clearlane.identity.matching.lexicon import Kind
@@ -30,21 +31,29 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a name. `joined` is its words without spaces; `said` is why it is read so, if not as written."""
+    """One way to read a name. `said` is why it is read so, if not as written.
+
+    `joined` is its words without spaces, `written` the same with those that weigh nothing (the, of).
+    """
 
     words: tuple[Word, ...]
     joined: str
+    written: str
     initials: str
     said: str = ""
 
 
 @dataclass(frozen=True)
 class Name:
-    """`plain` is the name as spelled, forms and all; `forms` the families of its legal forms; readings, best first."""
+    """`plain` is the name as spelled, forms and all; `forms` the families of its legal forms; readings, best first.
+
+    `known` are the companies of lexicon.OTHER_NAMES that are called so.
+    """
 
     plain: str
     forms: frozenset[str]
     readings: tuple[Reading, ...]
+    known: frozenset[str]
 
 
 MOST_WORDS: Final = 24
@@ -122,8 +131,9 @@ def parsed(text: str) -> Name:
     if _HUMP.search(outer):
         readings.append(_taken_apart(_HUMP.sub(" ", outer))[0])
     readings += [_inside(taken[0][0], text) for text in inner]
+    readings += _before_form(outer)
     forms = frozenset().union(*(found for _, found in taken))
-    return Name(spelled(given), forms, _with_other_names([one for one in readings if one.words]))
+    return _with_other_names(spelled(given), forms, [one for one in readings if one.words])
 
 
 def _otherwise(text: str) -> list[str]:
@@ -140,6 +150,14 @@ def _inside(outer: Reading, text: str) -> Reading:
     if inner.joined == outer.initials or (kinds == {Kind.NAME} and len(inner.joined) > 5):
         return replace(inner, said="also known as")
     return _reading((*inner.words, *outer.words), "with what stands in brackets")
+
+
+def _before_form(text: str) -> Iterator[Reading]:
+    """What stands before a legal form that more words follow: `DSM N.V. te Heerlen`."""
+    words = _FORM_PHRASES.sub(lambda found: lexicon.FORM_PHRASES[found.group()], spelled(text)).split()
+    at = next((i for i, word in enumerate(words) if i and word in _ANYWHERE), len(words))
+    if at < len(words) - 1 and words[-1] not in _ENDING:
+        yield replace(_reading(tuple(map(_word, words[:at]))), said="without what follows the legal form")
 
 
 def _taken_apart(text: str) -> tuple[Reading, frozenset[str]]:
@@ -172,7 +190,7 @@ def _ends_in_form(part: str) -> bool:
 
 
 def _without_forms(words: Sequence[str]) -> tuple[Sequence[str], frozenset[str]]:
-    words = [_TWICE.sub(r"\1", word) if _TWICE.sub(r"\1", word) in _ENDING else word for word in words]
+    words = [*words[:-1], *map(_form_meant, words[-1:])]
     start, end = 0, len(words)
     while end > start and (words[end - 1] in _ENDING or (words[end - 1] == "and" and end < len(words))):
         end -= 1
@@ -185,6 +203,15 @@ def _without_forms(words: Sequence[str]) -> tuple[Sequence[str], frozenset[str]]
     return inside, frozenset(lexicon.FORMS[word] for word in gone if word in lexicon.FORMS)
 
 
+def _form_meant(word: str) -> str:
+    """A legal form that is misspelled in one letter, where it is long, or has a letter twice (lttd)."""
+    once = _TWICE.sub(r"\1", word)
+    if word in _ENDING or once in _ENDING:
+        return word if word in _ENDING else once
+    return next((form for form in _LONG_FORMS if OSA.distance(word, form, score_cutoff=1) <= 1), word)
+
+
+_LONG_FORMS: Final = ("limited", "company", "corporation", "incorporated", "aktiengesellschaft", "kommanditgesellschaft")
 _ENDING: Final = frozenset(lexicon.FORMS) | lexicon.FORMS_AT_THE_ENDS
 _ANYWHERE: Final = frozenset(lexicon.FORMS) - lexicon.FORMS_AT_THE_ENDS
 
@@ -214,8 +241,8 @@ _KINDS: Final = (
 
 def _reading(words: tuple[Word, ...], said: str = "") -> Reading:
     heard = tuple(word for word in words if word.text not in lexicon.UNHEARD) or words
-    joined = "".join(word.spelled for word in heard)
-    return Reading(heard, joined, "".join(word.spelled[0] for word in heard), said)
+    joined, written = ("".join(word.spelled for word in some) for some in (heard, words))
+    return Reading(heard, joined, written, "".join(word.spelled[0] for word in heard), said)
 
 
 @lru_cache(maxsize=200_000)
@@ -229,23 +256,23 @@ def sound(word: str) -> str:
 # --- other names ------------------------------------------------------------------------------------
 
 
-def _with_other_names(readings: Sequence[Reading]) -> tuple[Reading, ...]:
-    others = [other for reading in readings for other in _other_names().get(_key(reading), ())]
+def _with_other_names(plain: str, forms: frozenset[str], readings: Sequence[Reading]) -> Name:
+    known = [_known_names()[key] for key in map(_key, readings) if key in _known_names()]
+    others = [other for company in known for other in _names_of(company)]
     distinct = {reading.joined: reading for reading in reversed((*readings, *others))}
-    return tuple(distinct.values())[::-1][:MOST_READINGS]
+    return Name(plain, forms, tuple(distinct.values())[::-1][:MOST_READINGS], frozenset(known))
 
 
 @lru_cache(maxsize=1)
-def _other_names() -> dict[str, tuple[Reading, ...]]:
-    """Words of a known name → the other names of that company."""
-    known: dict[str, tuple[Reading, ...]] = {}
-    for line in lexicon.OTHER_NAMES.strip().splitlines():
-        readings = [
-            _reading(tuple(map(_word, name.split())), "known by another name") for name in line.split(" = ")
-        ]
-        for one in readings:
-            known[_key(one)] = tuple(other for other in readings if other is not one)
-    return known
+def _known_names() -> dict[str, str]:
+    """Words of a known name → the line of lexicon.OTHER_NAMES in which it stands."""
+    lines = lexicon.OTHER_NAMES.strip().splitlines()
+    return {_key(name): line for line in lines for name in _names_of(line)}
+
+
+@lru_cache(maxsize=1_000)
+def _names_of(line: str) -> tuple[Reading, ...]:
+    return tuple(_reading(tuple(map(_word, name.split())), "known by another name") for name in line.split(" = "))
 
 
 def _key(reading: Reading) -> str:
