@@ -6,7 +6,7 @@ end, initials, domains. Keys that many accounts have say little and are left out
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
@@ -17,49 +17,61 @@ import pandas as pd
 
 from clearlane.identity.matching.lexicon import Kind
 from clearlane.identity.matching.likeness import Company, label
-from clearlane.identity.matching.names import Reading, sound
+from clearlane.identity.matching.names import Reading, Word, sound
 
 MOST_HOLDERS: Final = 300
 """accounts that may have a key"""
 MOST_CANDIDATES: Final = 10
 """accounts that are looked at for a lead"""
+LEAST_SHARE: Final = 0.4
+"""of what the keys of the best candidate weigh"""
+CHUNK: Final = 2_000
+"""companies whose keys are there as texts at a time"""
 WORDS: Final = 6
 """of a name from which keys are made"""
 SHORTEST_MISSPELLED: Final = 5
 PIECE: Final = 6
 """letters of the beginning and end of a name"""
 
-_SHARED: Final = (Kind.TRADE, Kind.PLACE)
 Keys = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
 
 
-def keys(company: Company) -> set[str]:
-    """The keys by which a company is found."""
-    found = {key for reading in company.name.readings for key in _of_reading(reading)}
+def keys(company: Company, known: Set[str] = frozenset()) -> set[str]:
+    """The keys by which a company is found; words that are known are not taken for misspelled ones."""
+    found = {key for reading in company.name.readings for key in _of_reading(reading, known)}
     found.add(f"={company.name.plain.replace(' ', '')}")
     if company.domain:
         found |= {f"@{company.domain}", f"={label(company.domain)}"}
-    return found
+    return found - {"="}
 
 
-def _of_reading(reading: Reading) -> Iterator[str]:
+def _of_reading(reading: Reading, known: Set[str]) -> Iterator[str]:
     words = [word for word in reading.words if word.kind is not Kind.FILLER][:WORDS] or reading.words[:1]
     yield from (word.text for word in words)
     yield from (f"{a} {b}" for a, b in combinations(sorted({word.text for word in words}), 2))
-    yield from (
-        f"~{key}"
-        for word in words
-        if word.kind is not Kind.TRADE and len(word.spelled) >= SHORTEST_MISSPELLED
-        for key in _misspelled(sound(word.spelled))
-    )
-    yield from (f"={reading.joined}", f"={reading.written}", f"^{reading.joined[:PIECE]}", f"${reading.joined[-PIECE:]}")
-    weighty = "".join(word.spelled for word in words)
-    yield from (f"={weighty}", "=" + "".join(word.spelled for word in words if word.kind not in _SHARED))
-    if len(words) == 1 and 2 <= len(weighty) <= PIECE:
-        yield f"#{weighty}"
+    yield from (f"={one}" for one in (reading.joined, reading.written, _spelled(words), _own(words)))
+    yield from (f"^{reading.joined[:PIECE]}", f"${reading.joined[-PIECE:]}")
+    for word in words:
+        if (
+            word.text not in known
+            and word.kind is not Kind.TRADE
+            and len(word.spelled) >= SHORTEST_MISSPELLED
+        ):
+            yield from (f"~{key}" for key in _misspelled(sound(word.spelled)))
+    if len(words) == 1 and 2 <= len(words[0].spelled) <= PIECE:
+        yield f"#{words[0].spelled}"
     elif len(reading.initials) > 1:
         yield f"#{reading.initials}"
+
+
+def _spelled(words: Iterable[Word]) -> str:
+    return "".join(word.spelled for word in words)
+
+
+def _own(words: Sequence[Word]) -> str:
+    """What is left without trades and places, which others have too."""
+    return _spelled(word for word in words if word.kind not in (Kind.TRADE, Kind.PLACE))
 
 
 def _misspelled(word: str) -> Iterator[str]:
@@ -70,50 +82,60 @@ def _misspelled(word: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Index:
-    """Keys of accounts, sorted, each with the account's row and what sharing it says."""
+    """Keys of accounts, sorted, each with the account's row and what sharing it says; and the words they have."""
 
     keys: Keys
     rows: Rows
     weights: npt.NDArray[np.float64]
+    words: Set[str]
 
-    def candidates(self, leads: Sequence[Company]) -> tuple[Rows, Rows]:
-        """(Rows of leads, rows of accounts) to be looked at, in the order of the leads."""
-        keys, leads_of_keys = _hashed(leads)
+    def candidates(self, leads: Sequence[Company]) -> Iterator[tuple[int, int]]:
+        """(Row of a lead, row of an account) to be looked at, in the order of the leads."""
+        for start in range(0, len(leads), CHUNK):
+            of_leads, accounts = self._of_chunk(leads[start : start + CHUNK])
+            yield from zip((of_leads + start).tolist(), accounts.tolist(), strict=True)
+
+    def _of_chunk(self, leads: Sequence[Company]) -> tuple[Rows, Rows]:
+        keys, leads_of_keys = _hashed(leads, self.words)
         first, last = (np.searchsorted(self.keys, keys, side) for side in ("left", "right"))
         counts = last - first
-        at = np.repeat(first - np.concatenate(([0], np.cumsum(counts)[:-1])), counts) + np.arange(
-            counts.sum()
-        )
-        pairs = pd.DataFrame(
-            {"lead": np.repeat(leads_of_keys, counts), "account": self.rows[at], "weight": self.weights[at]}
-        )
-        return _most_telling(pairs)
+        before = np.cumsum(counts) - counts
+        at = np.repeat(first - before, counts) + np.arange(counts.sum())
+        return _most_telling(np.repeat(leads_of_keys, counts), self.rows[at], self.weights[at])
 
 
-def _most_telling(pairs: pd.DataFrame) -> tuple[Rows, Rows]:
-    summed: pd.DataFrame = pairs.groupby(["lead", "account"], sort=False).sum().reset_index()
-    ordered = summed.sort_values(["lead", "weight", "account"], ascending=[True, False, True], kind="stable")
-    best = ordered[ordered.groupby("lead").cumcount() < MOST_CANDIDATES]
-    return best["lead"].to_numpy(), best["account"].to_numpy()
+def _most_telling(leads: Rows, accounts: Rows, weights: npt.NDArray[np.float64]) -> tuple[Rows, Rows]:
+    """Of each lead the accounts whose shared keys weigh most, and at least a part of what the best weigh."""
+    pairs, which = np.unique(np.stack([leads, accounts]), axis=1, return_inverse=True)
+    summed = np.bincount(which.ravel(), weights=weights, minlength=pairs.shape[1])
+    order = np.lexsort((pairs[1], -summed, pairs[0]))
+    leads, accounts, summed = pairs[0][order], pairs[1][order], summed[order]
+    _, first, counts = np.unique(leads, return_index=True, return_counts=True)
+    place = np.arange(len(leads)) - np.repeat(first, counts)
+    best = np.repeat(summed[first], counts)
+    kept = (place < MOST_CANDIDATES) & (summed >= best * LEAST_SHARE)
+    return leads[kept], accounts[kept]
 
 
 def index(accounts: Sequence[Company]) -> Index:
     """The accounts by their keys; a key that too many have is left out."""
-    keys, rows = _hashed(accounts)
+    keys, rows = _hashed(accounts, frozenset())
     order = np.argsort(keys, kind="stable")
     keys, rows = keys[order], rows[order]
     counts = np.unique(keys, return_counts=True)[1]
     held = np.repeat(counts, counts)
     kept = held <= MOST_HOLDERS
-    return Index(keys[kept], rows[kept], np.log((len(accounts) + 1) / held[kept]))
+    words = {word.text for one in accounts for reading in one.name.readings for word in reading.words}
+    return Index(keys[kept], rows[kept], np.log((len(accounts) + 1) / held[kept]), words)
 
 
-def _hashed(companies: Iterable[Company]) -> tuple[Keys, Rows]:
-    texts: list[str] = []
+def _hashed(companies: Sequence[Company], known: Set[str]) -> tuple[Keys, Rows]:
+    """Hashes of all keys, each with the row of its company; the texts of few companies are there at a time."""
+    hashes: list[Any] = [np.empty(0, dtype=np.uint64)]
     counts: list[int] = []
-    for company in companies:
-        found = keys(company)
-        texts += found
-        counts.append(len(found))
-    hashes: Any = pd.util.hash_array(np.array(texts, dtype=object), categorize=False)
-    return hashes, np.repeat(np.arange(len(counts)), counts)
+    for start in range(0, len(companies), CHUNK):
+        found = [sorted(keys(company, known)) for company in companies[start : start + CHUNK]]
+        counts += map(len, found)
+        texts = np.array([key for some in found for key in some], dtype=object)
+        hashes.append(pd.util.hash_array(texts, categorize=False))
+    return np.concatenate(hashes), np.repeat(np.arange(len(counts)), counts)

@@ -39,7 +39,7 @@ class Accounts:
     def judgements(self, leads: Sequence[Company], thresholds: Thresholds) -> list[Judgement]:
         """One for each lead, which does not depend on the other leads nor on the order of the accounts."""
         found: list[dict[str, Likeness]] = [{} for _ in leads]
-        for lead, account in zip(*map(list, self.index.candidates(leads)), strict=True):
+        for lead, account in self.index.candidates(leads):
             like = likeness(leads[lead], self.companies[account], self.rarity)
             best = found[lead].get(self.ids[account])
             if best is None or like > best:
@@ -77,10 +77,11 @@ def _write(frame: pd.DataFrame, out: Path) -> None:
 
 def _accounts(connection: duckdb.DuckDBPyConnection, path: Path) -> Accounts:
     sheet = sheets.of_file(connection, "accounts", path)
-    rows = [row for chunk in _rows(connection, sheet, "account_id", "name") for row in chunk]
-    missing = next((number for number, row in enumerate(rows, start=1) if not row[0]), None)
+    given = [row for chunk in _rows(connection, sheet, "account_id", "name") for row in chunk]
+    missing = next((number for number, row in enumerate(given, start=1) if not row[0]), None)
     if missing:
         raise sheet.refused(missing, "account_id", "every account needs an id")
+    rows = sorted(set(given))
     return Accounts([row[0] for row in rows], [row[1] for row in rows], companies(rows))
 
 

@@ -113,8 +113,8 @@ FORM_PHRASES: Final = _phrases(
     sa: s a b de c v
     sl: sociedad limitada, s l u
     ltd: private limited, proprietary limited, pty ltd, pte ltd, pvt ltd, co ltd, company limited
-    ltd: lmtd limitd limted limited company
-    ltd: lmtd limitd limted limited liability partnership, public company limited, public co ltd, sdn bhd, sendirian berhad
+    ltd: limited company
+    ltd: limited liability partnership, public company limited, public co ltd, sdn bhd, sendirian berhad
     llc: limited liability company, limited liability co, l l c
     lp: limited partnership
     plc: public limited company

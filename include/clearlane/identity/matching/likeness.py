@@ -62,7 +62,11 @@ FURTHER: Final = 0.6
 WHOLE: Final = 3.5
 NEARLY_WHOLE: Final = 2.0
 """no word of weight is missing on either side; letters are not as they should be"""
-OTHERWISE: Final = {"known by another name": 2.0, "also known as": 1.5, "without what follows the legal form": 0.7}
+OTHERWISE: Final = {
+    "known by another name": 2.0,
+    "also known as": 1.5,
+    "without what follows the legal form": 0.7,
+}
 IN_BRACKETS: Final = 0.3
 KNOWN_AS_OTHER: Final = 8.0
 """both are known companies, and not the same"""
@@ -150,7 +154,9 @@ def _but_for_spaces(written: str, account: Reading, weigh: Weigh) -> Iterator[Ev
 def _read_otherwise(lead: Reading, account: Reading) -> Iterator[Evidence]:
     for reading in (lead, account):
         if reading.said:
-            yield Evidence(-OTHERWISE.get(reading.said, IN_BRACKETS), reading.said, lead.joined, account.joined)
+            yield Evidence(
+                -OTHERWISE.get(reading.said, IN_BRACKETS), reading.said, lead.joined, account.joined
+            )
 
 
 def _by_word(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidence, ...]:
@@ -287,8 +293,8 @@ def _edits(one: str, other: str) -> int | None:
 
     Letters that sound alike do not differ.
     """
-    as_written = _letters(one, other)
-    return as_written if as_written == 0 else _fewer(as_written, _letters(sound(one), sound(other)))
+    as_written, heard = _letters(one, other), (sound(one), sound(other))
+    return as_written if heard == (one, other) else _fewer(as_written, _letters(*heard))
 
 
 def _fewer(one: int | None, other: int | None) -> int | None:

@@ -92,23 +92,28 @@ def spelled(text: str) -> str:
 
     Doing so twice changes nothing: `Société A. B. C.` is `societe abc`.
     """
-    latin = anyascii(_in_latin_words(normalize("NFKC", html.unescape(text)))).lower()
+    latin = (text if text.isascii() else _in_latin(text)).lower()
     joined = _TOGETHER.sub(r"\1\2", _APOSTROPHE.sub("", latin)).replace("&", " and ").replace("+", " and ")
-    return " ".join(_initials_together(_GAP.sub(" ", joined).split()))
+    return _initials_together(_GAP.sub(" ", joined).split())
 
 
-def _in_latin_words(text: str) -> str:
-    return text if text.isascii() else _SCRIPTS.sub(lambda found: lexicon.SCRIPTS[found.group()], text)
+def _in_latin(text: str) -> str:
+    return anyascii(_SCRIPTS.sub(lambda found: lexicon.SCRIPTS[found.group()], normalize("NFKC", text)))
 
 
-def _initials_together(words: Sequence[str]) -> Iterator[str]:
+def _initials_together(words: Sequence[str]) -> str:
     """d s m n v -> dsm nv: single letters are one word, up to those that are a legal form."""
+    return " ".join(words if all(len(word) > 1 for word in words) else _runs_together(words))
+
+
+def _runs_together(words: Sequence[str]) -> Iterator[str]:
     run = ""
     for word in (*words, ""):
         if len(word) == 1 and word.isalpha():
             run += word
             continue
-        yield from _form_apart(run)
+        if run:
+            yield from _form_apart(run)
         run = ""
         if word:
             yield word
@@ -131,9 +136,10 @@ def parsed(text: str) -> Name:
     if _HUMP.search(outer):
         readings.append(_taken_apart(_HUMP.sub(" ", outer))[0])
     readings += [_inside(taken[0][0], text) for text in inner]
-    readings += _before_form(outer)
+    plain = spelled(given)
+    readings += _before_form(plain if outer == given else spelled(outer))
     forms = frozenset().union(*(found for _, found in taken))
-    return _with_other_names(spelled(given), forms, [one for one in readings if one.words])
+    return _with_other_names(plain, forms, [one for one in readings if one.words])
 
 
 def _otherwise(text: str) -> list[str]:
@@ -152,9 +158,9 @@ def _inside(outer: Reading, text: str) -> Reading:
     return _reading((*inner.words, *outer.words), "with what stands in brackets")
 
 
-def _before_form(text: str) -> Iterator[Reading]:
+def _before_form(plain: str) -> Iterator[Reading]:
     """What stands before a legal form that more words follow: `DSM N.V. te Heerlen`."""
-    words = _FORM_PHRASES.sub(lambda found: lexicon.FORM_PHRASES[found.group()], spelled(text)).split()
+    words = _FORM_PHRASES.sub(lambda found: lexicon.FORM_PHRASES[found.group()], plain).split()
     at = next((i for i, word in enumerate(words) if i and word in _ANYWHERE), len(words))
     if at < len(words) - 1 and words[-1] not in _ENDING:
         yield replace(_reading(tuple(map(_word, words[:at]))), said="without what follows the legal form")
@@ -181,7 +187,7 @@ def _parts(text: str) -> list[str]:
 def _without_address(parts: Sequence[str]) -> str:
     """What follows a legal form behind a comma, and has none itself, is where the company is: `Acme BV, Delft, NL`."""
     last = max((i for i, part in enumerate(parts) if _ends_in_form(part)), default=len(parts))
-    return " ".join(_initials_together(" ".join(parts[: last + 1]).split()))
+    return _initials_together(" ".join(parts[: last + 1]).split())
 
 
 def _ends_in_form(part: str) -> bool:
@@ -211,16 +217,23 @@ def _form_meant(word: str) -> str:
     return next((form for form in _LONG_FORMS if OSA.distance(word, form, score_cutoff=1) <= 1), word)
 
 
-_LONG_FORMS: Final = ("limited", "company", "corporation", "incorporated", "aktiengesellschaft", "kommanditgesellschaft")
+_LONG_FORMS: Final = (
+    "limited",
+    "company",
+    "corporation",
+    "incorporated",
+    "aktiengesellschaft",
+    "kommanditgesellschaft",
+)
 _ENDING: Final = frozenset(lexicon.FORMS) | lexicon.FORMS_AT_THE_ENDS
 _ANYWHERE: Final = frozenset(lexicon.FORMS) - lexicon.FORMS_AT_THE_ENDS
 
 
+@lru_cache(maxsize=200_000)
 def _word(spelling: str) -> Word:
     spelling = _ORDINALS.get(spelling, spelling)
-    for words, kind in _KINDS:
-        if spelling in words:
-            return Word(words[spelling], kind, spelling)
+    if spelling in _MEANT:
+        return Word(*_MEANT[spelling], spelling)
     if _NUMBER.fullmatch(spelling):
         return Word(spelling.lstrip("0") or "0", Kind.NUMBER, spelling)
     if len(spelling) == 1:
@@ -230,13 +243,18 @@ def _word(spelling: str) -> Word:
     return Word(spelling, Kind.NAME, spelling)
 
 
-_KINDS: Final = (
-    (lexicon.FILLERS, Kind.FILLER),
-    (lexicon.TRADES, Kind.TRADE),
-    (lexicon.PLACES, Kind.PLACE),
-    ({word: word for word in lexicon.COMMON}, Kind.COMMON),
-    ({word: word for word in lexicon.GIVEN_NAMES}, Kind.GIVEN),
-)
+_MEANT: Final = {
+    spelling: (word, kind)
+    for words, kind in (
+        ({word: word for word in lexicon.GIVEN_NAMES}, Kind.GIVEN),
+        ({word: word for word in lexicon.COMMON}, Kind.COMMON),
+        (lexicon.PLACES, Kind.PLACE),
+        (lexicon.TRADES, Kind.TRADE),
+        (lexicon.FILLERS, Kind.FILLER),
+    )
+    for spelling, word in words.items()
+}
+"""spelling → (word it is read as, its kind); of two kinds the one that tells less"""
 
 
 def _reading(words: tuple[Word, ...], said: str = "") -> Reading:
@@ -259,8 +277,10 @@ def sound(word: str) -> str:
 def _with_other_names(plain: str, forms: frozenset[str], readings: Sequence[Reading]) -> Name:
     known = [_known_names()[key] for key in map(_key, readings) if key in _known_names()]
     others = [other for company in known for other in _names_of(company)]
-    distinct = {reading.joined: reading for reading in reversed((*readings, *others))}
-    return Name(plain, forms, tuple(distinct.values())[::-1][:MOST_READINGS], frozenset(known))
+    distinct: dict[str, Reading] = {}
+    for reading in (*readings, *others):
+        distinct.setdefault(reading.joined, reading)
+    return Name(plain, forms, tuple(distinct.values())[:MOST_READINGS], frozenset(known))
 
 
 @lru_cache(maxsize=1)
@@ -272,7 +292,9 @@ def _known_names() -> dict[str, str]:
 
 @lru_cache(maxsize=1_000)
 def _names_of(line: str) -> tuple[Reading, ...]:
-    return tuple(_reading(tuple(map(_word, name.split())), "known by another name") for name in line.split(" = "))
+    return tuple(
+        _reading(tuple(map(_word, name.split())), "known by another name") for name in line.split(" = ")
+    )
 
 
 def _key(reading: Reading) -> str:
