@@ -6,13 +6,14 @@ look-up per calendar, whatever the number of clocks. What routing and the watch 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -67,12 +68,17 @@ def recomputed(
     and state: open, warned, breached, met, paused or ended. `policy` stands in for versions that are not stored.
     """
     bound = {"as_of": as_of, "everybody": leads is None, "leads": list(leads or ())}
-    clocks = pd.DataFrame(connection.execute(sa.text(_CLOCKS), bound).mappings().all(), dtype=object)
+    clocks = _frame(connection, _CLOCKS, bound)
     if clocks.empty:
         return pd.DataFrame(columns=["clock_id", "kind", *MOMENTS, "warned", "breached", "state"])
-    pauses = pd.DataFrame(connection.execute(sa.text(_PAUSES), bound).mappings().all(), dtype=object)
+    pauses = _frame(connection, _PAUSES, bound)
     staged = _staged(connection, policy, clocks, pauses)
     return _told(staged, pauses, microseconds(as_of))
+
+
+def _frame(connection: Connection, query: str, bound: Mapping[str, Any]) -> pd.DataFrame:
+    rows = connection.execute(sa.text(query), bound)
+    return pd.DataFrame(list(map(tuple, rows.fetchall())), columns=list(rows.keys()), dtype=object)
 
 
 class _Whose(NamedTuple):
@@ -93,13 +99,22 @@ def _staged(
 ) -> pd.DataFrame:
     """The clocks with their three moments as microseconds; NEVER where there is none."""
     known = _Versions(connection, policy)
-    whose = [known.whose(row) for row in clocks.to_dict("records")]
     found = np.full((len(clocks), 3), NEVER, dtype=np.int64)
     begun = clocks["started"].to_numpy(dtype=np.int64)
-    rows_of = pd.Series(range(len(clocks))).groupby(pd.Series(whose, dtype=object), sort=False).indices
-    for one, rows in rows_of.items():
-        found[rows] = known.moments(cast(_Whose, one), begun[rows], clocks.iloc[rows], pauses)
+    for rows in _alike(clocks, known.on_call(clocks)):
+        one = known.whose(clocks.iloc[rows[0]].to_dict())
+        found[rows] = known.moments(one, begun[rows], clocks.iloc[rows], pauses)
     return clocks.assign(**{name: found[:, n] for n, name in enumerate(MOMENTS)})
+
+
+def _alike(clocks: pd.DataFrame, on_call: Set[str]) -> Iterator[npt.NDArray[np.intp]]:
+    """The rows of clocks that run alike; of reps on call, those promised at the same moment."""
+    shared = clocks.assign(
+        held=clocks["held_due"].notna(), promised=clocks["decided"].where(clocks["rep_id"].isin(on_call))
+    )
+    keys = ["sla", "teams", "kind", "tier", "rep_id", "place", "zone", "held", "promised"]
+    numbers = shared.groupby(keys, dropna=False, sort=False).ngroup().to_numpy()
+    yield from map(np.asarray, pd.Series(numbers).groupby(numbers).indices.values())
 
 
 class _Versions:
@@ -123,6 +138,11 @@ class _Versions:
             return policies.stored(self.connection, named) if named else self.otherwise
         except LookupError:
             return self.otherwise
+
+    def on_call(self, clocks: pd.DataFrame) -> Set[str]:
+        """Reps who are on call at some time, under any policy of these clocks."""
+        versions = clocks[["sla", "teams"]].drop_duplicates().itertuples(index=False, name=None)
+        return {duty.rep for one in versions for duty in self.policy(one).teams.on_call}
 
     def whose(self, row: Mapping[Any, Any]) -> _Whose:
         versions = row["sla"], row["teams"]
@@ -170,7 +190,10 @@ def _calendar(policy: Policy, tier: Tier, one: _Whose) -> Calendar:
 
 
 def _moments(column: pd.Series[Any]) -> Moments:
-    return np.array([NEVER if pd.isna(one) else int(one) for one in column], dtype=np.int64)
+    given = column.notna().to_numpy()
+    found = np.full(len(column), NEVER, dtype=np.int64)
+    found[given] = column[given].to_numpy(dtype=np.int64)
+    return found
 
 
 def _ends(pauses: pd.DataFrame) -> Moments:

@@ -107,8 +107,8 @@ def deeds(
             yield deed("decline", rng.uniform(0.05, 1.2), reason)
     if rng.random() < 0.15:
         yield deed("meeting", rng.uniform(0.5, 6))
-    if rng.random() < 0.6:
-        for _ in range(rng.randrange(1, 5)):
+    if rng.random() < 0.4:
+        for _ in range(rng.randrange(1, 4)):
             yield deed("first_touch", rng.uniform(1, 60) * timedelta(hours=1) / span)
 
 
