@@ -134,8 +134,8 @@ class Worth:
 class Finding:
     """Something the review says of a rule or a column without changing points.
 
-    `kind`: rare, leak, drift, unfair, locked, left (for a later review), few (too few outcomes), blind (the score does
-    not order), skipped.
+    `kind`: blind (the score does not order), drift, leak, left (for a later review), locked, rare, unconfirmed (only an
+    earlier stage says so), unfair.
     """
 
     kind: str

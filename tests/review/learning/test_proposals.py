@@ -223,6 +223,20 @@ def test_a_condition_that_no_rule_scores_is_found_in_the_language_of_the_rules()
     assert change.rate_with.low > change.rate_without.value
 
 
+def test_what_only_an_earlier_stage_says_is_told_and_changes_nothing() -> None:
+    made = planted(3, 8000, scale=STEEP)
+    rng, leads = np.random.default_rng(0), made.cases.leads
+    liked = made.cases.evidence["core_market"].to_numpy() > 0
+    chance = 1 / (1 + np.exp(1.2 - 0.7 * liked - 0.02 * leads["score"].to_numpy()))
+    cases = replace(
+        made.cases,
+        leads=leads.assign(sql=leads["won"] | (rng.random(len(leads)) < chance), opportunity=leads["won"]),
+    )
+    told = proposed(cases, replace(made.scoring, review=FREE), seed=1)
+    assert ("unconfirmed", "core_market") in kinds(told)
+    assert "core_market" not in moved(told)
+
+
 def test_a_protected_column_is_never_tried() -> None:
     made = planted(3, 12_000, scale=STEEP, hidden={"topic": 12})
     protected = replace(made.scoring, protected=frozenset({"topic"}), review=FREE)

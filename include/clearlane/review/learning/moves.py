@@ -16,6 +16,8 @@ ROUNDS: Final = 3
 """times that shifts are estimated anew around the ones before"""
 FAR: Final = 60.0
 """points by which one estimate may shift a rule"""
+OF_OUTCOME: Final = 1 / 3
+"""share of the level that the outcome itself gets where an earlier stage speaks, too"""
 CONFIRMED: Final = 1.282
 """standard errors by which the outcome itself must agree with an earlier stage: 10 % on one side"""
 TOLD: Final = 1.96
@@ -48,15 +50,17 @@ class Moves:
     """of the judged rules beside the chosen ones, in the order of `Problem.judged`"""
     early: frozenset[int]
     """of the chosen, those that an earlier stage showed first"""
+    unconfirmed: int | None
+    """a rule that the earlier stage would move and the outcome does not confirm"""
 
 
 def moves(problem: Problem, most: int, level: float, draws: np.random.Generator) -> Moves:
     """The rules that move at the level given, by forward steps; at most `most`.
 
-    Each step tests all judged rules at once. Half of the level goes to the outcome and half to an earlier stage, which
-    more leads reach; what only the earlier stage shows has to be confirmed by the outcome.
+    Each step tests all judged rules at once. A third of the level goes to the outcome and the rest to an earlier stage,
+    which more leads reach; what only the earlier stage shows has to be confirmed by the outcome.
     """
-    share = level if problem.earlier is None else level / 2
+    share = level if problem.earlier is None else level * OF_OUTCOME
     chosen: list[int] = []
     early: set[int] = set()
     estimate = estimated(problem, ())
@@ -64,10 +68,10 @@ def moves(problem: Problem, most: int, level: float, draws: np.random.Generator)
     sooner: Surprise | None = None
     while True:
         if problem.earlier is not None:
-            sooner = _tested(problem, estimate, tuple(chosen), problem.earlier, share, draws)
+            sooner = _tested(problem, estimate, tuple(chosen), problem.earlier, level - share, draws)
         if not chosen:
             first = _joined(rest, sooner)
-        found = _next(rest, sooner, share)
+        found = _next(rest, share, sooner, level - share)
         if found is None or len(chosen) == most:
             break
         chosen.append(int(problem.judged[found]))
@@ -78,7 +82,8 @@ def moves(problem: Problem, most: int, level: float, draws: np.random.Generator)
     if len(kept) < len(chosen):
         estimate = estimated(problem, kept)
         rest = _tested(problem, estimate, kept, problem.target, share, draws)
-    return Moves(kept, estimate, first, rest, frozenset(early))
+    waiting = _unconfirmed(problem, sooner, level - share)
+    return Moves(kept, estimate, first, rest, frozenset(early), waiting)
 
 
 def estimated(problem: Problem, chosen: tuple[int, ...]) -> Estimate:
@@ -118,17 +123,30 @@ def _tested(
     return surprise(base, problem.evidence[:, problem.judged], target, problem.weight, level, draws)
 
 
-def _next(rest: Surprise, sooner: Surprise | None, level: float) -> int | None:
+def _next(rest: Surprise, share: float, sooner: Surprise | None, earlier_share: float) -> int | None:
     """The column to move next; None where chance explains all that is left."""
-    if rest.p_value <= level:
+    if rest.p_value <= share:
         return rest.best
-    if sooner is None or sooner.p_value > level:
+    if sooner is None or sooner.p_value > earlier_share:
         return None
     agrees = rest.odds * np.sign(sooner.odds) > CONFIRMED * rest.error
     both = replace(sooner, gain=np.where(agrees, sooner.gain, -np.inf))
-    strong = np.abs(sooner.odds) > sooner.critical * sooner.error
-    return both.best if agrees[both.best] and strong[both.best] else None
+    return both.best if agrees[both.best] and _stands_out(sooner, both.best) else None
+
+
+def _stands_out(sooner: Surprise, column: int) -> bool:
+    return bool(abs(sooner.odds[column]) > sooner.critical * sooner.error[column])
+
+
+def _unconfirmed(problem: Problem, sooner: Surprise | None, level: float) -> int | None:
+    """The rule that only the earlier stage would move."""
+    if sooner is None or sooner.p_value > level or not _stands_out(sooner, sooner.best):
+        return None
+    return int(problem.judged[sooner.best])
 
 
 def _joined(rest: Surprise, sooner: Surprise | None) -> float:
-    return rest.p_value if sooner is None else min(1.0, 2 * min(rest.p_value, sooner.p_value))
+    """Of both tests; the smaller share of the level counts for more."""
+    if sooner is None:
+        return rest.p_value
+    return min(1.0, rest.p_value / OF_OUTCOME, sooner.p_value / (1 - OF_OUTCOME))

@@ -183,6 +183,9 @@ class _Review:
             )
         yield from self._rare(of_rules)
         yield from self._held(found, of_rules, {change.rule for change in moved})
+        if found.unconfirmed is not None and self.problem.stage:
+            why = reasons.of_unconfirmed(self.problem.outcome, self.problem.stage)
+            yield Finding("unconfirmed", self.problem.rules[found.unconfirmed], why)
         yield from self._unfair(of_rules)
         if found.estimate.clear:
             level = self.scoring.review.level

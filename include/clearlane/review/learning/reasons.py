@@ -10,6 +10,12 @@ CALLED = {
     "sql": "became an SQL",
     "accepted": "were accepted",
 }
+WHO = {
+    "won": "the leads won",
+    "opportunity": "the opportunities",
+    "sql": "the SQLs",
+    "accepted": "the accepted leads",
+}
 
 
 def of_change(worth: Worth, after: int, outcome: str, stage: str | None) -> str:
@@ -18,14 +24,18 @@ def of_change(worth: Worth, after: int, outcome: str, stage: str | None) -> str:
         f"{fared(worth.rate_with, worth.rate_without, outcome)}: worth {points(worth.points)}, not {worth.before}."
     ]
     if stage:
-        told.append(
-            f"Seen first in who {CALLED[stage].split(' ', 1)[1]}; who {CALLED[outcome]} says the same."
-        )
+        told.append(f"Seen first in {WHO[stage]}; {WHO[outcome]}, which are fewer, agree.")
     if after == 0:
         told.append("It tells nothing that the other rules do not say: it goes.")
     elif worth.points and abs(worth.points.value - after) >= 1:
         told.append("The limits of one review let it move no further.")
     return " ".join(told)
+
+
+def of_unconfirmed(outcome: str, stage: str) -> str:
+    return (
+        f"{WHO[stage]} say that its points are wrong; {WHO[outcome]}, which are fewer, do not confirm it yet"
+    )
 
 
 def of_half_life(days: float, seen: Interval, before: float) -> str:
@@ -34,7 +44,8 @@ def of_half_life(days: float, seen: Interval, before: float) -> str:
 
 def of_new(said: str, with_it: Interval, without: Interval, outcome: str) -> str:
     """`because` of a new rule."""
-    return f"{said}: {fared(with_it, without, outcome)}; no rule says so yet"
+    rates = f"{percent(with_it.value)} of its leads {CALLED[outcome]}, {percent(without.value)} of the others"
+    return f"{said}: {rates}, and no rule says so yet"
 
 
 def of_rare(fired: int, positives: int, leads: int, outcome: str) -> str:
