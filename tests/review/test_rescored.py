@@ -55,6 +55,16 @@ def test_a_rule_without_points_goes_and_a_new_one_comes_last_in_its_group() -> N
     assert [rule.id for rule in rules.values() if rule.group == "fit"][-1] == "finance"
 
 
+def test_a_new_rule_may_count_an_activity() -> None:
+    more = {"group": "engagement", "activity": "chat_started", "half_life_days": 7.0}
+    new = scoring_text(TEXT, [change("chat_started", -4, 0, **more)])
+    rules = {rule.id: rule for rule in policy.parse({**TEXTS, "scoring": new}).scoring.rules}
+    found = rules["chat_started"]
+    assert found.activity is not None
+    assert (found.activity.types, found.activity.half_life_days) == (("chat_started",), 7)
+    assert (found.points, found.cap) == (-4, 4)
+
+
 def test_a_half_life_changes_alone() -> None:
     new = scoring_text(TEXT, [change("webinar", 10, half_life_days=45.0)])
     assert "+      half_life: 45 days" in diff(TEXT, new)
