@@ -60,7 +60,7 @@ def test_position_of_short_journeys(touches: int, parts: list[float]):
     assert sorted(credits(found, "position").values()) == pytest.approx(sorted(parts))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(touched, won)
 def test_in_every_way_the_parts_add_up(
     touches: list[tuple[str, str, int]], deals: list[tuple[str, int, int]]

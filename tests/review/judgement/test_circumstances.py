@@ -74,7 +74,9 @@ def _outcome(connection: sa.Connection, n: int, kind: str, at: datetime, amount:
 
 
 def _cases() -> Cases:
-    leads = pd.DataFrame({"decided_at": pd.to_datetime([DECIDED] * 2)}, index=[str(ANA), str(BEN)])
+    leads = pd.DataFrame(
+        {"decided_at": pd.to_datetime([DECIDED] * 2), "team": ["sdr_amer", None]}, index=[str(ANA), str(BEN)]
+    )
     return Cases(SINCE, UNTIL, UNTIL + HORIZON, HORIZON, leads, leads[[]], leads[[]], leads[[]])
 
 
@@ -98,5 +100,6 @@ def test_the_practice_is_counted(around: Circumstances):
 def test_desks_and_promises_are_those_of_the_policy(around: Circumstances):
     assert around.promises["hot"] == 5
     assert around.promises["cold"] is None
-    assert all(desk.people > 0 for desk in around.desks.values())
-    assert "sdr_amer" in around.desks
+    assert set(around.desks.teams) == {"sdr_amer"}
+    assert around.desks.teams["sdr_amer"].people > 0
+    assert around.desks.takes >= around.desks.teams["sdr_amer"].takes

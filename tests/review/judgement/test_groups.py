@@ -112,10 +112,10 @@ def test_psi_is_its_definition():
 def test_what_did_not_change_is_stable_also_in_small_samples():
     rng = np.random.default_rng(8)
     calls = 0
-    for _ in range(40):
+    for _ in range(20):
         features = pd.DataFrame({f"x{n}": rng.normal(size=120) for n in range(5)})
         calls += any(one.verdict != "stable" for one in stabilities(features, np.arange(120) >= 80))
-    assert calls <= 6
+    assert calls <= 3
 
 
 def test_a_planted_shift_comes_first_and_missing_values_are_a_bin():
@@ -162,12 +162,12 @@ def test_a_region_that_the_score_passes_over_is_named():
 def test_small_groups_raise_no_alarm_by_chance():
     rng = np.random.default_rng(11)
     alarmed = 0
-    for _ in range(100):
+    for _ in range(40):
         region = rng.choice([f"r{n}" for n in range(10)], 400)
         score = rng.normal(45, 10, 400)
         hit = rng.random(400) < 0.15
         alarmed += any(row.alarms for row in told(region.tolist(), hit, score).values())
-    assert alarmed <= 6
+    assert alarmed <= 4
 
 
 def test_missing_names_are_named_and_rare_ones_joined():

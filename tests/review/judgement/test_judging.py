@@ -12,7 +12,7 @@ from tests.review.funnels import SINCE, UNTIL, Funnel, planted
 
 from clearlane.review.judgement import Circumstances, Judgement, NothingToJudge, bands, judged, scored
 from clearlane.review.judgement.health import Practice
-from clearlane.review.judgement.thresholds import Desk
+from clearlane.review.judgement.thresholds import Desk, Desks
 from clearlane.route.calendars import ALWAYS
 
 CUT = SINCE + timedelta(days=60)
@@ -80,8 +80,8 @@ def test_every_source_segment_and_region_has_its_row():
 
 def test_explored_leads_weigh_what_they_stand_for():
     """Below the threshold only a fifth is seen: by weight the order is that of all leads."""
-    every = judgement(planted(5, 16_000, threshold=None)).performances[0]
-    seen = judgement(planted(5, 16_000, threshold=30, explored=0.2)).performances[0]
+    every = judgement(planted(5, 9000, threshold=None)).performances[0]
+    seen = judgement(planted(5, 9000, threshold=30, explored=0.2)).performances[0]
     assert every.auc is not None
     assert seen.auc is not None
     assert seen.auc.low < every.auc.value < seen.auc.high
@@ -117,7 +117,7 @@ def test_what_is_around_the_leads_is_judged_where_it_is_known():
     leads = of.cases.leads
     won = leads.index[leads["opportunity"]]
     around = Circumstances(
-        desks={"sdr_amer": Desk(1, ALWAYS.hours, "UTC", 2.0)},
+        desks=Desks({"sdr_amer": Desk(1, ALWAYS.hours, "UTC", 2.0)}, 2.0),
         promises={"hot": 5.0, "warm": 240.0},
         practice=Practice(in_time=(30, 100)),
         touches=pd.DataFrame(

@@ -15,6 +15,7 @@ from clearlane.policy.model import Caps
 from clearlane.review.judgement.performance import Outcomes
 from clearlane.review.judgement.thresholds import (
     Desk,
+    Desks,
     Thresholds,
     business_minutes,
     desks,
@@ -64,7 +65,7 @@ def played(
     weight = options.pop("weight", np.ones(n))
     score = 1.0 + (np.arange(n) * 37) % 100
     outcomes = Outcomes(np.arange(n) % 5 == 0, weight)
-    desk = {"emea": Desk(people, AROUND_THE_CLOCK, "UTC", takes)}
+    desk = Desks({"emea": Desk(people, AROUND_THE_CLOCK, "UTC", takes)}, takes)
     return retuned(leads, outcomes, score, {"hot": 51.0}, desk, {"hot": minutes}, seed=1, **options)
 
 
@@ -116,10 +117,13 @@ def test_the_desks_and_promises_of_a_policy():
     staff = teams(
         [rep("ana", caps=Caps(day=7)), rep("ben", caps=Caps(day=7))],
         team("emea", "ana", "ben"),
+        team("ben", "ben"),
         team("empty"),
+        team("unasked", "ana"),
     )
     of = policy(routing(rule("all", "true", to("team", "emea"))), staff, sla=SLA)
-    found = desks(of, MONDAY.date())
-    assert set(found) == {"emea"}
-    assert (found["emea"].people, found["emea"].takes) == (2, 10)
+    found = desks(of, MONDAY.date(), {"emea": 1.0, "ben": 1.0, "empty": 3.0, "gone": 2.0})
+    assert set(found.teams) == {"emea", "ben"}
+    assert (found.teams["emea"].people, found.teams["ben"].people) == (2, 1)
+    assert found.takes == 10  # who is in two teams counts once
     assert all(minutes is None or minutes > 0 for minutes in promises(of).values())

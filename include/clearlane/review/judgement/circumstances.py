@@ -15,7 +15,7 @@ from clearlane.policy import columns
 from clearlane.policy.model import Policy
 from clearlane.review.cases import Cases
 from clearlane.review.judgement.health import Counted, Practice
-from clearlane.review.judgement.thresholds import Desk, desks, promises
+from clearlane.review.judgement.thresholds import Desks, desks, promises
 from clearlane.sla.speed import Window, trend
 
 TOUCHED_WITHIN: Final = timedelta(days=365)
@@ -62,7 +62,7 @@ class Circumstances:
     else of its type. opportunities: lead_id, at, amount: the first within the horizon and the newest amount known.
     """
 
-    desks: Mapping[str, Desk] = field(default_factory=dict)
+    desks: Desks = field(default_factory=Desks)
     promises: Mapping[str, float | None] = field(default_factory=dict)
     practice: Practice = field(default_factory=Practice)
     touches: pd.DataFrame = field(default_factory=lambda: _frame([], "channel"))
@@ -73,12 +73,19 @@ def circumstances(connection: Connection, policy: Policy, cases: Cases) -> Circu
     """What is known of the cases' span as of their moment. Leaves temporary tables until the commit."""
     opportunities = _opportunities(connection, cases)
     return Circumstances(
-        desks=desks(policy, cases.as_of.date()),
+        desks=desks(policy, cases.as_of.date(), _weekly(cases)),
         promises=promises(policy),
         practice=_practice(connection, policy, cases),
         touches=_touches(connection, cases, opportunities["lead_id"].tolist()),
         opportunities=opportunities,
     )
+
+
+def _weekly(cases: Cases) -> Mapping[str, float]:
+    """Team -> leads a week, in the span of the cases."""
+    weeks = max((cases.until - cases.since) / timedelta(weeks=1), 1.0)
+    counts = cases.leads["team"].dropna().value_counts() / weeks
+    return {str(team): float(leads) for team, leads in counts.items()}
 
 
 def _frame(rows: list[Any], value: str) -> pd.DataFrame:

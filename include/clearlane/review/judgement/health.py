@@ -30,7 +30,7 @@ class Practice:
     accepted: Counted | None = None
     """of the leads that the score calls ready, those that sales accepted"""
     known: Counted | None = None
-    """of the values that rules ask for, those that are known"""
+    """of the values that rules of fit ask for, those that are known"""
     joined: Counted | None = None
     """of the routing decisions, those whose rule asks for the score, its band or its stage"""
     in_time: Counted | None = None
@@ -53,7 +53,7 @@ class Question:
 
 QUESTIONS: Final = (
     Question("accepted", "Does sales accept the leads that the score calls ready?", 0.75, 0.5, True),
-    Question("known", "Is known what the rules ask for?", 0.8, 0.5, True),
+    Question("known", "Is known what the rules of fit ask for?", 0.8, 0.5, True),
     Question("joined", "Do routing decisions ask for the score?", 0.5, 0.2, True),
     Question("in_time", "Are the promises kept that leads get?", 0.85, 0.6, False),
     Question("unchanged", "Do people leave decisions as they are?", 0.9, 0.7, False),

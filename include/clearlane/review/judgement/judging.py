@@ -33,7 +33,6 @@ from clearlane.review.judgement.reliability import Reversal, Told, by_band, by_t
 from clearlane.review.judgement.resampling import Flags, Floats, Resamples, resamples
 from clearlane.review.judgement.stability import Stability, stabilities
 from clearlane.review.judgement.thresholds import Thresholds, retuned
-from clearlane.score.statement import attributes_used
 
 GROUPED = ("source", "segment", "region")
 FEW = 10
@@ -112,7 +111,9 @@ def judged(
     draws = {name: recent.drawn(score[newest], told[newest]) for name, (score, told) in ways.items()}
     first = next(iter(ways))
     around = around or Circumstances()
-    takes = takes or {team: desk.takes for team, desk in around.desks.items() if np.isfinite(desk.takes)}
+    takes = takes or {
+        team: desk.takes for team, desk in around.desks.teams.items() if np.isfinite(desk.takes)
+    }
     performances = tuple(
         performance(name, draws[name], recent.at_capacity(score[newest], takes))
         for name, (score, _) in ways.items()
@@ -161,7 +162,8 @@ def _said(one: Reversal) -> str:
 def _practice(cases: Cases, scoring: Scoring, known: Practice) -> Practice:
     """With what the cases themselves say."""
     ready = cases.leads[cases.leads["score"] >= selected_from(scoring)]
-    asked = cases.attributes[[name for name in attributes_used(scoring) if name in cases.attributes]]
+    read = {name for rule in scoring.rules if rule.group == "fit" and rule.when for name in rule.when.columns}
+    asked = cases.attributes[[name for name in cases.attributes if name in read]]
     return replace(
         known,
         accepted=(float(ready["accepted"].sum()), float(len(ready))),
@@ -177,7 +179,7 @@ def _thresholds(
     around: Circumstances,
     seed: int,
 ) -> Mapping[str, Thresholds]:
-    if not around.desks:
+    if not around.desks.teams:
         return {}
     entries = {band.name: band.entry for band in scoring.bands[:-1]}
     return {
@@ -200,7 +202,7 @@ def _notes(cases: Cases, takes: Mapping[str, float], around: Circumstances, hits
     """`hits`: how many of the newest leads that stand for many reached the target."""
     if not takes:
         yield "How much each team can take is not known: no precision at capacity."
-    if not around.desks:
+    if not around.desks.teams:
         yield "Who works when is not known: no threshold is held against what teams can answer."
     if not len(around.opportunities):
         yield "No opportunity is known with its touches: nothing is attributed."

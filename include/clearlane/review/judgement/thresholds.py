@@ -7,16 +7,17 @@ result). What is colder waits and is not played. Holidays and leave are left out
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, time, timedelta
 from heapq import heapreplace
+from math import inf, isfinite
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from clearlane.policy.model import Hours, Policy, Span
+from clearlane.policy.model import Hours, Policy, Span, Team
 from clearlane.review.arrivals import home_zone
 from clearlane.review.cases import Interval
 from clearlane.review.judgement.performance import Outcomes
@@ -28,11 +29,12 @@ GOAL: Final = 0.85
 HANDLING: Final = 12.0
 """minutes that a lead keeps its rep from the next one"""
 _WEEK: Final = 7 * 24 * 60
+_EVERYONE: Final = "(all together)"
 
 
 @dataclass(frozen=True)
 class Desk:
-    """A team at work."""
+    """A team at work. Each plays for itself: who is in two teams is counted in both."""
 
     people: int
     hours: Hours
@@ -78,17 +80,39 @@ class Thresholds:
     goal: float
 
 
-def desks(policy: Policy, week: date) -> Mapping[str, Desk]:
-    """Each team with members in the week of the date: who works, in the hours and zone of most of them."""
+@dataclass(frozen=True)
+class Desks:
+    """The teams that get leads, and how many leads a day all their people together can take; infinite without a cap."""
+
+    teams: Mapping[str, Desk] = field(default_factory=dict)
+    takes: float = inf
+
+
+def desks(policy: Policy, week: date, leads: Mapping[str, float]) -> Desks:
+    """Teams that get so many leads a week: who works in the week of the date, in the hours and zone of most of them.
+
+    Who is in several teams gives each a part; in what all can take everybody counts once.
+    """
+    expected = {team: [weekly] for team, weekly in leads.items() if team in policy.teams.teams}
     monday = week - timedelta(days=week.weekday())
-    found = supplies(policy, [monday], {team: [1.0] for team in policy.teams.teams}, {})
-    return {
+    found = supplies(policy, [monday], expected, {})
+    together = supplies(_with_everyone(policy, expected), [monday], {_EVERYONE: [1.0]}, {})
+    teams = {
         team: Desk(
             one.working, _hours(policy, team), home_zone(policy, team), min(one.by_day, one.by_week) / 7
         )
         for team, (one,) in found.items()
         if one.working
     }
+    (everyone,) = together[_EVERYONE]
+    return Desks(teams, min(everyone.by_day, everyone.by_week) / 7)
+
+
+def _with_everyone(policy: Policy, teams: Iterable[str]) -> Policy:
+    """With a team of all members of these, each once."""
+    members = {rep: 1.0 for team in teams for rep, _ in policy.teams.teams[team].members}
+    whole = Team(_EVERYONE, _EVERYONE, tuple(members.items()))
+    return replace(policy, teams=replace(policy.teams, teams={**policy.teams.teams, _EVERYONE: whole}))
 
 
 def _hours(policy: Policy, team: str) -> Hours:
@@ -194,7 +218,7 @@ def retuned(
     outcomes: Outcomes,
     score: Floats,
     entries: Mapping[str, float],
-    desks: Mapping[str, Desk],
+    desks: Desks,
     promised: Mapping[str, float | None],
     *,
     seed: int,
@@ -206,9 +230,8 @@ def retuned(
     leads: decided_at (UTC), team. Weighted leads come as often as they stand for, spread over the week around
     (round the end of the span to its beginning).
     """
-    played = _played(leads, outcomes.weight, score, desks, handling)
-    limits = [desk.takes for desk in desks.values()]
-    takes = sum(limits) if limits and all(np.isfinite(limits)) else None
+    played = _played(leads, outcomes.weight, score, desks.teams, handling)
+    takes = desks.takes if isfinite(desks.takes) else None
     found = (
         _threshold(band, now, played, _Aim(takes, promised.get(band), goal), seed)
         for band, now in entries.items()
