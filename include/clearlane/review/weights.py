@@ -6,46 +6,36 @@ Nothing is written and nothing decided: `report.quarter` shows it, `register` st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from sqlalchemy import Connection
 
 from clearlane import policy as policies
 from clearlane.policy.model import Policy, ReviewTerms, Scoring
 from clearlane.review import dataset, register
 from clearlane.review.answers import bounds
+from clearlane.review.backtest import HOLDOUT, IN_FORCE, PROPOSED, Backtest, backtested
 from clearlane.review.cases import Cases, Change, Interval, LeftOut, Proposal
-from clearlane.review.changed import rescored
 from clearlane.review.gaps import gaps
 from clearlane.review.judgement import (
     Circumstances,
     Difference,
     Judgement,
-    NothingToJudge,
     circumstances,
-    judged,
 )
-from clearlane.review.judgement.performance import Outcomes
-from clearlane.review.judgement.resampling import Floats, rate
+from clearlane.review.judgement.resampling import rate
 from clearlane.review.learning.proposals import proposed
 from clearlane.review.promises import Kept, kept
-from clearlane.review.report.judged import Curve, curve
 from clearlane.review.rescored import diff, scoring_text
-from clearlane.review.soundness import TooFew
 from clearlane.review.whatif import NothingToCompare, WhatIf, whatif
 
 HORIZON: Final = timedelta(days=90)
-HOLDOUT: Final = 0.3
-"""share of the leads, the newest, on which what is learnt from the others is judged"""
 MOVERS: Final = 10
 PLAYED: Final = timedelta(weeks=13)
 """before the end of the span: whose leads are played under both policies"""
-IN_FORCE: Final = "points in force"
-PROPOSED: Final = "points proposed"
 
 
 @dataclass(frozen=True)
@@ -71,13 +61,7 @@ class WeightReview:
     """scoring.yaml as it would be; None: nothing is proposed"""
     obstacles: tuple[str, ...]
     """why the new text could not be published as it is"""
-    backtest: Proposal | None
-    """what would have been proposed from the older leads alone: that is judged on the newest"""
-    judgement: Judgement | None
-    curves: Mapping[str, Curve]
-    """way of scoring -> share of the newest leads called first, and share of those that got there found by then"""
-    unjudged: str | None
-    """why there is no judgement"""
+    backtest: Backtest
     played: WhatIf | None
     """the same leads under both policies"""
     bounds: Mapping[str, tuple[int, int]]
@@ -95,6 +79,10 @@ class WeightReview:
     def diff(self) -> str:
         """What would change in the file; empty where nothing is proposed."""
         return diff(self.old_text, self.new_text) if self.new_text is not None else ""
+
+    @property
+    def judgement(self) -> Judgement | None:
+        return self.backtest.judgement
 
     @property
     def gain(self) -> Difference | None:
@@ -140,13 +128,16 @@ def conclude(
     *,
     holdout: float = HOLDOUT,
     seed: int = 7,
+    chance: bool = True,
 ) -> WeightReview:
-    """What follows from the cases and what is known around them; `texts`: the policy's files by name."""
+    """What follows from the cases and what is known around them; `texts`: the policy's files by name.
+
+    `chance`: whether to learn a chance of conversion too, which takes most of the time.
+    """
     proposal = proposed(cases, policy.scoring, seed=seed)
     new = scoring_text(texts["scoring"], proposal.changes) if proposal.changes else None
     hit = cases.leads[proposal.target].to_numpy(bool)
     weight = cases.leads["weight"].to_numpy(np.float64)
-    told = _backtested(cases, policy.scoring, around, proposal.target, holdout, seed)
     return WeightReview(
         since=cases.since,
         until=cases.until,
@@ -163,10 +154,9 @@ def conclude(
         old_text=texts["scoring"],
         new_text=new,
         obstacles=_obstacles(texts, new),
-        backtest=told.proposal,
-        judgement=told.judgement,
-        curves=told.curves,
-        unjudged=told.refused,
+        backtest=backtested(
+            cases, policy.scoring, around, proposal, holdout=holdout, seed=seed, chance=chance
+        ),
         played=None,
         bounds=bounds(policy.scoring, proposal.changes),
         links=_links(policy),
@@ -192,6 +182,10 @@ def as_json(found: WeightReview) -> dict[str, Any]:
         "performance": {
             one.name: {name: _triple(getattr(one, name)) for name in _MEASURED}
             for one in (found.judgement.performances if found.judgement else ())
+        },
+        "chance": {
+            "may_be_switched_on": not found.backtest.refusals,
+            "because": list(found.backtest.refusals),
         },
         "left_out": {one.reason: one.leads for one in found.left_out},
         "gaps": list(found.gaps),
@@ -224,58 +218,6 @@ def _obstacles(texts: Mapping[str, str], new: str | None) -> tuple[str, ...]:
     if new is None:
         return ()
     return tuple(str(problem) for problem in policies.check({**texts, "scoring": new}).errors)
-
-
-# --- out of time --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Backtest:
-    proposal: Proposal | None = None
-    judgement: Judgement | None = None
-    curves: Mapping[str, Curve] = field(default_factory=dict)
-    refused: str | None = None
-
-
-def _backtested(
-    cases: Cases, scoring: Scoring, around: Circumstances, target: str, holdout: float, seed: int
-) -> _Backtest:
-    """Learn on the older leads, judge on the newest: nobody can see the future they are judged by."""
-    cut = _cut(cases, holdout)
-    older = before(cases, cut)
-    try:
-        learnt = proposed(older, scoring, seed=seed)
-        scores = _scores(cases, scoring, learnt)
-        found = judged(cases, scores, {}, target=target, cut=cut, scoring=scoring, around=around, seed=seed)
-    except (NothingToJudge, TooFew) as nothing:
-        return _Backtest(refused=str(nothing))
-    newest = (cases.leads["decided_at"] >= cut).to_numpy(bool)
-    outcomes = Outcomes(
-        cases.leads[target].to_numpy(bool)[newest], cases.leads["weight"].to_numpy(np.float64)[newest]
-    )
-    return _Backtest(learnt, found, {name: curve(outcomes, score[newest]) for name, score in scores.items()})
-
-
-def _cut(cases: Cases, holdout: float) -> datetime:
-    """The moment from which on the newest share of the leads was decided."""
-    moments = cases.leads["decided_at"].sort_values()
-    moment: pd.Timestamp = moments.iloc[min(round(len(moments) * (1 - holdout)), len(moments) - 1)]
-    return moment.to_pydatetime()
-
-
-def before(cases: Cases, cut: datetime) -> Cases:
-    """The cases decided before a moment."""
-    own = cases.leads["decided_at"] < cut
-    frames = {
-        name: getattr(cases, name) for name in ("leads", "evidence", "attributes", "behaviour", "refaded")
-    }
-    kept = {name: frame[own] if len(frame) else frame for name, frame in frames.items()}
-    return replace(cases, until=cut, **kept)
-
-
-def _scores(cases: Cases, scoring: Scoring, learnt: Proposal) -> dict[str, Floats]:
-    """Of every case: with the points in force, and with those learnt."""
-    return {IN_FORCE: rescored(cases, scoring, ()), PROPOSED: rescored(cases, scoring, learnt.changes)}
 
 
 # --- for whom -----------------------------------------------------------------------------------------------

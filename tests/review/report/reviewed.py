@@ -83,8 +83,8 @@ def _mover(i: int) -> Mover:
     return Mover(f"form:00Q{i:05}", old, new, rules)
 
 
-def reviewed(funnel: Funnel) -> WeightReview:
+def reviewed(funnel: Funnel, *, chance: bool = False) -> WeightReview:
     """The review of a funnel's cases, its model the only file of the policy."""
     texts = {"scoring": scoring_yaml(funnel)}
     policy = replace(policies.parse(texts), scoring=funnel.scoring)
-    return conclude(funnel.cases, policy, texts, Circumstances(), seed=7)
+    return conclude(funnel.cases, policy, texts, Circumstances(), seed=7, chance=chance)

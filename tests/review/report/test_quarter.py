@@ -13,10 +13,10 @@ from tests.review.funnels import Funnel, planted
 from tests.review.report.reviewed import played, reviewed
 from tests.review.report.test_layout import Tags
 
-from clearlane.review import weights
+from clearlane.review import backtest, weights
 from clearlane.review.cases import Interval
 from clearlane.review.promises import Kept
-from clearlane.review.report.quarter import page, title, verdict
+from clearlane.review.report.quarter import files, page, title, verdict
 from clearlane.review.rescored import points_of, scoring_text
 from clearlane.review.weights import WeightReview
 
@@ -111,7 +111,7 @@ def test_the_last_promise_is_held_against_what_came(right: WeightReview) -> None
 
 
 def test_the_same_cases_make_the_same_page() -> None:
-    assert page(reviewed(planted(7, 1500, wins=0.12))) == page(reviewed(planted(7, 1500, wins=0.12)))
+    assert page(reviewed(planted(7, 800, wins=0.2))) == page(reviewed(planted(7, 800, wins=0.2)))
 
 
 # --- the figures --------------------------------------------------------------------------------------------
@@ -134,9 +134,9 @@ def test_no_newer_lead_has_a_part_in_what_is_judged(wrong: tuple[Funnel, WeightR
     leads = funnel.cases.leads.copy()
     leads.loc[late, ["accepted", "sql", "opportunity", "won"]] ^= True
     turned = reviewed(replace(funnel, cases=replace(funnel.cases, leads=leads)))
-    assert found.backtest is not None
-    assert turned.backtest is not None
-    assert turned.backtest.changes == found.backtest.changes
+    assert found.backtest.proposal is not None
+    assert found.backtest.proposal.changes
+    assert turned.backtest.proposal == found.backtest.proposal
     assert turned.judgement is not None
     assert turned.judgement.performances[0].auc != found.judgement.performances[0].auc
 
@@ -144,10 +144,19 @@ def test_no_newer_lead_has_a_part_in_what_is_judged(wrong: tuple[Funnel, WeightR
 def test_the_newest_leads_are_those_that_judge(wrong: tuple[Funnel, WeightReview]) -> None:
     funnel, found = wrong
     assert found.judgement is not None
-    assert found.judgement.leads == pytest.approx(weights.HOLDOUT * len(funnel.cases.leads), abs=2)
-    older = weights.before(funnel.cases, found.judgement.cut)
+    assert found.judgement.leads == pytest.approx(backtest.HOLDOUT * len(funnel.cases.leads), abs=2)
+    older = backtest.before(funnel.cases, found.judgement.cut)
     assert (older.leads["decided_at"] < pd.Timestamp(found.judgement.cut)).all()
     assert len(older.evidence) == len(older.leads) == len(funnel.cases.leads) - found.judgement.leads
+
+
+def test_a_chance_beside_the_score_is_judged_with_the_points() -> None:
+    found = reviewed(planted(9, 600, wins=0.2), chance=True)
+    assert found.judgement is not None
+    assert backtest.CHANCE in {one.name for one in found.judgement.performances}
+    assert any("at least 1500 leads" in because for because in found.backtest.refusals)
+    assert "It should not be switched on:" in page(found)
+    assert "predictive.json" not in files(found)
 
 
 def test_a_review_that_cannot_be_judged_says_why() -> None:
@@ -157,9 +166,9 @@ def test_a_review_that_cannot_be_judged_says_why() -> None:
     leads.loc[late, ["accepted", "sql", "opportunity", "won"]] = False
     found = reviewed(replace(funnel, cases=replace(funnel.cases, leads=leads)))
     assert found.judgement is None
-    assert found.unjudged
-    assert "both kinds are needed" in found.unjudged
-    assert found.unjudged in page(found)
+    assert found.backtest.unjudged
+    assert "both kinds are needed" in found.backtest.unjudged
+    assert found.backtest.unjudged in page(found)
 
 
 def test_the_proposal_in_the_file_is_the_one_on_the_page(wrong: tuple[Funnel, WeightReview]) -> None:

@@ -44,6 +44,7 @@ def details(found: WeightReview) -> Iterator[Section]:
         yield Section("What else was found", (_findings(found),), "findings")
     if found.judgement:
         yield Section("Figures", tuple(_figures(found.judgement)), "figures")
+        yield Section("A chance beside the score?", tuple(_chance(found)), "chance")
         yield Section("Do chances come true?", tuple(_calibration(found.judgement)), "calibration")
         yield from _capacity(found.judgement)
         yield from _thresholds(found.judgement)
@@ -124,6 +125,21 @@ def _figures(told: Judgement) -> Iterator[Block]:
     yield judged.words("leads")
     if told.notes:
         yield Points(told.notes)
+
+
+def _chance(found: WeightReview) -> Iterator[Block]:
+    """Whether a learnt probability may stand beside the score."""
+    yield Text(
+        "A chance of conversion was learnt from the same leads, as a sum of what each rule and attribute adds, and"
+        " judged like the points. Bands, stages and routing would not look at it."
+    )
+    if found.backtest.refusals:
+        yield Text("It should not be switched on:")
+        yield Points(found.backtest.refusals)
+    else:
+        yield Text(
+            "It may be switched on: `predictive:` in scoring.yaml names its file, which lies beside this page."
+        )
 
 
 def _calibration(told: Judgement) -> Iterator[Block]:
@@ -347,7 +363,7 @@ def _instead(found: WeightReview) -> str:
 
 
 def _backtest(found: WeightReview) -> str:
-    changes = found.backtest.changes if found.backtest else ()
+    changes = found.backtest.proposal.changes if found.backtest.proposal else ()
     if not changes:
         return "From the older leads alone nothing would have been proposed."
     said = ", ".join(f"{one.rule} {_plain(one.before)} → {_plain(one.after)}" for one in changes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
+from clearlane.review.backtest import IN_FORCE, PROPOSED
 from clearlane.review.cases import Change, Interval
 from clearlane.review.report import layout
 from clearlane.review.report.blocks import Card, Report, percent, signed
@@ -18,7 +19,8 @@ from clearlane.review.report.summary import (
     summary,
     tell,
 )
-from clearlane.review.weights import IN_FORCE, PROPOSED, WeightReview, as_json
+from clearlane.review.weights import WeightReview, as_json
+from clearlane.score.additive_file import saved
 
 NAMED = 3
 """changes that the verdict names"""
@@ -30,9 +32,11 @@ def page(found: WeightReview) -> str:
 
 
 def files(found: WeightReview) -> Mapping[str, str]:
-    """File name -> content: the page and the figures; the new scoring.yaml and what differs, where one is proposed."""
+    """File name -> content: the page and the figures; a new scoring.yaml, what differs, a chance, where there are."""
     figures = json.dumps(as_json(found), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     contents = {"report.html": page(found), "metrics.json": figures}
+    if found.backtest.chance and not found.backtest.refusals:
+        contents["predictive.json"] = saved(found.backtest.chance.model)
     if found.new_text is not None:
         contents |= {"scoring.yaml": found.new_text, "scoring.diff": found.diff}
     return contents
@@ -105,14 +109,15 @@ def _plain(points: float) -> str:
 
 def _brings(found: WeightReview) -> str:
     if found.judgement is None:
-        return f"How well the points tell could not be judged: {found.unjudged}."
+        return f"How well the points tell could not be judged: {found.backtest.unjudged}."
     gain, leads = found.gain, f"the newest {found.judgement.leads:,} leads"
-    old, new = found.judgement.performances[0].auc, found.judgement.performances[-1].auc
+    by_name = {one.name: one.auc for one in found.judgement.performances}
+    old, new = by_name[IN_FORCE], by_name.get(PROPOSED)
     if not found.changes:
         return (
             f"On {leads} they put the better of two leads first in {_interval(old)} of cases." if old else ""
         )
-    if found.backtest is None or not found.backtest.changes or gain is None or not (gain.auc and old and new):
+    if gain is None or gain.auc is None or old is None or new is None:
         return (
             "From the older leads alone nothing would have been proposed: what the change brings cannot be promised on"
             " leads that had no part in it."

@@ -9,9 +9,11 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from clearlane.review import charts as house
+from clearlane.review.backtest import IN_FORCE, PROPOSED
 from clearlane.review.cases import Change, Interval
 from clearlane.review.figures import Change as Pair
 from clearlane.review.figures import Load, Mover
+from clearlane.review.judgement import Performance
 from clearlane.review.judgement.health import Health, Reason
 from clearlane.review.promises import MEASURES, Kept
 from clearlane.review.report import charts, judged
@@ -141,39 +143,36 @@ def _points(points: int) -> str:
 
 def _brings(found: WeightReview) -> Iterator[Block]:
     if found.judgement is None:
-        yield Text(f"Nothing can be said of how well the points tell: {found.unjudged}.")
+        yield Text(f"Nothing can be said of how well the points tell: {found.backtest.unjudged}.")
         return
     told = found.judgement
     yield Text(_how_judged(found))
     yield _in_short(found)
-    curves = dict(list(found.curves.items())[: None if found.changes else 1])
-    calibrations = told.calibrations if found.changes else told.calibrations[:1]
+    shown = [IN_FORCE, PROPOSED] if found.changes else [IN_FORCE]
+    curves = {name: points for name, points in found.backtest.curves.items() if name in shown}
+    calibrations = [one for one in told.calibrations if one.name in shown]
     yield Beside((*judged.by_band(calibrations), judged.found_first(curves, "leads")))
 
 
 def _in_short(found: WeightReview) -> Table:
     """Order and lift, as they are, and as they would be."""
     assert found.judgement is not None
-    old, new = found.judgement.performances[0], found.judgement.performances[-1]
-    gains = found.gain
+    by_name = {one.name: one for one in found.judgement.performances}
+    old, new, gains = by_name[IN_FORCE], by_name.get(PROPOSED), found.gain
     order = "better of two leads first (50 % is a coin)"
     top = f"top tenth {became(found)}, times as often as all"
-    if not found.changes or gains is None:
-        return Table(
-            ("", "points in force"),
-            [(order, rate(old.auc, 1)), (top, figure(old.lift_top_decile, 1, "×"))],
-            stacked=True,
-        )
-    rows = [
+    if new is None or gains is None:
+        alone = ((order, rate(old.auc, 1)), (top, _times(old)))
+        return Table(("", IN_FORCE), alone, stacked=True)
+    rows = (
         (order, rate(old.auc, 1), rate(new.auc, 1), _hundredths(gains.auc)),
-        (
-            top,
-            figure(old.lift_top_decile, 1, "×"),
-            figure(new.lift_top_decile, 1, "×"),
-            gain(gains.lift_top_decile, 1),
-        ),
-    ]
-    return Table(("", "points in force", "points proposed", "difference"), rows, stacked=True)
+        (top, _times(old), _times(new), gain(gains.lift_top_decile, 1)),
+    )
+    return Table(("", IN_FORCE, PROPOSED, "difference"), rows, stacked=True)
+
+
+def _times(one: Performance) -> Cell:
+    return figure(one.lift_top_decile, 1, "×")
 
 
 def _hundredths(found: Interval | None) -> Cell:
@@ -186,18 +185,18 @@ def _how_judged(found: WeightReview) -> str:
     newest = f"the {found.judgement.leads:,} newest leads, decided from {found.judgement.cut:%-d %B %Y} on"
     if not found.changes:
         return f"Judged on {newest}; {found.judgement.hits:,} of them {became(found)}."
-    same = found.backtest is not None and _same_points(found)
-    chosen = (
-        "The older leads alone lead to the same points, which are judged here"
-        if same
-        else "What the older leads alone would have led to is judged here"
-    )
-    return f"{chosen}, on {newest}, which had no part in choosing; {found.judgement.hits:,} of them {became(found)}."
+    had = f"{found.judgement.hits:,} of them {became(found)}"
+    return f"{_chosen(found)}, on {newest}, which had no part in choosing; {had}."
 
 
-def _same_points(found: WeightReview) -> bool:
-    assert found.backtest is not None
-    return dict(found.backtest.after.points) == dict(found.proposal.after.points)
+def _chosen(found: WeightReview) -> str:
+    older = found.backtest.proposal
+    if not older or not older.changes:
+        return "The older leads alone would have led to no change: the points in force are judged here"
+    same = {one.rule: one.after for one in older.changes} == {one.rule: one.after for one in found.changes}
+    if same:
+        return "The older leads alone lead to the same points, which are judged here"
+    return "What the older leads alone would have led to is judged here"
 
 
 def _for_whom(found: WeightReview) -> Iterator[Block]:

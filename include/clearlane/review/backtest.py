@@ -1,0 +1,124 @@
+"""What would have been proposed from the older leads alone, judged on the newest: nobody sees the future.
+
+Beside the points stands a chance of conversion, learnt from the same older leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from clearlane.policy.model import Scoring
+from clearlane.review.cases import Cases, Proposal
+from clearlane.review.changed import rescored
+from clearlane.review.judgement import Circumstances, Judgement, NothingToJudge, judged
+from clearlane.review.judgement.performance import Outcomes
+from clearlane.review.judgement.resampling import Floats
+from clearlane.review.learning.predictive import NothingToLearn, Predictive, predictive
+from clearlane.review.learning.proposals import proposed
+from clearlane.review.report.judged import Curve, curve
+from clearlane.review.soundness import TooFew
+
+HOLDOUT: Final = 0.3
+"""share of the leads, the newest, on which what is learnt from the others is judged"""
+IN_FORCE: Final = "points in force"
+PROPOSED: Final = "points proposed"
+CHANCE: Final = "chance of conversion"
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """The judgement of each way of scoring on the newest leads; where there is none, `unjudged` says why."""
+
+    proposal: Proposal | None = None
+    """of the older leads alone; None where there are too few of them"""
+    judgement: Judgement | None = None
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    """way of scoring -> share of the newest leads called first, and share of those that got there found by then"""
+    chance: Predictive | None = None
+    refusals: tuple[str, ...] = ()
+    """why no chance should stand beside the score"""
+    unjudged: str | None = None
+
+
+def backtested(
+    cases: Cases,
+    scoring: Scoring,
+    around: Circumstances,
+    proposal: Proposal,
+    *,
+    holdout: float,
+    seed: int,
+    chance: bool = True,
+) -> Backtest:
+    """Learn as the review does from the cases before the newest share, and judge on that.
+
+    `chance`: whether to learn a chance of conversion too, which takes most of the time.
+    """
+    cut, target = _cut(cases, holdout), proposal.target
+    learnt = _learnt(before(cases, cut), scoring, seed)
+    told = _chance(cases, scoring, target, cut, seed) if chance else "nobody asked for one"
+    probabilities = {CHANCE: told.told} if isinstance(told, Predictive) else {}
+    scores = _scores(cases, scoring, learnt if proposal.changes else None)
+    try:
+        found = judged(
+            cases, scores, probabilities, target=target, cut=cut, scoring=scoring, around=around, seed=seed
+        )
+    except NothingToJudge as nothing:
+        return Backtest(learnt, unjudged=str(nothing))
+    return Backtest(
+        proposal=learnt,
+        judgement=found,
+        curves=_curves(cases, target, cut, {**scores, **probabilities}),
+        chance=told if isinstance(told, Predictive) else None,
+        refusals=told.refusals if isinstance(told, Predictive) else (told,),
+    )
+
+
+def before(cases: Cases, cut: datetime) -> Cases:
+    """The cases decided before a moment."""
+    own = cases.leads["decided_at"] < cut
+    names = ("leads", "evidence", "attributes", "behaviour", "refaded")
+    frames = {name: getattr(cases, name) for name in names}
+    return replace(cases, until=cut, **{name: one[own] if len(one) else one for name, one in frames.items()})
+
+
+def _cut(cases: Cases, holdout: float) -> datetime:
+    """The moment from which on the newest share of the leads was decided."""
+    moments = cases.leads["decided_at"].sort_values()
+    moment: pd.Timestamp = moments.iloc[min(round(len(moments) * (1 - holdout)), len(moments) - 1)]
+    return moment.to_pydatetime()
+
+
+def _learnt(older: Cases, scoring: Scoring, seed: int) -> Proposal | None:
+    try:
+        return proposed(older, scoring, seed=seed)
+    except TooFew:
+        return None
+
+
+def _chance(cases: Cases, scoring: Scoring, target: str, cut: datetime, seed: int) -> Predictive | str:
+    try:
+        return predictive(cases, scoring, target=target, cut=cut, seed=seed)
+    except NothingToLearn as nothing:
+        return str(nothing)
+
+
+def _scores(cases: Cases, scoring: Scoring, learnt: Proposal | None) -> dict[str, Floats]:
+    """Of every case: with the points in force, and with those learnt where they differ."""
+    scores = {IN_FORCE: rescored(cases, scoring, ())}
+    if learnt and learnt.changes:
+        scores[PROPOSED] = rescored(cases, scoring, learnt.changes)
+    return scores
+
+
+def _curves(cases: Cases, target: str, cut: datetime, scores: Mapping[str, Floats]) -> dict[str, Curve]:
+    newest = cases.leads[cases.leads["decided_at"] >= cut]
+    own = cases.leads.index.isin(newest.index)
+    outcomes = Outcomes(newest[target].to_numpy(bool), newest["weight"].to_numpy(np.float64))
+    return {name: curve(outcomes, score[own]) for name, score in scores.items()}
