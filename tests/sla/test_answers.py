@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from tests.route.conftest import World, simple
 from tests.route.firms import MONDAY_NOON
 from tests.route.test_events import swept, tell
+from tests.route.test_run import merge
 from tests.sla.mails.desk import Desk
 
 from clearlane import ledger, sla
@@ -119,6 +120,16 @@ def test_the_watch_finds_nothing_left_to_meet(world: World, lead: UUID) -> None:
     batch = world.batch(as_of=CLICKED + MINUTE)
     with world.engine.begin() as connection:
         assert sla.meet(connection, simple(), batch) == 0
+
+
+def test_an_answer_about_a_record_is_one_about_the_person_into_whom_it_is_merged(
+    world: World, lead: UUID
+) -> None:
+    said(world, link(world, lead, "accept"))
+    older = world.lead("A", created_at=CLICKED - timedelta(days=30))
+    merge(world, lead, older)
+    world.run(simple(), [older], as_of=CLICKED + MINUTE)
+    assert world.rows("select lead_id, answer from link_use") == [{"lead_id": older, "answer": "accept"}]
 
 
 # --- declined -------------------------------------------------------------------------------------

@@ -97,6 +97,11 @@ where k.lead_id = any(cast(:survivors as uuid[])) and k.met_at is null and k.end
         select from place p where p.lead_id = k.lead_id and p.place = k.place)
     else false end
 """
+# What was answered about one record was answered about the person.
+_ANSWERED = """
+update link_use u set lead_id = m.survivor_id from lead m
+where m.lead_id = u.lead_id and u.lead_id = any(cast(:losers as uuid[]))
+"""
 _WRITTEN = ("sla_event", "mail")
 """what is told of a clock, and goes with it"""
 # A record that is one of its own again has the promises back that were made to it.
@@ -126,7 +131,8 @@ def join_merged(connection: Connection, batch: Batch, leads: Sequence[UUID]) -> 
         connection.execute(sa.text(_NOT_OWED), {"survivors": survivors, "as_of": batch.as_of})
         bound = {"losers": losers, "as_of": batch.as_of, "batch": batch.batch_id}
         connection.execute(sa.text(_CLOSED), bound)
-        connection.execute(sa.text(_BARRED), {"losers": losers})
+        for effect in (_BARRED, _ANSWERED):
+            connection.execute(sa.text(effect), {"losers": losers})
     if losers or parted:
         look_again(connection, [record for record, _ in records])
         _take_along(connection, [record for record, _ in records])

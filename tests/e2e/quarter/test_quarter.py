@@ -64,6 +64,11 @@ def test_a_week_of_promises(begin: Begin) -> None:
     told = {event["kind"] for event in truth.events}
     assert {"warn", "breach"} <= told
     assert truth.told_twice([str(one["Message-ID"]) for one in sink.got]) == []
+    assert {"reassign", "exhausted"} <= told
+    assert truth.simulation.given
+    taken = [str(one["Subject"]) for one in sink.got if str(one["Subject"]).startswith("Taken over")]
+    assert taken
+    assert all("now with" in subject for subject in taken)
 
 
 @pytest.mark.full
