@@ -114,16 +114,16 @@ def places(table: Numbers | Names, values: pd.Series[Any]) -> npt.NDArray[np.int
         numbers = values.to_numpy(np.float64, na_value=np.nan)
         found = np.searchsorted(table.edges, numbers, side="right")
         return np.where(np.isfinite(numbers), found, len(table.worth))
-    named = texts(values)
+    codes, names = named(values)
     number = {name: n for n, name in enumerate(table.worth)}
-    known = named.map(number).astype(float).fillna(len(number)).to_numpy(np.intp)
-    return np.where(named.notna(), known, len(number) + 1)
+    found = np.array([*(number.get(name, len(number)) for name in names), len(number) + 1], np.intp)
+    return found[codes]
 
 
-def texts(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Values as the tables name them: texts, and truths as `true` and `false`; missing ones stay so."""
-    named = values.astype(object).where(values.notna(), None)
-    return named.map(_text, na_action="ignore")
+def named(values: pd.Series[Any]) -> tuple[npt.NDArray[np.intp], list[str]]:
+    """Which name each value has, -1 for missing ones, and the names: texts, and truths as `true` and `false`."""
+    codes, distinct = pd.factorize(values.astype(object), use_na_sentinel=True)
+    return codes, [_text(value) for value in distinct]
 
 
 def _text(value: object) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import csr_matrix
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -35,7 +36,7 @@ from clearlane.review.judgement.performance import (
 from clearlane.review.judgement.resampling import Flags, Floats, resamples
 from clearlane.review.judgement.stability import stabilities
 from clearlane.rules import Type
-from clearlane.score.additive import Additive, Names, Numbers, Part, meaning, places, probabilities, texts
+from clearlane.score.additive import Additive, Names, Numbers, Part, meaning, named, places, probabilities
 
 SPANS: Final = 12
 """of a number, or frequent values of a text"""
@@ -168,8 +169,10 @@ def _wide_enough(known: Floats, edges: Floats, least: float) -> Iterator[float]:
 
 
 def _frequent(known: pd.Series[Any], leads: int) -> list[str]:
-    counts = texts(known).value_counts()
-    return [str(name) for name in counts.index[:SPANS] if counts[name] >= SHARE * leads]
+    codes, names = named(known)
+    counts = np.bincount(codes, minlength=len(names))
+    order = sorted(range(len(names)), key=lambda n: (-counts[n], names[n]))
+    return [names[n] for n in order[:SPANS] if counts[n] >= SHARE * leads]
 
 
 # --- what each span adds --------------------------------------------------------------------------
@@ -198,7 +201,7 @@ class _Way:
 
 
 WAYS: Final = (
-    *(_Way("logistic", strength) for strength in (0.003, 0.01, 0.03, 0.1, 0.3)),
+    *(_Way("logistic", strength) for strength in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
     *(_Way("boosting", trees) for trees in (30, 60, 120)),
 )
 
@@ -207,9 +210,9 @@ def _logistic(
     strength: float, codes: Codes, sizes: Sequence[int], outcomes: Outcomes, seed: int
 ) -> tuple[float, list[Floats]]:
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    flags = np.zeros((len(codes), int(starts[-1])))
-    for n, start in enumerate(starts[:-1]):
-        flags[np.arange(len(codes)), start + codes[:, n]] = 1.0
+    leads, columns = codes.shape
+    spans = (np.ones(codes.size), (codes + starts[:-1]).ravel(), np.arange(leads + 1) * columns)
+    flags = csr_matrix(spans, shape=(leads, int(starts[-1])))
     model = LogisticRegression(C=strength, max_iter=300)
     model.fit(flags, outcomes.target, sample_weight=outcomes.weight)
     return float(model.intercept_[0]), np.split(model.coef_[0], starts[1:-1])
