@@ -16,7 +16,7 @@ from tests.route.firms import ALWAYS_OPEN, MONDAY_NOON, SLA, policy, rep, routin
 from tests.route.test_run import merge
 
 from clearlane.ledger import Batch
-from clearlane.policy.model import Caps, Policy, Stint
+from clearlane.policy.model import Caps, Explored, Policy, Stint
 from clearlane.route.again import decided_again
 from clearlane.route.roster import roster_id, snapshot
 from clearlane.route.store import DECISION, TURN, decision_row, turn_rows
@@ -68,6 +68,7 @@ def firm(random: Random) -> Policy:
             to("team", "sales", pick=random.choice(["turn", "least_open"])),
             to("team", "desk"),
         ),
+        explored=random.choice([None, Explored(0.5, {"*": (to("team", "sales"),)})]),
     )
     return banded(policy(rules, crew, sla=SLA))
 

@@ -186,11 +186,20 @@ def _reaching(policy: Policy, person: str) -> Iterator[Line]:
         yield Line(rule.id, rule.because, f"when {_plain(rule.when.text)}")
         yield Line(f"{rule.id} to", f"{rule.because} ({rule.id}), you are asked", _rungs(rule, teams, person))
         yield from _known(f"{rule.id} tier", f"{rule.because} ({rule.id}), promise", rule.tier or "")
+    yield from _explored(policy, teams)
     if rules:
         yield Line(
             "order", "Rules, of which the first that holds wins", _ids(policy.routing.rules), order=True
         )
         yield from _places(policy)
+
+
+def _explored(policy: Policy, teams: set[str] | None = None) -> Iterator[Line]:
+    """Of leads below the threshold that come to sales; with `teams`, to one of them."""
+    explored = policy.routing.explored
+    ladders = explored.ladders.values() if explored else ()
+    if explored and (teams is None or any(rung.name in teams for ladder in ladders for rung in ladder)):
+        yield Line("explored", "Of leads below the threshold come to sales", say.percent(explored.share))
 
 
 def _ids(rules: Iterable[RoutingRule]) -> tuple[str, ...]:
@@ -377,6 +386,7 @@ def _sales(policy: Policy, _: str) -> Iterator[Line]:
     for rule in policy.routing.rules:
         if any(rung.target == "nurture" for rung in rule.ladder):
             yield Line(rule.id, f"To nurture: {rule.because}", f"when {_plain(rule.when.text)}")
+    yield from _explored(policy)
 
 
 _MARKETING: Final[Mapping[str, Says]] = {

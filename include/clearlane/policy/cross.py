@@ -37,8 +37,19 @@ def _check_routing(policy: Policy, document: Document) -> None:
             _known(document, (*path, "tier"), rule.tier, policy.sla.tiers, "a tier of sla.yaml")
         for step, rung in enumerate(rule.ladder):
             _check_destination(policy, document, (*path, "send_to", step), rung)
+    _check_explored(policy, document)
     for step, rung in enumerate(policy.routing.fallback[: len(document.at(()).get("fallback", ()))]):  # type: ignore[arg-type]
         _check_destination(policy, document, ("fallback", step), rung)
+
+
+def _check_explored(policy: Policy, document: Document) -> None:
+    explored = policy.routing.explored
+    if explored is None:
+        return
+    _known(document, ("explored", "tier"), explored.tier, policy.sla.tiers, "a tier of sla.yaml")
+    for territory, ladder in explored.ladders.items():
+        for step, rung in enumerate(ladder):
+            _check_destination(policy, document, ("explored", "send_to", territory, step), rung)
 
 
 def _check_destination(policy: Policy, document: Document, path: Path, rung: Destination) -> None:

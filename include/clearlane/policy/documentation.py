@@ -9,6 +9,7 @@ from clearlane.policy import wording as say
 from clearlane.policy.model import (
     Check,
     Contract,
+    Explored,
     Field,
     Group,
     ObjectMapping,
@@ -238,6 +239,21 @@ def _rerouting(again: Rerouting) -> Iterator[str]:
     )
 
 
+def _explored(explored: Explored | None) -> Iterator[str]:
+    if explored is None:
+        return
+    tier = f" under the promise {say.code(explored.tier)}" if explored.tier else ""
+    yield (
+        f"Of leads not older than {say.length(explored.newer_than)} that a rule would nurture for want of points,"
+        f" {say.percent(explored.share)} go to sales all the same{tier}, by a hash of their id: the weight review"
+        " learns from them what leads below the threshold are worth. They go, by territory:"
+    )
+    rows = (
+        ("any other" if name == "*" else name, say.ladder(rungs)) for name, rungs in explored.ladders.items()
+    )
+    yield say.table(("territory", "goes to"), rows)
+
+
 def _routing(policy: Policy) -> Iterator[str]:
     routing: Routing = policy.routing
     yield "The first rule whose condition holds wins; its ladder is tried from left to right."
@@ -248,6 +264,7 @@ def _routing(policy: Policy) -> Iterator[str]:
     yield from _rerouting(routing.rerouting)
     if routing.exceptions_owner:
         yield f"Exceptions that no team answers for are {say.code(routing.exceptions_owner)}'s."
+    yield from _explored(routing.explored)
     rows = [
         (rule.id, rule.because, say.code(rule.when.text), say.ladder(rule.ladder), rule.tier)
         for rule in routing.rules

@@ -535,6 +535,22 @@ class RoutingRule:
 
 
 @dataclass(frozen=True)
+class Explored:
+    """The share of leads that policy would nurture for want of points and that goes to sales all the same.
+
+    Without them nobody knows what leads below the threshold are worth: the weight review learns from them, each
+    standing for 1 / share leads.
+    """
+
+    share: float
+    ladders: Mapping[str, tuple[Destination, ...]]
+    """territory -> where to; `*` is any other, and none"""
+    tier: str | None = None
+    newer_than: timedelta = timedelta(days=7)
+    """older leads, when they are decided for the first time, are not explored"""
+
+
+@dataclass(frozen=True)
 class Territory:
     """A named condition on the lead: the `territory` column holds the deepest that matches, first among siblings."""
 
@@ -589,6 +605,7 @@ class Routing:
     """the rep who answers for exceptions of no team"""
     pool_max_age: timedelta | None = None
     """how long a lead may wait in a pool before it is routed down the ladder; None: as long as it takes"""
+    explored: Explored | None = None
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -605,7 +622,8 @@ class Routing:
     @property
     def rungs(self) -> tuple[Destination, ...]:
         """Every destination of every ladder, the fallback's last."""
-        ladders = (*(rule.ladder for rule in self.rules), self.fallback)
+        explored = self.explored.ladders.values() if self.explored else ()
+        ladders = (*(rule.ladder for rule in self.rules), *explored, self.fallback)
         return tuple(rung for ladder in ladders for rung in ladder)
 
 

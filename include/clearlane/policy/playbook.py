@@ -32,6 +32,7 @@ def _rep(policy: Policy) -> Iterator[str]:
         f"each one's share, for {_bands(policy)} leads apart. {_sticky(policy)}The mail says why it is you."
     )
     yield say.table(("team", "first", "when others cannot"), _reaching(policy))
+    yield from _explored(policy)
     yield f"{_taking(policy)} Your own hours, caps and teams are in [teams](../policy/teams.md)."
     yield "## How fast"
     yield _speed(policy)
@@ -46,6 +47,15 @@ def _rep(policy: Policy) -> Iterator[str]:
     yield _bullets(_away())
     yield from _mails(policy)
     yield from _change(policy, _REP_CHANGES)
+
+
+def _explored(policy: Policy) -> Iterator[str]:
+    explored = policy.routing.explored
+    if explored:
+        yield (
+            f"{say.percent(explored.share)} of the new leads below the threshold come to sales by chance, and say so."
+            " Work them like any other: they are how we find out whether the points are right."
+        )
 
 
 def _bands(policy: Policy) -> str:
@@ -399,6 +409,9 @@ def _sales(policy: Policy) -> Iterator[str]:
         rule.because for rule in policy.routing.rules if any(one.target == "nurture" for one in rule.ladder)
     ]
     yield from (f"{because}." for because in nurtured)
+    if policy.routing.explored:
+        share = say.percent(policy.routing.explored.share)
+        yield f"{share} of new leads below the threshold go to sales by chance, so that the review learns from them."
     again = policy.routing.rerouting
     yield f"A rep may decline it: {say.names(_given_by_people(again.reasons))}."
     back = {"stage", "outcome", "decline_reason"}

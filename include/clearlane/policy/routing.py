@@ -11,7 +11,16 @@ from pydantic import Field, model_validator
 from clearlane.policy import columns
 from clearlane.policy.conditions import NEVER, Vocabulary, predicate, unique
 from clearlane.policy.document import Document
-from clearlane.policy.model import BestFit, Destination, Rerouting, Routing, RoutingRule, Target, Territory
+from clearlane.policy.model import (
+    BestFit,
+    Destination,
+    Explored,
+    Rerouting,
+    Routing,
+    RoutingRule,
+    Target,
+    Territory,
+)
 from clearlane.policy.problems import Path, nearest
 from clearlane.policy.shapes import Day, Duration, FileShape, Shape, SpanText, WholeDays
 from clearlane.policy.teams import check_span
@@ -117,17 +126,28 @@ class ReroutingShape(Shape):
     promotions_a_day: int = Field(default=Rerouting.promotions_a_day, ge=0)
 
 
+class ExploredShape(Shape):
+    """`share: 0` turns it off."""
+
+    share: float = Field(ge=0, le=0.2)
+    send_to: dict[str, list[DestinationShape]] = Field(min_length=1)
+    tier: str | None = None
+    newer_than: Duration = Explored.newer_than
+
+
 class RoutingShape(FileShape):
     sticky_company: bool = True
     rerouting: ReroutingShape = ReroutingShape()
     exceptions_owner: str | None = None
     pool_max_age: Duration | None = None
+    explored: ExploredShape | None = None
     lists: dict[str, list[str]] = Field(default={})
     territories: list[TerritoryShape] = Field(default=[])
     rules: list[RoutingRuleShape] = Field(default=[])
     fallback: list[DestinationShape] = Field(default=[])
 
 
+ANYWHERE = "*"
 EXCEPTIONS = Destination("exceptions")
 EMPTY = Routing((), (), (EXCEPTIONS,))
 
@@ -148,7 +168,31 @@ def built(document: Document, shape: RoutingShape, words: Vocabulary) -> Routing
         rerouting=_rerouting(document, shape.rerouting),
         exceptions_owner=shape.exceptions_owner,
         pool_max_age=shape.pool_max_age,
+        explored=_explored(document, shape, words),
     )
+
+
+def _explored(document: Document, shape: RoutingShape, words: Vocabulary) -> Explored | None:
+    """Who is explored and where they go; None where nobody is."""
+    asked = shape.explored
+    if asked is None:
+        return None
+    path: Path = ("explored", "send_to")
+    _check_explored(document, path, asked, [territory.name for territory in shape.territories])
+    ladders = {
+        name: tuple(_ladder(document, (*path, name), rungs, words)) for name, rungs in asked.send_to.items()
+    }
+    return Explored(asked.share, ladders, asked.tier, asked.newer_than) if asked.share else None
+
+
+def _check_explored(document: Document, path: Path, asked: ExploredShape, territories: Sequence[str]) -> None:
+    for name, rungs in asked.send_to.items():
+        if name not in (*territories, ANYWHERE):
+            allowed = f"a territory of this file, or '{ANYWHERE}' for any other"
+            document.report((*path, name), name, allowed, nearest(name, territories))
+        for step, rung in enumerate(rungs):
+            if not (rung.team or rung.pool or rung.rep) or rung.to:
+                document.report((*path, name, step), "a place nobody sells from", "a team, a pool or a rep")
 
 
 def _rerouting(document: Document, shape: ReroutingShape) -> Rerouting:

@@ -37,6 +37,10 @@ def length(of: timedelta) -> str:
     return f"{hours:g} hours" if hours >= 1 else f"{of / timedelta(minutes=1):g} minutes"
 
 
+def percent(share: float) -> str:
+    return f"{share * 100:.3g} %"
+
+
 def points(rule: Rule) -> str:
     given = f"{rule.points:+g}" + (f", at most {rule.cap:g}" if rule.cap is not None else "")
     return given + (f", within {rule.bounds[0]:g} and {rule.bounds[1]:g}" if rule.bounds is not None else "")

@@ -6,6 +6,7 @@ review, and the outcomes within the horizon that were known by the review's mome
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -306,11 +307,6 @@ def _frame(desk: Desk, select: str) -> pd.DataFrame:
     return frame
 
 
-def _pointer(name: str) -> str:
-    """Where a name stands in a JSON object, as DuckDB asks for it."""
-    return text_literal("/" + name.replace("~", "~0").replace("/", "~1"), Dialect.DUCKDB)
-
-
 def _evidence(desk: Desk, policy: Policy, rules: Sequence[Rule]) -> pd.DataFrame:
     """What each rule contributed divided by its points; rules of 0 points are played at 1."""
     silent = [rule.id for rule in rules if not rule.points]
@@ -324,12 +320,17 @@ def _evidence(desk: Desk, policy: Policy, rules: Sequence[Rule]) -> pd.DataFrame
 
 
 def _contributed(desk: Desk, side: str, points: Mapping[str, float]) -> pd.DataFrame:
+    """Contributions divided by points; read as one struct, for else the JSON is parsed once for each rule."""
+    if not points:
+        return _frame(desk, f"select lead_id from {side}_scored")
+    shape = text_literal(json.dumps(dict.fromkeys(points, "DOUBLE")), Dialect.DUCKDB)
     values = (
-        f"coalesce(cast(json_extract_string(contributions, {_pointer(rule)}) as double), 0) / ({worth!r}) + 0.0"
+        f"coalesce(given[{text_literal(rule, Dialect.DUCKDB)}], 0) / ({worth!r}) + 0.0"
         f" as {quoted(rule, Dialect.DUCKDB)}"
         for rule, worth in points.items()
     )
-    return _frame(desk, f"select {', '.join(['lead_id', *values])} from {side}_scored")
+    given = f"select lead_id, from_json(contributions, {shape}) as given from {side}_scored"
+    return _frame(desk, f"select {', '.join(['lead_id', *values])} from ({given})")
 
 
 def _with_rules(policy: Policy, rules: Iterable[Rule]) -> Policy:

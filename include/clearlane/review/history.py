@@ -89,6 +89,9 @@ _READ = """(select coalesce(jsonb_object_agg(key, value), '{{}}') from jsonb_eac
         where key = any(%({})s)) as attributes"""
 _LEADS = """
 select a.lead_id, l.source || ':' || l.external_id as reference, l.created_at, a.as_of, a.routed, l.company_key,
+       not exists (
+           select from decision x where x.lead_id = a.lead_id and x.mode <> 'shadow' and x.as_of < a.as_of
+       ) as undecided,
        s.score as stored, case when s.as_of < a.as_of then s.band else s.band_before end as band_before,
        case when s.as_of = a.as_of or s.band = s.band_before then s.band_before_since else s.as_of end as band_since,
        case when s.as_of < a.as_of and s.disqualified is null then s.stage else s.stage_before end as stage_before,
@@ -131,8 +134,9 @@ _TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         _LEADS,
         {
             "lead_id": "varchar", "reference": "varchar", "created_at": "timestamptz", "as_of": "timestamptz",
-            "routed": "boolean", "company_key": "varchar", "stored": "integer", "band_before": "varchar",
-            "band_since": "timestamptz", "stage_before": "varchar", "override_score": "integer",
+            "routed": "boolean", "company_key": "varchar", "undecided": "boolean", "stored": "integer",
+            "band_before": "varchar", "band_since": "timestamptz", "stage_before": "varchar",
+            "override_score": "integer",
             "override_band": "varchar", "given_team": "varchar", "given_rep": "varchar", "given_tier": "varchar",
             "given_due": "timestamptz", "ended_at": "timestamptz",
         },

@@ -22,6 +22,7 @@ from clearlane.review.responses import business_hours
 from clearlane.route import matching
 from clearlane.route.decisions import Decision, Facts, calling_zone
 from clearlane.route.eligibility import is_cap
+from clearlane.route.exploring import is_fresh
 from clearlane.route.owners import ANY_SOURCE, User, owner_names
 from clearlane.route.shadow import MovingFloor
 from clearlane.rules import Dialect
@@ -46,7 +47,7 @@ were asked and the cap (hour, day, week, open).
 """
 _FACTS: Final = (
     "lead_id", "band", "matched", "kind", "source", "stage", "hand_raise", "stopped", "disqualified", "language",
-    *(f"{noun}_owner" for noun in (*OWNERS, "parent_account")),
+    "territory", *(f"{noun}_owner" for noun in (*OWNERS, "parent_account")),
 )  # fmt: skip
 _PROFILES: Final = """
 select k.lead_id, k.as_of, cast(null as varchar) as kind, k.source,
@@ -155,7 +156,7 @@ select s.lead_id, {", ".join(f"s.{name}" for name in columns)}, l.as_of, k.sourc
        k.account_id is not null as has_account,
        {", ".join(own)}, json_extract_string(k.attributes, '$.language') as language,
        json_extract_string(k.attributes, '$.zone') as zone,
-       case {stopped} end as stopped, l.company_key, k.account_id, l.created_at,
+       case {stopped} end as stopped, l.company_key, k.account_id, l.created_at, l.undecided,
        least(l.ended_at, closed.at) as closed_at, k.attributes
 from {side}_scored s join lead l using (lead_id) join known k using (lead_id)
 left join (
@@ -201,9 +202,11 @@ left join owner_name any_{noun} on any_{noun}.name = {said} and any_{noun}.sourc
 
 def _decide(desk: duckdb.DuckDBPyConnection, side: str, policies: Sequence[Policy]) -> None:
     """In the order in which the leads came, of one moment the hottest first."""
-    columns = [*_FACTS, "zone", "terms", "company_key", "account_id", "part", "as_of", "closed_at"]
+    moments = ["as_of", "created_at", "closed_at"]
+    read = [*_FACTS, "zone", "terms", "company_key", "account_id", "part", "undecided"]
+    columns = [*read, *moments]
     asked = desk.cursor().execute(
-        f"select {', '.join(columns[:-2])}, epoch_us(as_of), epoch_us(closed_at) from {side}_matched"
+        f"select {', '.join([*read, *(f'epoch_us({name})' for name in moments)])} from {side}_matched"
         " order by as_of, hand_raise desc, score desc, created_at, lead_id"
     )
     desk.execute(f"create table {side}_decided ({', '.join(f'{f.name} {_TYPES[f.name]}' for f in _DECIDED)})")
@@ -228,8 +231,12 @@ def _decided(
     known = {name: row[name] for name in _FACTS}
     terms = matching.terms_of(policy.routing, row["terms"])
     zone = calling_zone(row["zone"], hand_raise=row["hand_raise"])
-    facts = Facts(**known, zone=zone, terms=terms, company=row["company_key"], account=row["account_id"])
     moment, closed_at = _instant(row["as_of"]), row["closed_at"]
+    came = {"undecided": row["undecided"], "created_at": _instant(row["created_at"])}
+    fresh = is_fresh(policy.routing.explored, came, moment)
+    facts = Facts(
+        **known, zone=zone, terms=terms, company=row["company_key"], account=row["account_id"], fresh=fresh
+    )
     ends = _instant(closed_at) if closed_at is not None else None
     decision = floor.decide(policy, moment, facts, ends)
     return _row(policy, moment, decision, asked_of.get(decision.rule or "", ()))

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from clearlane.policy.model import Destination, Policy, Routing, RoutingRule, Sla, Tier, within
 from clearlane.route.decisions import NOBODY, Decision, Facts, Pick, Way
 from clearlane.route.eligibility import OUT_OF_HOURS, is_cap, not_in_team, refusal, unsuited
+from clearlane.route.exploring import explored
 from clearlane.route.floor import Floor
 from clearlane.route.handover import handed_over
 from clearlane.route.pick import pick
@@ -90,7 +91,7 @@ def decide(policy: Policy, floor: Floor, facts: Facts) -> Decision:
     if facts.disqualified and rule is None:
         because = f"disqualified by {facts.disqualified}"
         return Decision(facts.lead_id, "disqualified", facts.disqualified, because)
-    return _walked(policy, floor, facts, rule)
+    return _explored(policy, floor, facts, rule) or _walked(policy, floor, facts, rule)
 
 
 def first_rule(routing: Routing, facts: Facts) -> RoutingRule | None:
@@ -107,6 +108,16 @@ def _may_take(rule: RoutingRule, facts: Facts) -> bool:
     if facts.disqualified:
         return target in ("redirect", "close") or "disqualified" in rule.when.columns
     return not (facts.hand_raise and target == "nurture")
+
+
+def _explored(policy: Policy, floor: Floor, facts: Facts, rule: RoutingRule | None) -> Decision | None:
+    """In sales although below the threshold, where it is one of those; None also where nobody there is free."""
+    routing = policy.routing
+    lifted = explored(routing, rule, facts)
+    decision = _walked(policy, floor, facts, lifted) if lifted else None
+    if decision is None or decision.place == "nurture" or routing.explored is None:
+        return None
+    return decision._replace(reason="explored", explored=routing.explored.share)
 
 
 def _told_again(policy: Policy, floor: Floor, facts: Facts) -> Decision:

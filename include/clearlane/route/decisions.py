@@ -62,6 +62,9 @@ class Facts:
     """the team as whose member the owner got it"""
     cover: str | None = None
     """who is told while the owner is away"""
+    territory: str | None = None
+    fresh: bool = False
+    """came lately, and nobody has decided it before: it may be explored"""
     heirs: Sequence[str] = ()
     """who covers for an owner who left, the first first"""
 
@@ -112,6 +115,8 @@ class Decision(NamedTuple):
     """of a lead that is held: the moment from which it is routed again"""
     cover: str | None = None
     """who is told in the owner's place"""
+    explored: float | None = None
+    """the share of leads below the threshold of which this is one; None: none of them"""
 
     @property
     def rotation(self) -> str | None:

@@ -45,9 +45,9 @@ _READ: Final = (
 """Attributes that routing reads itself, as text where scoring.yaml does not declare them."""
 _SAME: Final = (
     "lead_id", "band", "matched", "kind", "source", "stage", "hand_raise", "stopped", "disqualified",
-    "language", *_OWNERS
+    "language", "territory", *_OWNERS
 )  # fmt: skip
-_WANTED: Final = sorted({*_SAME, *_COMPANY, "account_id", "zone"} - {"matched", *_OWNERS})
+_WANTED: Final = sorted({*_SAME, *_COMPANY, "account_id", "zone"} - {"matched", "territory", *_OWNERS})
 _NO_PARENTS: Final = "select cast(null as varchar) as account_id, cast(null as varchar) as rep_id where false"
 _PARENTS: Final = """
 with recursive line as (
@@ -140,7 +140,9 @@ def _candidates(
     connection.execute(f"create table candidate as {_candidate(policy, parents)}")
     matched = matching.statement(policy.routing, Dialect.DUCKDB, typed=True)
     owners = (f"c.{name}_rep as {name}" for name in _OWNERS)
-    read = ", ".join(["c.row", "m.matched", "m.terms", *(f"c.{name}" for name in _WANTED), *owners])
+    read = ", ".join(
+        ["c.row", "m.matched", "m.territory", "m.terms", *(f"c.{name}" for name in _WANTED), *owners]
+    )
     found = connection.execute(
         f"select {read} from candidate c join ({matched}) m using (lead_id)"
         " order by c.hand_raise desc, c.score desc, c.row"
@@ -206,6 +208,7 @@ def _facts(routing: Routing, row: Mapping[str, Any], companies: Mapping[int, str
         terms=matching.terms_of(routing, row["terms"]),
         company=companies.get(row["row"]),
         account=row["account_id"],
+        fresh=True,
         zone=calling_zone(row["zone"], hand_raise=row["hand_raise"]),
     )
 

@@ -209,7 +209,12 @@ select i.*, i.account_id is not null as has_account, a.rep_id as account_owner, 
              and (m.company_key = i.company_key or m.account_id = i.account_id)
              and (i.decision_seq is null and a.ended_at is null or a.begun_seq < i.decision_seq
                   and (a.ended_at is null or a.ended_seq >= i.decision_seq))
-       ) as owns_company
+       ) as owns_company,
+       not exists (
+           select from decision x
+           where x.lead_id = i.lead_id and x.mode <> 'shadow'
+             and (i.decision_seq is null or x.decision_seq < i.decision_seq)
+       ) as undecided
 from intake i{events.KNOWN}
 {owner_of("a", "account")} {owner_of("o", "opportunity")} {owner_of("c", "contact")}{_OWNER_ABOVE}
 left join routing_event ev on ev.event_id = i.event_id

@@ -96,7 +96,8 @@ def _candidates(
 def _picked_by(policy: Policy, decision: Mapping[str, Any]) -> str:
     """How the rung that gave the turn picks."""
     rules = [rule.ladder for rule in policy.routing.rules if rule.id == decision["rule"]]
-    rungs = (rung for ladder in (*rules, policy.routing.fallback) for rung in ladder)
+    explored = policy.routing.explored.ladders.values() if policy.routing.explored else ()
+    rungs = (rung for ladder in (*rules, *explored, policy.routing.fallback) for rung in ladder)
     turns = (rung for rung in rungs if rung.target == "team" or rung.until)
     named = (rung.pick for rung in turns if rung.name == decision["rotation"])
     return next(named, "weighted_round_robin")

@@ -17,6 +17,7 @@ from clearlane.route import events, intake, matching, owed, results, retries, st
 from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts, calling_zone
 from clearlane.route.eligibility import sells
+from clearlane.route.exploring import is_fresh
 from clearlane.route.floor import Floor
 from clearlane.route.merged import UNJOINED, join_merged
 from clearlane.route.state import load_floor
@@ -135,7 +136,7 @@ def candidate_rows(connection: Connection, policy: Policy) -> Sequence[RowMappin
 
 
 _COMPUTED = frozenset(
-    {"company", "account", "owned", "owner", "reconsidered", "given_up", "team", "terms", "zone"}
+    {"company", "account", "owned", "owner", "reconsidered", "given_up", "team", "terms", "zone", "fresh"}
 )
 _SAME = frozenset(field.name for field in fields(Facts)) - _COMPUTED
 
@@ -155,6 +156,7 @@ def facts_of(floor: Floor, row: RowMapping) -> Facts:
         reconsidered=kind in events.OF_THE_LEAD,
         given_up=_given_up(floor.policy, row),
         team=row["owner_team"],
+        fresh=is_fresh(floor.policy.routing.explored, row, floor.as_of),
         zone=calling_zone(row["attributes"].get("zone"), hand_raise=row["hand_raise"]),
     )
 

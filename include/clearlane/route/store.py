@@ -89,7 +89,7 @@ DECISION: Final = (
     "decision_seq", "lead_id", "batch_id", "mode", "as_of", "profile_id", "score_id", "roster_id", "policy",
     "code_version", "rule", "terms", "place", "team", "rotation", "band", "rep_id", "runner_up", "eligible",
     "refused", "because", "tier", "sla_due",
-    "event_id", "results_id",
+    "event_id", "results_id", "explored",
 )  # fmt: skip
 _PLACED = ("lead_id", "place", "reason", "because", "team", "rep_id", "decision_seq", "until")
 _ASSIGNMENT = ("lead_id", "rep_id", "team", "decision_seq", "by", "because", "started_at")
@@ -130,7 +130,7 @@ def decision_row(batch: Batch, policy: Policy, roster: str, one: Decided) -> tup
         one.seq, d.lead_id, batch.batch_id, batch.mode, batch.as_of, one.lead["profile_id"], one.lead["score_id"],
         roster, dict(batch.policy), batch.code_version, d.rule, packed(one.lead["matched"]), d.place, d.team,
         d.rotation, one.lead["band"], d.rep, d.runner_up, d.eligible, dict(d.refused), d.because, d.tier, d.due,
-        one.lead["event_id"], d.pick.results_id if d.pick else None,
+        one.lead["event_id"], d.pick.results_id if d.pick else None, d.explored,
     )  # fmt: skip
 
 

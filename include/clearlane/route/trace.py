@@ -8,8 +8,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from clearlane import policy
+from clearlane.policy import wording as say
 from clearlane.policy.model import Routing
 from clearlane.route import otherwise
+from clearlane.route.exploring import LABEL
 from clearlane.route.matching import unpacked
 
 
@@ -20,7 +22,14 @@ def trace(connection: Connection, decision: Mapping[str, Any]) -> tuple[str, ...
     of = policy.stored(connection, decision["policy"])
     why = otherwise.arithmetic(connection, of, decision)
     else_ = otherwise.what_else(connection, of, decision)
-    return (*_rule(of.routing, decision), *_candidates(decision), *why, *else_, *_promise(decision))
+    return (
+        *_rule(of.routing, decision),
+        *_explored(decision),
+        *_candidates(decision),
+        *why,
+        *else_,
+        *_promise(decision),
+    )
 
 
 def _rule(routing: Routing, decision: Mapping[str, Any]) -> Iterator[str]:
@@ -34,6 +43,12 @@ def _rule(routing: Routing, decision: Mapping[str, Any]) -> Iterator[str]:
     others = [name for name in held if name != decision["rule"]]
     if others:
         yield f"also held: {', '.join(others)}"
+
+
+def _explored(decision: Mapping[str, Any]) -> Iterator[str]:
+    if decision["explored"]:
+        share = decision["explored"]
+        yield f"explored: {LABEL.format(say.percent(share))}; the weight review counts it {1 / share:.3g} times"
 
 
 def _candidates(decision: Mapping[str, Any]) -> Iterator[str]:
