@@ -328,12 +328,12 @@ def review_weights(
 @review_app.command("list")
 def review_list(as_json: Json = False) -> None:
     """The reviews of the points, the newest first, and what was decided about each."""
-    from clearlane.review import register, told
+    from clearlane.review import recorded, register
 
     with _ledger() as connection:
         found = register.listed(connection)
     if as_json:
-        _echo([told.as_json(one) for one in found])
+        _echo([recorded.as_json(one) for one in found])
         return
     table = Table("review", "as of", "mode", "changes", "status", "by", "in force from", box=None)
     for one in found:
@@ -342,7 +342,7 @@ def review_list(as_json: Json = False) -> None:
             _minute(one.as_of),
             one.mode,
             str(len(one.changes)),
-            told.status(one),
+            recorded.status(one),
         )
         table.add_row(*map(Text, (*cells, one.decided_by or "", _minute(one.in_force_from))))
     out.print(table)
@@ -355,7 +355,7 @@ def review_show(
     page: Annotated[Path | None, typer.Option(help="write the report, an HTML page, there")] = None,
 ) -> None:
     """What a review found, what it proposes, what was decided and why."""
-    from clearlane.review import register, told
+    from clearlane.review import recorded, register
 
     with _possible(), _ledger() as connection:
         found = register.named(connection, review)
@@ -363,20 +363,20 @@ def review_show(
         page.write_text(found.report, encoding="utf-8")
         err.print(f"written: {page}", markup=False)
     if as_json:
-        _echo(told.as_json(found))
+        _echo(recorded.as_json(found))
         return
-    for line in told.lines(found):
+    for line in recorded.lines(found):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @review_app.command("diff")
 def review_diff(review: ReviewId = None) -> None:
     """What a review changes in scoring.yaml, as `git apply` reads it: as approved, else as proposed."""
-    from clearlane.review import register, told
+    from clearlane.review import recorded, register
 
     with _possible(), _ledger() as connection:
         found = register.named(connection, review)
-        changed = told.diff(connection, found)
+        changed = recorded.diff(connection, found)
     typer.echo(changed, nl=False)
     if not changed:
         _stop("this review changes nothing", code=1)

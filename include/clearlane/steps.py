@@ -25,6 +25,7 @@ from clearlane import score as _score
 from clearlane import sla as _sla
 from clearlane.ledger import Batch, batch_of
 from clearlane.policy.model import Policy, Source
+from clearlane.review import Answer
 from clearlane.score import refresh as _refresh
 from clearlane.sla import incidents as _incidents
 from clearlane.sla import mails as _mails
@@ -360,6 +361,55 @@ def replay_history(
     _review.write(told, out, page="index.html")
     found = told.figures
     return {"leads": found.leads, "moved": found.leads - found.unchanged, "bands_moved": found.bands.moved}
+
+
+def review(
+    engine: Engine,
+    batch_id: str,
+    at: datetime,
+    post: Post = KEPT,
+    *,
+    out: Path,
+    links: Mapping[str, str] | None = None,
+    **asked: Any,
+) -> Counts:
+    """Review the points as of the run, keep the review, its page and diff, and tell who answers for scoring.yaml.
+
+    `asked`: see review.quarterly.Asked. `links`: addresses of the `page` and the `question`, for the mail.
+    """
+    from clearlane.review import quarterly  # learns: nothing else needs what that loads
+
+    with engine.begin() as connection:
+        run, pinned = _run(connection, batch_id)
+        found = quarterly.made(connection, pinned, run, quarterly.Asked(**asked))
+        owed = quarterly.owe(connection, pinned, found, run, links or {})
+        _review.write_review(found, _review.diff_of(connection, found), out)
+    close(engine, batch_id)
+    sent = send_mails(engine, at, post, dry_run=run.dry_run) if run.takes_unclaimed else {}
+    return {
+        "proposed": int(found.proposed_text is not None),
+        "changes": len(found.changes),
+        "owed": owed,
+        **sent,
+    }
+
+
+def decide(engine: Engine, review_id: str, answer: Answer, out: Path) -> str:
+    """Make the decision that an answer about a review is, publish what it says, write the diff; the review's status.
+
+    review.NotAllowed and review.NotPossible say why an answer cannot be taken.
+    """
+    with engine.begin() as connection:
+        decided = _review.decide(connection, review_id, answer)
+        _review.write_review(decided, _review.diff_of(connection, decided), out)
+    return decided.status
+
+
+def refuse(engine: Engine, review_id: str, because: str, out: Path) -> None:
+    """Keep and show why an answer about a review could not be taken."""
+    with engine.begin() as connection:
+        review = _review.refused(connection, review_id, because)
+        _review.write_review(review, _review.diff_of(connection, review), out)
 
 
 def _run(connection: Connection, batch_id: str) -> tuple[Batch, Policy]:

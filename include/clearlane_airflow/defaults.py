@@ -84,3 +84,56 @@ REPLAY = {
         description="Where the report is kept, below a folder of the run. Empty: with the Data Docs.",
     ),
 }
+REVIEW = {
+    "mode": Param(
+        "auto",
+        type="string",
+        enum=["auto", "live", "shadow"],
+        title="Mode",
+        description="auto: live, but shadow in a backfill. Shadow reports only: nobody is asked or written to.",
+    ),
+    "horizon_days": Param(
+        90,
+        type="number",
+        exclusiveMinimum=0,
+        title="Horizon",
+        description="Days after the first decision within which an outcome counts; younger leads are left out.",
+    ),
+    "history_days": Param(
+        365,
+        type="number",
+        exclusiveMinimum=0,
+        title="History",
+        description="Days back, from the run's moment, in which the leads were first decided.",
+    ),
+    "holdout": Param(
+        0.3,
+        type="number",
+        minimum=0.1,
+        maximum=0.5,
+        title="Holdout",
+        description="Share of the leads, the newest, on which the proposal is judged.",
+    ),
+    "most_change": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        title="Most change",
+        description="Points by which one rule may move. Empty: as `review:` of scoring.yaml says.",
+    ),
+    "changes": Param(
+        None,
+        type=["null", "integer"],
+        minimum=0,
+        title="Changes",
+        description="Rules that may move. Empty: as `review:` of scoring.yaml says.",
+    ),
+    "answer_within": Param(
+        14,
+        type="number",
+        exclusiveMinimum=0,
+        title="Answer within",
+        description="Days until no answer means that nothing changes.",
+    ),
+    "dry_run": DRY_RUN,
+}

@@ -10,11 +10,13 @@ from typing import Any
 from airflow.sdk import TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from clearlane_airflow import mail
+from clearlane_airflow import decision, mail
 from clearlane_airflow.assets import OUTBOX
-from clearlane_airflow.connections import address, data_docs_folder, dry_run_by_default, ledger
+from clearlane_airflow.connections import address, data_docs_folder, dry_run_by_default, ledger, public_url
 
 Counts = dict[str, int]
+REVIEWED = ("horizon_days", "history_days", "holdout", "most_change", "changes")
+"""Params of weight_review that the review itself asks for"""
 
 
 @task(multiple_outputs=False)
@@ -221,6 +223,36 @@ def replay(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
         out=folder / str(ids.batch_id(dag_run.dag_id, dag_run.run_id)),
     )
     return dict(counts)
+
+
+@task(multiple_outputs=False)
+def review(batch_id: str, params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
+    """Review the points as of the run's moment: a report, perhaps a proposal, a mail to who answers for them."""
+    from clearlane import steps
+
+    asked, run = params or {}, (dag_run.dag_id, dag_run.run_id)
+    terms = {name: asked[name] for name in REVIEWED}
+    links = (
+        {"page": decision.page(*run), "question": decision.question(*run, "decision")} if public_url() else {}
+    )
+    with mail.post() as post:
+        counts = steps.review(
+            ledger(), batch_id, _now(), post, out=data_docs_folder() / batch_id, links=links, **terms
+        )
+    return dict(counts)
+
+
+@task(multiple_outputs=False)
+def apply(batch_id: str, answered: dict[str, Any]) -> str:
+    """Note the decision and, where it is a yes, publish the points from the chosen moment on, by who answered."""
+    from clearlane import review as reviews
+    from clearlane import steps
+    from clearlane.policy import PolicyErrors
+
+    try:
+        return steps.decide(ledger(), batch_id, decision.answer(answered), data_docs_folder() / batch_id)
+    except (reviews.NotAllowed, reviews.NotPossible, PolicyErrors) as refused:
+        raise AirflowFailException(f"{refused}. Clear the task decision to be asked again") from refused
 
 
 @task(multiple_outputs=False, trigger_rule=TriggerRule.ONE_FAILED, retries=0, on_failure_callback=None)

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-KNOWN = {"lead_flow", "crm_push", "outcome_sync", "score_refresh", "lead_replay", "sla_watch", "digest"}
+KNOWN = {
+    *("lead_flow", "crm_push", "outcome_sync", "score_refresh", "lead_replay", "sla_watch", "digest"),
+    "weight_review",
+}
 FILES = sorted((ROOT / "dags").glob("*.py"))
 HEAVY = ("pandas", "great_expectations", "duckdb", "sqlalchemy", "clearlane")
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from clearlane import policy
 from clearlane.policy.model import ReviewTerms, Scoring
-from clearlane.review import answers, register
+from clearlane.review import answers, recorded, register
 from clearlane.review.answers import APPROVE, EDIT, REJECT, Answer, NotAllowed
 from clearlane.review.cases import Change, Interval
 from clearlane.review.register import Draft, NotPossible, Review
@@ -158,18 +158,22 @@ def test_a_review_that_proposes_nothing_cannot_be_approved(undecided: Connection
 
 def test_the_question_says_what_changes_within_which_bounds_and_why(review: Review) -> None:
     assert answers.subject(review) == "New points for 2 rules? Review of 1 October 2026"
-    asked = answers.body(review, "/page")
+    asked = answers.body(review, "/page", "/why")
     assert "Two rules change." in asked
     assert "[The report](/page)" in asked
     assert "| icp_size | 15 | 12 | 10 to 20 | It wins \\| less often |" in asked
     assert "| reseller | 0 | -4 | -9 to 0 | Resellers rarely buy |" in asked
-    assert "could not be taken" not in asked
+    assert "the answer could not be taken: [why](/why)" in asked
 
 
-def test_the_question_is_asked_again_with_the_reason(undecided: Connection, review: Review) -> None:
-    register.refuse(undecided, review.review_id, "icp_size: found 99")
-    again = answers.body(register.review_of(undecided, ID), "/page")
-    assert again.startswith("**The last answer could not be taken:** icp_size: found 99\n")
+def test_what_became_of_an_answer_is_a_page(undecided: Connection, review: Review) -> None:
+    assert "Nobody has answered yet" in recorded.page(review)
+    refused = recorded.page(register.refused(undecided, review.review_id, "icp_size: found 99 <b>"))
+    assert "The last answer could not be taken" in refused
+    assert "icp_size: found 99 &lt;b&gt;" in refused
+    done = recorded.page(answers.decide(undecided, ID, answer(APPROVE, because="convincing")))
+    assert "Decided by olga on 2026-10-01 09:00Z: convincing" in done
+    assert "could not be taken" not in done
 
 
 # --- bounds -------------------------------------------------------------------------------------

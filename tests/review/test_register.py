@@ -75,7 +75,7 @@ def test_storing_alone_publishes_nothing(undecided: Connection, draft: Draft) ->
 
 def test_a_run_that_is_made_again_replaces_what_it_found(undecided: Connection, draft: Draft) -> None:
     register.store(undecided, draft)
-    register.refuse(undecided, ID, "no such rule")
+    register.refused(undecided, ID, "no such rule")
     again = register.store(undecided, replace(draft, proposed_text=None))
     assert (again.status, again.refusal) == ("nothing", None)
     assert register.listed(undecided) == [again]

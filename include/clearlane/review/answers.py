@@ -129,14 +129,15 @@ def subject(review: Review) -> str:
     return f"New points for {count} {'rule' if count == 1 else 'rules'}? Review of {review.as_of:%-d %B %Y}"
 
 
-def body(review: Review, page: str) -> str:
-    """What is asked, as Markdown; `page` is the address of the report."""
-    return "\n".join(_body(review, page))
+def body(review: Review, page: str, answered: str) -> str:
+    """What is asked, as Markdown. `page` is the address of the report, `answered` of what became of the last answer.
+
+    Airflow (3.3) asks again in the words of the first time, so these words say where a refusal is explained.
+    """
+    return "\n".join(_body(review, page, answered))
 
 
-def _body(review: Review, page: str) -> Iterator[str]:
-    if review.refusal:
-        yield from (f"**The last answer could not be taken:** {review.refusal}", "")
+def _body(review: Review, page: str, answered: str) -> Iterator[str]:
     yield from (*review.reasons, "", f"[The report]({page})", "")
     yield from ("| rule | today | proposed | you may choose | because |", "|---|---:|---:|---|---|")
     yield from (_row(review, change) for change in review.changes[:LISTED])
@@ -147,6 +148,8 @@ def _body(review: Review, page: str) -> Iterator[str]:
         f"**{APPROVE}** puts the proposed points in force. **{EDIT}** puts those of *points* in force: a rule that"
         " is not named keeps what it has today. Both hold from *in force from*, else from the next midnight, UTC."
         f" **{REJECT}** (say why) and no answer change nothing.",
+        "",
+        f"If you are asked this again, the answer could not be taken: [why]({answered}).",
     )
 
 

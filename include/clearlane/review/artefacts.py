@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from clearlane.review import forecast, outlook
+from clearlane.review import forecast, outlook, recorded, register
 from clearlane.review.forecast import Forecast
 from clearlane.review.page import page as html
+from clearlane.review.register import Review
 from clearlane.review.whatif import WhatIf, as_json
 
 
@@ -21,6 +22,17 @@ def write(told: WhatIf, folder: Path, *, page: str = "whatif.html") -> tuple[Pat
 def write_forecast(found: Forecast, folder: Path) -> tuple[Path, ...]:
     """Write forecast.json and forecast.html into the folder, which is made, and name them."""
     contents = {"forecast.json": _text(forecast.as_json(found)), "forecast.html": outlook.page(found)}
+    return written(folder, contents)
+
+
+DECISION: Final = "decision.html"
+"""the page that says where the decision about a review stands"""
+
+
+def write_review(review: Review, changed: str, folder: Path) -> tuple[Path, ...]:
+    """Write a weight review into the folder, which is made: pages, and the difference to scoring.yaml if any."""
+    contents = {"index.html": review.report, "review.json": _text(recorded.as_json(review))}
+    contents |= {DECISION: recorded.page(review)} | ({f"{register.FILE}.diff": changed} if changed else {})
     return written(folder, contents)
 
 

@@ -135,9 +135,11 @@ def decide(connection: Connection, review_id: UUID, decision: Decision) -> Revie
     return review_of(connection, review_id)
 
 
-def refuse(connection: Connection, review_id: UUID, because: str | None) -> None:
-    """Note why an answer could not be taken, for the next time the question is asked. Never commits."""
-    _note(connection, review_id, refusal=because)
+def refused(connection: Connection, review_id: UUID | str, because: str) -> Review:
+    """Note why an answer could not be taken; the review. Never commits."""
+    review = review_of(connection, review_id)
+    _note(connection, review.review_id, refusal=because)
+    return review_of(connection, review_id)
 
 
 def review_of(connection: Connection, review_id: UUID | str) -> Review:

@@ -19,7 +19,7 @@ from clearlane.policy.model import Policy
 
 Kind = Literal[
     "notice", "warn", "breach", "reassigned", "time_out", "escalation", "exhausted", "unverified", "queue",
-    "suspended", "quarantine", "publish", "incident", "digest", "joined",
+    "suspended", "quarantine", "publish", "incident", "digest", "review", "joined",
 ]  # fmt: skip
 Urgency = Literal["now", "soon", "quiet"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind)

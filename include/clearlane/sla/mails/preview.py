@@ -207,6 +207,15 @@ _SAMPLES: Final[Mapping[str, Content]] = {
         because="Hot leads were called after 4 minutes in the median.",
         rows=[["Hot leads", "42, 88 % called in time"], ["Accepted", "79 %"], ["Declined", "11 %"]],
     ),
+    "review": _report(
+        "review",
+        reader=_GRETA,
+        subject="New points for 2 rules? Review of 1 April 2026",
+        because="Two rules tell less than their points say. The new points put 3 more of 100 pairs right.",
+        rows=[["icp_size", "15 → 12 points"], ["reseller", "new, -4 points"]],
+        paragraphs=["Nothing changes by itself: approve it, choose other points, or reject it in Airflow."],
+        link={"label": "The report", "url": "https://airflow.example/clearlane/data-docs/weight_review/scheduled"},
+    ),
     "joined": Content(
         "joined", AT, _MAYA,
         items=(

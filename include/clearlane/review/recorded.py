@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 
 from clearlane import policy as policies
 from clearlane.review.register import FILE, Review
+from clearlane.review.report import layout
+from clearlane.review.report.blocks import Report
 from clearlane.review.rescored import diff as difference
 
 TEXTS: Final = ("proposed_text", "final_text", "report")
@@ -36,6 +38,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value) if isinstance(value, UUID) else value
+
+
+def page(review: Review) -> str:
+    """Where the decision stands, HTML: also why an answer could not be taken."""
+    kicker = f"Weight review · as of {review.as_of:%-d %B %Y}"
+    if review.refusal:
+        return layout.page(
+            Report(kicker, "The last answer could not be taken", (review.refusal, *_UNANSWERED))
+        )
+    said = tuple(_decision(review)) or ("Nobody has answered yet.",)
+    return layout.page(Report(kicker, status(review).capitalize(), said))
+
+
+_UNANSWERED: Final = ("The question stands under Required Actions again; nothing has changed meanwhile.",)
 
 
 def status(review: Review) -> str:
