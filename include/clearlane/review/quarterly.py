@@ -64,7 +64,7 @@ def drafted(connection: Connection, policy: Policy, batch: Batch, asked: Asked) 
         kept,
         proposed_text=found.new_text,
         changes=[asdict(change) for change in found.changes],
-        bounds=answers.bounds(found.scoring, found.changes),
+        bounds=found.bounds,
         figures=weights.as_json(found),
         reasons=tuple(quarter.verdict(found)),
         report=quarter.page(found),
