@@ -1,12 +1,9 @@
-"""Learns from outcomes what the points should be, reports it, and asks a person; only a yes puts new points in force.
+"""Learns from outcomes what the points should be, and asks a person: only a yes puts new points in force.
 
-**When**: at 06:00 UTC on the first day of January, April, July and October. A backfill of any past quarter is a
-shadow: a report alone. By hand, with other limits, at any time.
-**Reads → writes**: leads as they were when first routed, their outcomes → the report (the Data Docs of the run), the
-register of reviews, a mail to who answers for scoring.yaml; after a yes a new version of it, and the mails about that.
-**Triage**: `decision` waits for a person under Required Actions; what cannot be taken is asked again with the reason.
-A red `apply` says why; clear `decision` to be asked again. `clearlane review show` tells what was found and decided,
-`clearlane review diff` is the change for the repository, `clearlane policy rollback` undoes it.
+**When**: at 06:00 UTC on the first of January, April, July and October; by hand with other limits. A backfill reports.
+**Reads → writes**: leads as first routed, their outcomes → a report (the run's Data Docs), a mail; after a yes a policy.
+**Triage**: `decision` waits under Required Actions. A red `apply` says why: clear `decision` to be asked again.
+`clearlane review show · diff` tell what was decided and the change for the repository; `policy rollback` undoes it.
 """
 
 from airflow.sdk import CronDataIntervalTimetable, dag
