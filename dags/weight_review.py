@@ -1,7 +1,7 @@
 """Learns from outcomes what the points should be, and asks a person: only a yes puts new points in force.
 
 **When**: at 06:00 UTC on the first of January, April, July and October; by hand with other limits. A backfill reports.
-**Reads → writes**: leads as first routed, their outcomes → a report (the run's Data Docs), a mail; after a yes a policy.
+**Reads → writes**: leads as first routed, their outcomes → a report (Data Docs), a mail; after a yes a policy.
 **Triage**: `decision` waits under Required Actions. A red `apply` says why: clear `decision` to be asked again.
 `clearlane review show · diff` tell what was decided and the change for the repository; `policy rollback` undoes it.
 """
