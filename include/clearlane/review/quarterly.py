@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy, ReviewTerms
 from clearlane.review import answers, register, weights
+from clearlane.review.backtest import HOLDOUT
 from clearlane.review.register import Draft, Review
 from clearlane.review.report import layout, quarter
 from clearlane.review.report.blocks import Report
@@ -32,7 +33,7 @@ class Asked:
     """within which an outcome of a lead counts"""
     history_days: float = 365.0
     """before the run's moment in which the leads were first decided"""
-    holdout: float = weights.HOLDOUT
+    holdout: float = HOLDOUT
     most_change: int | None = None
     """points by which one rule may move"""
     changes: int | None = None
