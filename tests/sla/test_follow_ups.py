@@ -72,13 +72,13 @@ def test_attempts_that_become_known_in_another_order_than_they_were_made_count(
     world: Watch, lead: UUID
 ) -> None:
     """The last in time is read after one that came too late."""
-    for hours in (1, 2, 60):
+    for hours in (1, 60):
         world.touched(lead, TOUCHED + hours * HOUR)
     batch = world.run_of(TOUCHED + 61 * HOUR)
     world.sweep(POLICY, batch)
     world.touched(lead, TOUCHED + 3 * HOUR)
     world.watch(POLICY, TOUCHED + 62 * HOUR)
-    assert [kind for kind, *_ in follow_ups(world)] == ["exhausted"]
+    assert {kind for kind, *_ in follow_ups(world)} == {"unverified", "verified", "exhausted"}
 
 
 def test_attempts_in_vain_let_the_lead_rest_for_the_reason(world: Watch, lead: UUID) -> None:
