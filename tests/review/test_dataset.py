@@ -17,6 +17,7 @@ from clearlane import policy as policies
 from clearlane.policy.model import Policy, Scoring, Variant
 from clearlane.review import dataset
 from clearlane.review.cases import Cases
+from clearlane.route.trace import trace
 from clearlane.rules import Type, parse
 
 HORIZON = timedelta(days=30)
@@ -333,8 +334,14 @@ def test_the_explored_share_weighs_as_much_as_those_it_stands_for(
     )
     leads = taken(ledger, policy).leads
     assert leads.at[lead, "weight"] == 50
-    assert list(leads.index[leads["explored"]]) == [lead]
-    assert (leads["weight"].drop(lead) == 1).all()
+    assert (leads["weight"] == np.where(leads["explored"], 50, 1)).all()
+    explored = rows(ledger, "select * from decision where explored is not null")
+    assert set(leads.index[leads["explored"]]) <= {str(row["lead_id"]) for row in explored}
+    decision = next(row for row in explored if str(row["lead_id"]) == lead)
+    said = next(line for line in trace(ledger, decision) if line.startswith("explored"))
+    assert said == (
+        "explored: one of the 2 % of such leads that go to sales to learn from; the weight review counts it 50 times"
+    )
 
 
 # --- models ---------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from tests.review.conftest import SINCE, UNTIL, Company, edited
 
 from clearlane import policy, review
 from clearlane.policy.model import Policy
+from clearlane.route.exploring import is_drawn
 
 ALL = 100_000
 STANDINGS = """
@@ -157,6 +158,20 @@ def test_routing_and_roster_are_played_too(company: Company):
     assert told.figures.movers
     assert all(m.old.score == m.new.score and m.old.owner != m.new.owner for m in told.figures.movers)
     assert all(m.rules == () for m in told.figures.movers)
+
+
+def test_a_larger_explored_share_takes_leads_out_of_nurture(company: Company):
+    """Those that the hash draws, and they alone, where their reps are free."""
+    none = policy.parse(edited(company.texts, "routing", "share: 0.02", "share: 0"))
+    more = policy.parse(edited(company.texts, "routing", "share: 0.02", "share: 0.2"))
+    told = company.whatif(more, against=none, top=ALL)
+    nurture = next(change for change in told.figures.places if change.name == "nurture")
+    ids = dict(asked(company.engine, "select source || ':' || external_id, cast(lead_id as text) from lead"))
+    left = [m for m in told.figures.movers if m.old.owner == "nurture"]
+    assert len(left) == nurture.old - nurture.new > 0
+    assert {mover.new.owner for mover in left} <= policy.parse(company.texts).teams.reps.keys()
+    assert all(is_drawn(ids[mover.lead], 0.2) for mover in left)
+    assert nurture.new > nurture.old / 2
 
 
 def test_other_files_are_named_as_not_played(company: Company):

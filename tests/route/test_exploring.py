@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from tests.route.conftest import World, simple
 from tests.route.firms import MONDAY_NOON, capped, policy, rep, routing, rule, team, teams, to
@@ -17,6 +18,7 @@ from clearlane.policy.model import Explored, Policy
 from clearlane.route.decide import decide
 from clearlane.route.decisions import Decision, Facts
 from clearlane.route.exploring import is_drawn
+from clearlane.route.files import route_frame
 from clearlane.route.floor import open_floor
 
 SALES = to("team", "sales")
@@ -94,6 +96,25 @@ def test_the_share_is_drawn_by_a_hash_that_does_not_change():
     assert 1_850 < len(drawn) < 2_150
     assert drawn[:3] == [lead for lead in range(200) if is_drawn(f"lead-{lead}", 0.02)][:3]
     assert set(drawn) <= {lead for lead in range(100_000) if is_drawn(f"lead-{lead}", 0.05)}
+
+
+def test_files_are_routed_as_if_their_leads_came_now(default_texts: dict[str, str]):
+    """The default policy, a hundred cold leads of one region: those that are drawn go to its SDRs."""
+    texts = {**default_texts, "routing": default_texts["routing"].replace("share: 0.02", "share: 0.2")}
+    leads = pd.DataFrame(
+        {
+            "lead_id": [f"L{n}" for n in range(100)],
+            "country": "FR",
+            "email": "a@firm.example",
+            "company": "Firm",
+        }
+    ).assign(company=lambda frame: "Firm " + frame["lead_id"])
+    routed = route_frame(policies.parse(texts), leads, None, None, MONDAY_NOON).set_index("lead_id")
+    drawn = [lead for lead in routed.index if is_drawn(lead, 0.2)]
+    assert 5 < len(drawn) < 40
+    assert (routed.loc[drawn, ["place", "rule", "team"]] == ["owned", "cold", "sdr_emea"]).all(axis=None)
+    assert routed.loc[drawn, "because"].str.contains("one of the 20 % of such leads").all()
+    assert set(routed.drop(drawn)["place"]) == {"nurture"}
 
 
 # --- on the ledger ----------------------------------------------------------------------------------------
