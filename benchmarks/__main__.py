@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import folding, matching, memory, people, refreshing, routing, scoring, sla_watch
+from benchmarks import folding, matching, memory, people, refreshing, review, routing, scoring, sla_watch
 
 FEW = 20_000
 """leads of the slow benchmarks where all of them run"""
@@ -15,7 +15,10 @@ def main() -> None:
     parser.add_argument(
         "name",
         nargs="?",
-        choices=["scoring", "folding", "refreshing", "memory", "routing", "sla_watch", "matching", "people"],
+        choices=[
+            *("scoring", "folding", "refreshing", "memory", "routing", "sla_watch", "matching", "people"),
+            "review",
+        ],
     )
     parser.add_argument("--leads", type=int, default=100_000)
     parser.add_argument("--activities", type=int, default=1_000_000)
@@ -38,6 +41,8 @@ def main() -> None:
         matching.main()
     if asked.name in (None, "people"):
         people.main(asked.leads)
+    if asked.name in (None, "review"):
+        review.main()
 
 
 main()

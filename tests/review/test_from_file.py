@@ -19,7 +19,7 @@ SECONDS = itertools.count()
 FIGURES = ("auc", "log_loss", "brier", "lift_top_decile", "n_rules", "n_train", "n_test", "seconds")
 
 
-def export(rows=900, seed=1):
+def export(rows=700, seed=1):
     """Leads whose outcome depends on size, source and whether a budget is named."""
     dice = np.random.default_rng(seed)
     size = np.exp(dice.normal(4, 1.5, rows)).round()
@@ -74,13 +74,13 @@ def test_score_with_what_was_written_gives_the_figures_of_the_metrics(tmp_path):
     told = 1 / (1 + np.exp(-(metrics["intercept"] + metrics["scale"] * score)))
     assert ((told - hit) ** 2).mean() == pytest.approx(metrics["brier"])
     assert set(FIGURES) <= set(json.loads((out / "metrics.json").read_text()))
-    assert metrics["n_train"] + metrics["n_test"] == 900
+    assert metrics["n_train"] + metrics["n_test"] == 700
     assert metrics["auc"] > 0.7
     assert scored.score.between(1, 100).all()
 
 
 def test_what_was_planted_is_in_the_rules_and_the_protected_column_is_not(tmp_path):
-    _, out = learnt(tmp_path, export(2000))
+    _, out = learnt(tmp_path, export(1200))
     rules = policy.load(out).scoring.rules
     used = set().union(*(rule.when.columns for rule in rules))
     assert used <= {"Company Size", "source of lead", "budget"}
@@ -107,13 +107,13 @@ def test_the_newest_are_judged_on_and_a_split_column_is_kept(tmp_path):
     leads = pd.read_csv(out / "leads.csv")
     newest = leads.review_part == "test"
     assert leads.lead_id[newest].min() > leads.lead_id[~newest].max()
-    frame["part"] = np.where(np.arange(900) % 3 == 0, "test", "train")
+    frame["part"] = np.where(np.arange(700) % 3 == 0, "test", "train")
     metrics, out = learnt(tmp_path, frame, split="part")
-    assert metrics["n_test"] == 300
+    assert metrics["n_test"] == 234
 
 
 def test_dressed_numbers_and_empty_words_are_read(tmp_path):
-    frame = export(1500)
+    frame = export()
     frame["Company Size"] = frame["Company Size"].map("{:,.0f}".format)
     frame["budget"] = frame["budget"].map(lambda value: "NA" if np.isnan(value) else f"${value:,.2f}")
     metrics, out = learnt(tmp_path, frame)
@@ -121,7 +121,7 @@ def test_dressed_numbers_and_empty_words_are_read(tmp_path):
     assert kinds["Company Size"] == "number"
     assert metrics["auc"] > 0.7
     scored, leads = again(out, tmp_path)
-    assert len(scored) == len(leads) == 1500
+    assert len(scored) == len(leads) == 700
 
 
 def test_the_order_of_rows_and_columns_does_not_matter(tmp_path):
@@ -134,15 +134,24 @@ def test_the_order_of_rows_and_columns_does_not_matter(tmp_path):
 
 
 def test_noise_gives_few_rules(tmp_path):
-    few = 0
+    found = []
     for seed in range(3):
-        frame = export(600, seed)
+        frame = export(500, seed)
         frame["Converted"] = np.random.default_rng(seed).permutation(frame["Converted"])
         metrics, out = learnt(tmp_path, frame)
-        few += metrics["n_rules"] <= 2
+        found.append(metrics["n_rules"])
         assert policy.check(out).errors == ()
-        assert len(again(out, tmp_path)[0]) == 600
-    assert few >= 2
+        assert len(again(out, tmp_path)[0]) == 500
+    assert sorted(found)[:2] == [0, 0]
+
+
+def test_a_rule_that_holds_for_wins_only_keeps_chances_short_of_certain(tmp_path):
+    frame = export()
+    sure = (frame["Converted"] == "Yes") & (np.random.default_rng(1).random(700) < 0.6)
+    frame["referred"] = np.where(sure, 1, 0)
+    metrics, _ = learnt(tmp_path, frame)
+    assert metrics["auc"] > 0.8
+    assert metrics["log_loss"] < 0.5
 
 
 def test_odd_names_of_columns_stay_what_they_are(tmp_path):
@@ -170,9 +179,9 @@ def test_a_column_that_knows_the_outcome_is_named_and_left_out(tmp_path):
         ({}, {"target": "Sold"}, "Sold"),
         ({}, {"time": "when"}, "when"),
         ({"Converted": "Yes"}, {}, "two outcomes"),
-        ({"Converted": [str(n % 3) for n in range(900)]}, {}, "found 3 outcomes"),
-        ({"Converted": ["Yes"] * 895 + ["No"] * 5}, {}, "needed are at least 10"),
-        ({"Converted": ["", *["Yes", "No"] * 449, "No"]}, {}, "line 2"),
+        ({"Converted": [str(n % 3) for n in range(700)]}, {}, "found 3 outcomes"),
+        ({"Converted": ["Yes"] * 695 + ["No"] * 5}, {}, "needed are at least 10"),
+        ({"Converted": ["", *["Yes", "No"] * 349, "No"]}, {}, "line 2"),
         ({"came": "soon"}, {"time": "came"}, "line 2"),
         ({"part": "perhaps"}, {"split": "part"}, "allowed for test"),
     ],

@@ -39,7 +39,8 @@ TEST_WORDS: Final = frozenset(
 )
 TRAIN_WORDS: Final = frozenset(("0", "0.0", "false", "f", "no", "n", "train", "training", "learn", "dev", ""))
 OWN_NAMES: Final = frozenset((*ROUTING, *RESERVED, "account_id", "row", "wrong", "model", "total", "reached",
-                              "entered_at", "contributions", "account_key")) - {"source"}  # fmt: skip
+                              "entered_at", "contributions", "account_key",
+        "own domain", "own account_id", "own kind", "own source")) - {"source"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def review(
 ) -> Mapping[str, float | int | None]:
     """Learn, judge and write; the metrics. `clock` gives seconds. Raises Unreadable for what cannot be learnt from."""
     began = clock()
-    rows = _rows(asked, protected, seed)
+    rows = taken(asked, protected, seed)
     taught = ~rows.apart
     learnt = choosing.part(rows.table, taught)
     given = choosing.Taught(learnt, rows.won[taught], np.ones(learnt.rows), rows.key[taught])
@@ -91,7 +92,8 @@ def review(
     return metrics
 
 
-def _rows(asked: Asked, protected: Collection[str], seed: int) -> Rows:
+def taken(asked: Asked, protected: Collection[str], seed: int) -> Rows:
+    """The file as it is learnt from. Raises Unreadable."""
     frame = columns.read(asked.data)
     roles = [name for name in (asked.time, asked.id, asked.split) if name]
     columns.named(frame.columns, [asked.target, *roles, *asked.drop], asked.data)
@@ -244,13 +246,13 @@ def _leads(asked: Asked, card: Learned, rows: Rows) -> str:
     used = sorted({name for condition, _ in card.rules for name in condition.columns})
     frame = pd.DataFrame({"lead_id": rows.ids.to_numpy()})
     for name in used:
-        frame[name] = _cells(rows.table.columns[name])
+        frame[name] = cells(rows.table.columns[name])
     frame["review_target"] = np.where(rows.won, 1, 0)
     frame["review_part"] = np.where(rows.apart, "test", "train")
     return str(frame.to_csv(index=False))
 
 
-def _cells(column: Column) -> Sequence[Any] | NDArray[Any]:
+def cells(column: Column) -> Sequence[Any] | NDArray[Any]:
     if column.numbers is not None:
         return column.numbers
     names = np.array([*column.categories, ""], dtype=object)

@@ -32,6 +32,11 @@ FEWEST: Final = 12
 """rows in which a condition holds, and in which it does not, at least"""
 SHARE: Final = 0.005
 """the same as a share of all rows"""
+_ABOUT: Final = frozenset(
+    ("customer", "client", "person", "lead", "contact", "applicant", "user", "in", "of", "the", "years", "yrs", "group",
+     "band", "bucket", "range", "code", "category", "at")
+)  # fmt: skip
+"""words around the name of a protected column that change nothing"""
 LEAKS: Final = 0.985
 """a column that alone tells the outcomes apart this well (AUC) knows them"""
 
@@ -196,8 +201,7 @@ def _alike(name: str, seen: dict[str, str]) -> str | None:
 
 
 def _refused(column: Column, won: Flags, protected: Collection[str], reserved: Collection[str]) -> str | None:
-    words = re.sub(r"[^a-z0-9]+", "_", column.name.casefold()).strip("_")
-    if words in protected or column.name in protected:
+    if _is_protected(column.name, protected):
         return "protected: people are not to be preferred or passed over by what they are"
     if column.name.casefold() in reserved:
         return "scoring uses this name itself: rename the column to learn from it"
@@ -206,6 +210,14 @@ def _refused(column: Column, won: Flags, protected: Collection[str], reserved: C
     if column.missing.all():
         return "it is empty"
     return _shape(column) or _leak(column, won)
+
+
+def _is_protected(name: str, protected: Collection[str]) -> bool:
+    """Whether the column is named like a protected one: `Customer_Age`, `birthDate`, `marital` of `marital_status`."""
+    words = [word.casefold() for word in re.findall(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+", name)]
+    bare = tuple(word for word in words if word not in _ABOUT) or tuple(words)
+    listed = [tuple(each.casefold().split("_")) for each in protected]
+    return bare in listed or bare in [each[:1] for each in listed if each[1:] == ("status",)]
 
 
 def _shape(column: Column) -> str | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.stats import rankdata
 
 from clearlane.review.cases import Limits
@@ -33,6 +35,8 @@ RANGE = (1, 100)
 """what a lead that is not disqualified can show"""
 PAIRS: Final = 24
 """pairs of conditions that are tried, the likeliest"""
+TELLING: Final = 200
+"""conditions of which pairs are made, those that tell most alone"""
 PAIRS_AT: Final = (8, 14, 20, 27, 34, 41)
 """numbers of rules that are in when pairs are sought in what they leave unexplained"""
 ALIKE: Final = 6
@@ -83,6 +87,12 @@ class Taught:
     weight: Floats
     key: NDArray[np.uint64]
 
+    @property
+    def soft(self) -> Floats:
+        """Outcomes a little short of certain (Platt 1999): a rule that holds for wins only is worth much, not all."""
+        won, lost = float(self.won.sum()), float((~self.won).sum())
+        return np.where(self.won, (won + 1) / (won + 2), 1 / (lost + 2))
+
     def only(self, kept: Flags) -> Taught:
         return Taught(part(self.table, kept), self.won[kept], self.weight[kept], self.key[kept])
 
@@ -101,7 +111,7 @@ def learned(taught: Taught, folds: int, most: int = MOST) -> Learned:
         rest, left = taught.only(fold != place), taught.only(fold == place)
         told[fold == place] = _odds(grown(rest, most), rest, left.table, most)
     size, curve = _size(told, won, weight)
-    card = _whole(grown(taught, size), taught, _shrunk(told[:, size], won, weight))
+    card = _whole(grown(taught, size), taught, _shrunk(told[:, size], taught))
     return replace(card, folds=folds, loss_by_rules=tuple(curve))
 
 
@@ -132,17 +142,34 @@ def grown(taught: Taught, most: int) -> Grown:
     )
     steps = [np.zeros(len(found), np.int64)]
     singles = len(found)
+    among: Sequence[int] = range(singles)
     for stop in (*(stop for stop in PAIRS_AT if stop < most), most) if found else ():
-        limits = _limits(len(found), stop)
-        problem = Problem.of_rows(holds, taught.won, taught.weight, limits)
-        before = np.pad(steps[-1], (0, len(found) - len(steps[-1])))
-        steps += list(problem.growing(before))[bool(before.any()) :]
+        problem = Problem.of_rows(holds, taught.soft, taught.weight, _limits(len(found), stop))
+        if singles > TELLING and len(found) == singles:
+            among = sorted(np.argsort(-problem.promise(steps[0]), kind="stable")[:TELLING].tolist())
+        more = _worthwhile(problem, np.pad(steps[-1], (0, len(found) - len(steps[-1]))))
+        if not more and len(found) > singles:
+            break
+        steps += more
         if stop < most:
-            pairs = _pairs(found[:singles], holds, problem, steps[-1], taught, set(found))
+            pairs = _pairs(found, holds, problem, steps[-1], taught, among)
             found = [*found, *pairs]
             places = [[found.index(part) for part in (pair.one, pair.other)] for pair in pairs]
             holds = np.hstack([holds, *(holds[:, [one]] * holds[:, [other]] for one, other in places)])
     return Grown(found, holds, [np.pad(step, (0, len(found) - len(step))) for step in steps])
+
+
+def _worthwhile(problem: Problem, points: Whole) -> list[Whole]:
+    """Steps from `points` on, until a rule tells less than the best of so many would by chance."""
+    chance_tells = np.log(len(points)) / 2
+    steps: list[Whole] = []
+    least = problem.fit(points).loss
+    for grown_ in islice(problem.growing(points), int(points.any()), None):
+        now = problem.fit(grown_).loss
+        if (least - now) * problem.weight.sum() < chance_tells:
+            break
+        steps, least = [*steps, grown_], now
+    return steps
 
 
 def _limits(size: int, rules: int | None, bound: int = BOUND) -> Limits:
@@ -155,23 +182,24 @@ def _pairs(
     problem: Problem,
     points: Whole,
     taught: Taught,
-    known: set[Condition],
+    among: Sequence[int],
 ) -> list[Both]:
     """Products of two conditions of different columns that would lower the loss most, by their score test."""
     fit = problem.fit(points)
     told = chance(fit.intercept + fit.scale * np.asarray(holds @ points.astype(np.float32), np.float64))
     residual = (taught.weight * (told - taught.won)).astype(np.float32)
     spread = (taught.weight * told * (1 - told)).astype(np.float32)
-    single = holds[:, : len(found)]
+    single = holds[:, among]
     slope, mean, count = (
         single.T @ (single * each[:, None]) for each in (residual, spread, np.ones_like(spread))
     )
     gain = np.triu(slope**2 / np.maximum(mean - mean**2 / spread.sum(), 1e-6), 1)
     gain[count < fewest(len(told))] = 0
     chosen: list[Both] = []
+    known = set(found)
     taken: dict[tuple[str, ...], int] = {}
-    for place in np.argsort(-gain, axis=None, kind="stable")[: 500 * PAIRS]:
-        one, other = (found[at] for at in np.unravel_index(place, gain.shape))
+    for place in np.argsort(-gain, axis=None, kind="stable")[: 200 * PAIRS]:
+        one, other = (found[among[at]] for at in np.unravel_index(place, gain.shape))
         if gain.flat[place] <= 0 or len(chosen) == PAIRS:
             break
         if isinstance(one, Both) or isinstance(other, Both) or one.column == other.column:
@@ -190,7 +218,7 @@ def _odds(grown_: Grown, rest: Taught, left: Table, most: int) -> Floats:
     used = np.flatnonzero(np.any(grown_.steps, axis=0))
     kept = [grown_.found[place] for place in used]
     holds = matrix(kept, rest.table) if sampled else grown_.holds[:, used]
-    problem = Problem.of_rows(holds, rest.won, rest.weight, _limits(len(kept), None)) if kept else None
+    problem = Problem.of_rows(holds, rest.soft, rest.weight, _limits(len(kept), None)) if kept else None
     other = matrix(kept, left)
     for size in range(most + 1):
         step = grown_.steps[min(size, len(grown_.steps) - 1)][used]
@@ -234,7 +262,7 @@ def _whole(grown_: Grown, taught: Taught, slope: float) -> Learned:
         base = float(np.log(taught.weight @ taught.won / (taught.weight @ ~taught.won)))
         return Learned((), LOWEST, base, 0.0, 0, ())
     holds = matrix(kept, taught.table) if len(grown_.holds) != len(taught.won) else grown_.holds[:, used]
-    problem = Problem.of_rows(holds, taught.won, taught.weight, _limits(len(kept), None, 10 * BOUND))
+    problem = Problem.of_rows(holds, taught.soft, taught.weight, _limits(len(kept), None, 10 * BOUND))
     fine = problem.descended(last[used] * 10)
     factor = (HIGHEST - LOWEST) / max(float(np.ptp(holds @ fine.astype(np.float32))), 1.0)
     points, scores = fine, holds @ fine
@@ -257,23 +285,22 @@ def _rounded(problem: Problem, fine: Whole, factor: float) -> Whole:
     return replace(problem, limits=bounds).descended(np.rint(about).astype(np.int64))
 
 
-def _shrunk(told: Floats, won: Flags, weight: Floats) -> float:
+def _shrunk(told: Floats, taught: Taught) -> float:
     """By how much log odds out of fold are told too far from the middle: 1 is just right."""
     spread = float(told.std())
     if spread < 1e-9:
         return 1.0
-    _, slope = newton((told - told.mean()) / spread, weight * won, weight * ~won)
+    soft = taught.weight * taught.soft
+    _, slope = newton((told - told.mean()) / spread, soft, taught.weight - soft)
     return min(max(slope / spread, 0.3), 1.0)
 
 
 def _calibrated(score: Floats, taught: Taught, slope: float) -> tuple[float, float]:
     """Intercept and scale of the fit on all rows, drawn to the middle as the rows left out ask for."""
-    won, weight = taught.won, taught.weight
+    soft, weight = taught.weight * taught.soft, taught.weight
     spread, middle = max(float(score.std()), 1e-9), float(score.mean())
-    at, tilt = newton((score - middle) / spread, weight * won, weight * ~won)
+    _, tilt = newton((score - middle) / spread, soft, weight - soft)
+    odds = max(tilt / spread * slope, 0.0) * (score - middle)
+    at = brentq(lambda shift: float(weight @ chance(odds + shift) - soft.sum()), -60, 60)
     scale = max(tilt / spread * slope, 0.0)
-    intercept = at - scale * middle
-    for _ in range(20):
-        told = chance(intercept + scale * score)
-        intercept -= float(weight @ (told - won)) / max(float(weight @ (told * (1 - told))), 1e-9)
-    return intercept, scale
+    return float(at) - scale * middle, scale

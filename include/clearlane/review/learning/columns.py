@@ -7,7 +7,9 @@ numbers are empty cells. Times are read in the formats that exports use, the fir
 from __future__ import annotations
 
 import csv
+import io
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,12 +111,12 @@ def _csv(path: Path) -> pd.DataFrame:
     if not sample.strip():
         raise Unreadable(str(path), "it is empty: the first line must name the columns", line=1)
     separator = _separator(sample)
-    header = next(csv.reader(sample.splitlines(), delimiter=separator))
+    records = enumerate(csv.reader(io.StringIO(sample), delimiter=separator), start=1)
+    begins, header = next((number, cells) for number, cells in records if cells)
     try:
-        frame = pd.read_csv(
-            path, sep=separator, encoding=encoding, header=None, skiprows=1, names=range(len(header) + 1), dtype=str,
-            index_col=False, keep_default_na=False, na_filter=False, on_bad_lines="error", skip_blank_lines=True,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # told below, with its line
+            frame = _cells(path, separator, encoding, begins, len(header))
     except pd.errors.EmptyDataError:
         frame = pd.DataFrame({place: [] for place in range(len(header) + 1)}, dtype=str)
     except (pd.errors.ParserError, ValueError) as error:
@@ -127,6 +129,14 @@ def _csv(path: Path) -> pd.DataFrame:
         raise Unreadable(str(path), reason, line=int(more[0]) + 2)
     names = [name.strip() or f"column_{place + 1}" for place, name in enumerate(header)]
     return frame.drop(columns=len(header)).set_axis(names, axis=1)
+
+
+def _cells(path: Path, separator: str, encoding: str, begins: int, header: int) -> pd.DataFrame:
+    """The rows below the record with which the header begins, with one column more than it names."""
+    return pd.read_csv(
+        path, sep=separator, encoding=encoding, header=None, skiprows=begins, names=range(header + 1), dtype=str,
+        index_col=False, keep_default_na=False, na_filter=False, on_bad_lines="error", skip_blank_lines=True,
+    )  # fmt: skip
 
 
 def _encoding(path: Path) -> str:

@@ -92,9 +92,9 @@ class Problem:
 
     @classmethod
     def of_rows(
-        cls, rows: NDArray[np.float32], target: NDArray[np.bool_], weight: Floats, limits: Limits
+        cls, rows: NDArray[np.float32], target: NDArray[np.bool_] | Floats, weight: Floats, limits: Limits
     ) -> Problem:
-        """Raises ValueError where all rows have the same outcome or the limits contradict themselves."""
+        """`target` may be a chance. Raises ValueError where all outcomes are the same, or limits contradict."""
         share = np.asarray(target, np.float64)
         first, row = _distinct(rows)
         won = _summed(row, weight * share)
@@ -135,7 +135,7 @@ class Problem:
         """Descended with the rules that have points and those that promise most: all would be slow, and no better."""
         if len(points) <= 2 * LIKELY:
             return self.descended(points)
-        gain = self._promise(points)
+        gain = self.promise(points)
         gain[points != 0] = np.inf
         kept = np.sort(np.argsort(-gain, kind="stable")[: LIKELY + np.count_nonzero(points)])
         new = points.copy()
@@ -148,7 +148,7 @@ class Problem:
         arrays = {name: getattr(limits, name)[kept] for name in ("lower", "upper", "start")}
         return replace(self, evidence=self.evidence[:, kept], limits=replace(limits, **arrays))
 
-    def _promise(self, points: Whole) -> Floats:
+    def promise(self, points: Whole) -> Floats:
         """By how much the loss would fall with each rule alone, where its sign is allowed."""
         fit = self.fit(points)
         told = chance(fit.intercept + fit.scale * self._score(points))
