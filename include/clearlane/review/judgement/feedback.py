@@ -15,6 +15,8 @@ from clearlane.review.judgement.resampling import LEVEL, Resamples, difference, 
 
 NOT_OF_THE_LEAD: Final = frozenset({"no capacity", "no answer", "accept time-out"})
 """reasons that speak of the rep's day, not of the lead"""
+FEWEST: Final = 5
+"""hottest leads of which a reason must be given before it says anything"""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Reason:
     name: str
     leads: int
     bands: Mapping[str, Interval]
+    hottest: int
+    """of the hottest band's leads, those of which it is said"""
     hottest_less_rest: Interval | None
     """share among the hottest band less that among all others, at a level shared by all reasons"""
     of_the_lead: bool
@@ -31,7 +35,8 @@ class Reason:
     @property
     def against_the_score(self) -> bool:
         """Given of the hottest leads more often than of others, beyond chance."""
-        return self.of_the_lead and self.hottest_less_rest is not None and self.hottest_less_rest.low > 0
+        excess = self.hottest_less_rest
+        return self.of_the_lead and self.hottest >= FEWEST and excess is not None and excess.low > 0
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,8 @@ def _reason(
     one, other = rate(said[hot], weight[hot], level), rate(said[~hot], weight[~hot], level)
     excess = difference(one, other) if one and other else None
     of_the_lead = name.lower() not in NOT_OF_THE_LEAD
-    return Reason(name, int(said.sum()), _by_band(said, band, weight, bands), excess, of_the_lead)
+    by_band = _by_band(said, band, weight, bands)
+    return Reason(name, int(said.sum()), by_band, int((said & hot).sum()), excess, of_the_lead)
 
 
 def _by_band(
