@@ -26,6 +26,9 @@ review_app = typer.Typer(
     help="The quarterly review of the points: what it found, what was decided.", no_args_is_help=True
 )
 quarantine_app = typer.Typer(help="Records kept whole because they could not be used.", no_args_is_help=True)
+matches_app = typer.Typer(
+    help="Companies that may be an account: a person says which, and can take it back.", no_args_is_help=True
+)
 exceptions_app = typer.Typer(help="Leads that nobody could take, and whose they are.", no_args_is_help=True)
 connector_app = typer.Typer(help="The systems that leads come from and go back to.", no_args_is_help=True)
 pool_app = typer.Typer(help="Shared queues from which reps pull leads.", no_args_is_help=True)
@@ -42,6 +45,7 @@ app.add_typer(push_app, name="push")
 app.add_typer(policy_app, name="policy")
 app.add_typer(review_app, name="review")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(matches_app, name="matches")
 app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(pool_app, name="pool")
 app.add_typer(sla_app, name="sla")
@@ -64,6 +68,7 @@ Lead = Annotated[str, typer.Argument(help="lead id, SOURCE:ID, or e-mail")]
 ReviewId = Annotated[
     str | None, typer.Argument(help="beginning of a review's id, from `review list`; default: the newest")
 ]
+AccountName = Annotated[str, typer.Argument(help="account id, or SOURCE:ID")]
 RepId = Annotated[str, typer.Option("--rep", help="id of a rep of teams.yaml")]
 
 
@@ -1138,6 +1143,86 @@ def sla_bounced(
         if not mended:
             status.note_bounce(connection, address, because, _now())
     out.print("it is written to again" if mended else "its manager is written to instead", highlight=False)
+
+
+@matches_app.command("list")
+def matches_list(as_json: Json = False) -> None:
+    """Companies without an account that one may be, with the likeliest account of each, the surest first."""
+    from clearlane.identity import matches
+
+    with _ledger() as connection:
+        questions = matches.asked(connection, _in_force(connection, _now()).sources.matching)
+    if as_json:
+        _echo([asdict(one) for one in questions])
+        return
+    table = Table("company", "leads", "may be", "probability", "others", box=None)
+    for one in questions:
+        first, *others = one.candidates
+        cells = (
+            one.company,
+            str(len(one.leads)),
+            f"{first.name} ({first.account})",
+            f"{first.probability:.0%}",
+        )
+        table.add_row(*map(Text, (*cells, str(len(others)))))
+    out.print(table)
+
+
+@matches_app.command("show")
+def matches_show(lead: Lead, as_json: Json = False) -> None:
+    """The accounts that a lead's company may be, and what speaks for and against each."""
+    from clearlane.identity import matches
+
+    with _matches() as (connection, find):
+        question = matches.of_lead(connection, find(lead), _in_force(connection, _now()).sources.matching)
+    if as_json:
+        _echo(asdict(question) if question else None)
+        return
+    for one in question.candidates if question else ():
+        out.print(
+            f"{one.probability:4.0%}  {one.account}  {one.name}: {one.because}", markup=False, highlight=False
+        )
+    if question is None:
+        out.print("no account has a name that is alike")
+
+
+@matches_app.command("accept")
+def matches_accept(lead: Lead, account: AccountName, by: By, because: Because) -> None:
+    """The company of this lead, for all leads that have it, is this account."""
+    _say_of_match(lead, account, "accept", by, because)
+
+
+@matches_app.command("refuse")
+def matches_refuse(lead: Lead, account: AccountName, by: By, because: Because) -> None:
+    """The company of this lead is not this account, however alike."""
+    _say_of_match(lead, account, "refuse", by, because)
+
+
+@matches_app.command("withdraw")
+def matches_withdraw(lead: Lead, account: AccountName, by: By, because: Because) -> None:
+    """Take back what was said of this lead's company and this account."""
+    _say_of_match(lead, account, "withdraw", by, because)
+
+
+def _say_of_match(lead: str, account: str, verdict: Any, by: str, because: str) -> None:
+    from clearlane.identity import matches
+
+    with _matches() as (connection, find):
+        company = matches.say(connection, find(lead), account, verdict, by=by, because=because, at=_now())
+    out.print(f"{verdict}: {company}, {account}; the next run follows it", highlight=False, markup=False)
+
+
+@contextmanager
+def _matches() -> Iterator[Any]:
+    """The ledger and the lead of a name; what is not there ends with its own sentence."""
+    from clearlane import explain as stories
+    from clearlane.identity.matches import NotPossible
+
+    try:
+        with _ledger() as connection:
+            yield connection, lambda lead: stories.find(connection, lead)
+    except (stories.Unknown, NotPossible) as problem:
+        _stop(str(problem), code=1)
 
 
 @exceptions_app.command("list")

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 
 from clearlane import policy
-from clearlane.policy.model import Scoring
+from clearlane.identity import matches
+from clearlane.policy.model import Matching, Scoring
 from clearlane.route import covers, trace
 from clearlane.score import NotScored, wording
 from clearlane.score.changes import shown
@@ -170,8 +171,18 @@ def _who(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
     if lead["contact_id"]:
         lines.append(Line("contact", f"an existing contact, {lead['contact_id']}"))
     if account:
-        lines.append(Line("account", f"{account[0]['name']}, by {lead['account_rule']}"))
+        lines.append(Line("account", f"{account[0]['name']}, by {_account_rule(connection, lead)}"))
     return tuple(lines)
+
+
+def _account_rule(connection: Connection, lead: RowMapping) -> str:
+    """How the account was found; of one that is alike, what speaks for it."""
+    rule = str(lead["account_rule"])
+    question = matches.of_lead(connection, lead["lead_id"], Matching()) if rule == "alike" else None
+    found = (
+        [one for one in question.candidates if one.account_id == str(lead["account_id"])] if question else []
+    )
+    return f"{rule}: {found[0].because}" if found else rule
 
 
 def _known(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:

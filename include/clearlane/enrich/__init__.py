@@ -39,6 +39,8 @@ def run(
     order = priorities(policy.sources, [provider.name for provider in providers])
     return Enriched(
         observations=observations.observe(connection, batch.batch_id, batch.as_of, providers),
-        profiles=profiles.write(connection, batch.batch_id, order, policy.scoring.kinds),
+        profiles=profiles.write(
+            connection, batch.batch_id, order, policy.scoring.kinds, policy.sources.matching
+        ),
         inquiries=inquiries.note(connection, batch.batch_id, policy.scoring),
     )

@@ -19,7 +19,7 @@ from clearlane.enrich.precedence import EVERY, LAST, Priority
 from clearlane.identity.companies import affiliations, valid
 from clearlane.ledger import copy_rows
 from clearlane.ledger.gone import deleted
-from clearlane.policy.model import KindRule
+from clearlane.policy.model import KindRule, Matching
 
 CHUNK: Final = 5_000
 
@@ -52,6 +52,12 @@ with recursive contact as (
     union
     select m.person_id, a.source, a.external_id, a.account_id
     from member m join account_revision a on a.name_key = m.company
+    union
+    select m.person_id, a.source, a.external_id, a.account_id
+    from member m join alike k on k.company = m.company join account_revision a using (name_key)
+    union
+    select m.person_id, a.source, a.external_id, a.account_id
+    from member m join match_verdict v on v.company = m.company join account_revision a using (account_id)
     union
     select c.person_id, a.source, a.external_id, a.account_id
     from contact c join contact_revision r using (contact_id)
@@ -94,6 +100,9 @@ with start as (
     union all
     select r.person_id, n.valid_from
     from related r join opportunity_revision n on n.opportunity_id = r.id and r.noun = 'opportunity'
+    union all
+    select m.person_id, v.decided_at
+    from member m join match_verdict v on v.company = m.company
     union all
     select m.person_id, s.since
     from member m {_ADDRESSES.format(row="m")} join suppression s using (kind, value)
@@ -285,7 +294,11 @@ order by person_id, at
 
 
 def write(
-    connection: Connection, batch_id: UUID, precedence: Sequence[Priority], rules: Sequence[KindRule]
+    connection: Connection,
+    batch_id: UUID,
+    precedence: Sequence[Priority],
+    rules: Sequence[KindRule],
+    matching: Matching,
 ) -> int:
     """Write the profiles that changed of the batch's leads; rows written.
 
@@ -293,7 +306,7 @@ def write(
     """
     connection.execute(sa.text("select pg_advisory_xact_lock(hashtext('clearlane.enrich'))"))
     _fill_precedence(connection, precedence)
-    return sum(_write_chunk(connection, rules) for _ in _chunks(connection, batch_id))
+    return sum(_write_chunk(connection, rules, matching) for _ in _chunks(connection, batch_id))
 
 
 def _fill_precedence(connection: Connection, precedence: Sequence[Priority]) -> None:
@@ -325,12 +338,12 @@ def _chunks(connection: Connection, batch_id: UUID) -> Iterator[None]:
         after = connection.exec_driver_sql("select person_id from chunk order by 1 desc limit 1").scalar_one()
 
 
-def _write_chunk(connection: Connection, rules: Sequence[KindRule]) -> int:
+def _write_chunk(connection: Connection, rules: Sequence[KindRule], matching: Matching) -> int:
     _keep(connection, "member", _MEMBERS)
     _keep(connection, "related", _RELATED)
     _keep(connection, "point", _POINTS)
     _keep(connection, "subject", _SUBJECTS)
-    _keep(connection, "affiliation", affiliations("subject"))
+    _keep(connection, "affiliation", affiliations("subject", matching))
     _keep(connection, "deal", _DEALS)
     _keep(connection, "parents", _PARENTS)
     _keep(connection, "fact", _FACTS)

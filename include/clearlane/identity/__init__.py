@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clearlane.identity import arrivals, behaviour, companies, people, records, worklist
+from clearlane.identity import alike, arrivals, behaviour, companies, people, records, worklist
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy
 
@@ -45,10 +45,12 @@ def run(connection: Connection, policy: Policy, batch: Batch) -> Identified:
     written = records.write(connection, batch.batch_id)
     merges = people.regroup(connection, batch.batch_id, batch.as_of)
     behaviour.attach(connection)
+    alike.note(connection)
+    alike.take_verdicts(connection, batch.batch_id)
     companies.note_concerned(connection)
     connection.execute(sa.text(_NOTE_KNOWN), {"batch_id": batch.batch_id})
     return Identified(
-        affiliated=companies.affiliate(connection),
+        affiliated=companies.affiliate(connection, policy.sources.matching),
         consumed=records.consume(connection, batch.batch_id),
         revisions=written["lead_revision"],
         activities=written["activity"],

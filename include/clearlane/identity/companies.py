@@ -1,8 +1,9 @@
-"""Which contact a person already is, and which account the company is: exact, as of any moment, never a guess.
+"""Which contact a person already is, and which account the company is, as of any moment, never a guess.
 
 An account is the one of the contact; else the only one with the domain of the address or website (among
 several, the only one with that name, then country); else the only one with that name, in the same country or
-where a country is missing the only one at all. Everything else is no match.
+where a country is missing the only one at all; else the one that a person said it is; else the one whose name is
+alike enough, by the evidence that `alike` keeps, and no other's is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+
+from clearlane.identity.matching import likeness
+from clearlane.policy.model import Matching
 
 
 def valid(table: str, key: str) -> str:
@@ -31,7 +35,28 @@ _CANDIDATE: Final = """
            coalesce(r.country <> s.country, false) as other_country"""
 
 
-def affiliations(subject: str) -> str:
+SAME_COUNTRY, OTHER_COUNTRY, OTHER_DOMAIN = (
+    likeness.SAME_COUNTRY,
+    likeness.OTHER_COUNTRY,
+    likeness.OTHER_DOMAIN,
+)
+
+
+def weight(lead: str, account: str) -> str:
+    """SQL of what speaks for one company: the names' weight in `k`, and country and domain of two relations."""
+    return f"""(k.weight
+        + case when {lead}.country = {account}.country then {SAME_COUNTRY}
+               when {lead}.country <> {account}.country then -{OTHER_COUNTRY} else 0 end
+        - case when {account}.domain <> coalesce({lead}.mail_domain, {lead}.domain) then {OTHER_DOMAIN} else 0 end)"""
+
+
+VERDICTS: Final = """
+    select distinct on (v.company, v.account_id) v.company, v.account_id, v.verdict
+    from match_verdict v where {which} order by v.company, v.account_id, v.verdict_id desc"""
+"""of each pair the latest; `which` of them"""
+
+
+def affiliations(subject: str, matching: Matching) -> str:
     """A select of person_id, at, contact_id, contact_revision_id, account_id, account_revision_id, account_rule.
 
     `subject` is a relation of one row per member record that is valid for the person at a moment: person_id,
@@ -61,6 +86,16 @@ with contact as (
            count(*) filter (where same_country) as by_country,
            count(*) as by_name
     from candidate group by 1, 2, 3
+), alike_enough as (
+    select s.person_id, s.at, s.rank, r.account_id, r.revision_id, odds,
+           sum(odds) over (partition by s.person_id, s.at, s.rank) as total
+    from {subject} s join alike k on k.company = s.company join account_revision r on r.name_key = k.name_key
+    cross join lateral (select exp(least({weight("s", "r")}, 300)) as odds) o
+    where {_ACCOUNT_VALID} and not exists (
+        select from candidate c where (c.person_id, c.at, c.rank) = (s.person_id, s.at, s.rank)
+    ) and not exists (
+        select from ({VERDICTS.format(which="v.company = s.company and v.decided_at <= s.at")}) v
+        where v.account_id = r.account_id and v.verdict = 'refuse')
 ), account as (
     select s.person_id, s.at, -1 as rank, r.account_id, r.revision_id, 'contact' as rule
     from contact s join account_revision r on r.source = s.source and r.external_id = s.account_external_id
@@ -75,13 +110,25 @@ with contact as (
                when pool.by_domain > 1 then false
                when pool.by_country = 1 then c.same_country
                else pool.by_name = 1 and not c.other_country end
+    union all
+    select s.person_id, s.at, s.rank + {_BY_PERSON}, r.account_id, r.revision_id, 'person'
+    from {subject} s cross join lateral ({VERDICTS.format(which="v.company = s.company and v.decided_at <= s.at")}) v
+    join account_revision r using (account_id)
+    where v.verdict = 'accept' and {_ACCOUNT_VALID}
+    union all
+    select person_id, at, rank + {_BY_LIKENESS}, account_id, revision_id, 'alike'
+    from alike_enough where odds >= {matching.match} * (total + {matching.companies})
 ), chosen as (
-    select distinct on (person_id, at) * from account order by person_id, at, rank
+    select distinct on (person_id, at) * from account order by person_id, at, rank, account_id
 )
 select person_id, at, contact.contact_id, contact.revision_id as contact_revision_id,
        chosen.account_id, chosen.revision_id as account_revision_id, chosen.rule as account_rule
 from contact full join chosen using (person_id, at)"""
 
+
+_BY_PERSON: Final = 1_000_000
+_BY_LIKENESS: Final = 2_000_000
+"""added to the rank: what is exact comes first, whichever record says it"""
 
 # --- the leads that an arrived account, contact or opportunity concerns -----------------------------
 
@@ -113,6 +160,9 @@ with recursive opportunity as (
     union
     select 'company', r.name_key from account a join account_revision r using (source, external_id)
     union
+    select 'company', k.company
+    from account a join account_revision r using (source, external_id) join alike k using (name_key)
+    union
     select unnest(array['email', 'role_email']), r.email
     from contact c join contact_revision r using (source, external_id)
 )
@@ -143,7 +193,7 @@ from (
 ) latest
 """
 
-_AFFILIATE: Final = f"""
+_AFFILIATE: Final = """
 update lead l
 set contact_id = a.contact_id, account_id = a.account_id, account_rule = a.account_rule,
     company_key = a.company_key
@@ -151,7 +201,7 @@ from (
     select distinct on (s.person_id)
            s.person_id, f.contact_id, f.account_id, f.account_rule,
            coalesce(s.company || '|' || coalesce(s.country, ''), s.mail_domain, s.domain) as company_key
-    from subject s left join ({affiliations("subject")}) f using (person_id)
+    from subject s left join ({affiliations}) f using (person_id)
     order by s.person_id, s.company is null, coalesce(s.mail_domain, s.domain) is null, s.rank
 ) a
 where l.survivor_id = a.person_id
@@ -165,9 +215,11 @@ def note_concerned(connection: Connection) -> None:
     connection.execute(sa.text(_CONCERNED))
 
 
-def affiliate(connection: Connection) -> int:
+def affiliate(connection: Connection, matching: Matching) -> int:
     """Set contact, account and company of every member of the touched persons; leads changed."""
     connection.exec_driver_sql("drop table if exists pg_temp.subject")
     connection.execute(sa.text(_SUBJECTS))
     connection.exec_driver_sql("analyze subject")
-    return connection.execute(sa.text(_AFFILIATE)).rowcount
+    return connection.execute(
+        sa.text(_AFFILIATE.format(affiliations=affiliations("subject", matching)))
+    ).rowcount

@@ -220,7 +220,7 @@ lead = Table(
     Column("survivor_id", UUID, ForeignKey("lead.lead_id"), nullable=False, index=True),
     Column("contact_id", UUID, index=True, comment="the existing contact this person is"),
     Column("account_id", UUID, index=True),
-    _text("account_rule", nullable=True, comment="contact, domain or name"),
+    _text("account_rule", nullable=True, comment="contact, domain, name, person or alike"),
     _text("company_key", nullable=True, index=True, comment="normalised company name and country, or domain"),
     _recorded("recorded_at"),
     sa.UniqueConstraint("source", "external_id"),
@@ -268,6 +268,43 @@ merge = Table(
     _time("undone_at", nullable=True),
     Index("merge_open_ix", "loser_id", unique=True, postgresql_where=text("undone_at is null")),
     comment="Reversible record of which lead joined which, and by which key.",
+)
+
+company_block = Table(
+    "company_block",
+    metadata,
+    _text("side", primary_key=True, comment="lead or account"),
+    _text("name", primary_key=True, info=PERSONAL, comment="normalised name of a company"),
+    _text("key", primary_key=True),
+    Index("company_block_key_ix", "key", "side"),
+    comment="Keys by which names of leads' companies and of accounts find each other; written once for each name.",
+)
+
+alike = Table(
+    "alike",
+    metadata,
+    _text("company", primary_key=True, info=PERSONAL, comment="normalised name of leads' companies"),
+    _text("name_key", primary_key=True, comment="normalised name of accounts"),
+    Column("weight", sa.Double, nullable=False, comment="of the evidence that they are one company, in nats"),
+    _json("evidence", info=PERSONAL, comment="[weight, what, in the lead's name, in the account's]"),
+    Index("alike_name_key_ix", "name_key"),
+    comment="Names that are alike enough to be looked at; what two names weigh depends on them alone.",
+)
+
+match_verdict = Table(
+    "match_verdict",
+    metadata,
+    Column("verdict_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _text("company", info=PERSONAL, index=True, comment="normalised name of leads' companies"),
+    Column("account_id", UUID, nullable=False),
+    _text("verdict"),
+    _one_of("verdict", "accept", "refuse", "withdraw"),
+    _text("by"),
+    _text("because"),
+    _time("decided_at"),
+    _batch("taken_batch", nullable=True),
+    Index("match_verdict_new_ix", "verdict_id", postgresql_where=text("taken_batch is null")),
+    comment="What people said on whether a company is an account; of each pair the latest counts.",
 )
 
 contact_revision = Table(

@@ -476,6 +476,15 @@ def _sources(policy: Policy) -> Iterator[str]:
             yield _mapping(mapping)
     yield "## Masters"
     yield say.table(("field", "whose word counts"), list(sources.masters.items()))
+    yield "## Matching"
+    yield say.table(
+        (
+            "a company is taken for an account from",
+            "a person is asked from",
+            "companies a lead may come from",
+        ),
+        [(f"{sources.matching.match:.0%}", f"{sources.matching.ask:.0%}", f"{sources.matching.companies:,}")],
+    )
     yield "## Precedence"
     yield say.table(
         ("attribute", "best first"), [(name, say.names(order)) for name, order in sources.precedence.items()]

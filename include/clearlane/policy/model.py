@@ -870,12 +870,26 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Matching:
+    """When a company is taken for an account whose name is alike, by probability, and when a person is asked.
+
+    `companies` is how many companies a lead may come from for each of which there is an account: the more, the
+    more alike names must be. A `match` of 1 takes none without asking.
+    """
+
+    match: float = 0.9
+    ask: float = 0.3
+    companies: int = 2_000
+
+
+@dataclass(frozen=True)
 class Sources:
     sources: Mapping[str, Source]
     precedence: Mapping[str, tuple[str, ...]]
     """attribute -> providers, best first; the default order is under `*`"""
     masters: Mapping[str, str] = field(default_factory=dict)
     """field -> the source whose word on it counts, or CLEARLANE"""
+    matching: Matching = Matching()
 
     def tells(self, source: str, name: str) -> bool:
         """Whether the source's word on the field counts: it is the master, or no source is."""

@@ -21,6 +21,7 @@ from clearlane.policy.model import (
     PUSHED,
     Limits,
     Lookup,
+    Matching,
     ObjectMapping,
     Source,
     Sources,
@@ -87,10 +88,17 @@ class SourceShape(Shape):
     score_step: float | None = Field(default=5.0, ge=0)
 
 
+class MatchingShape(Shape):
+    match: float = Field(default=Matching.match, gt=0, le=1)
+    ask: float = Field(default=Matching.ask, gt=0, le=1)
+    companies: int = Field(default=Matching.companies, ge=1)
+
+
 class SourcesShape(FileShape):
     sources: dict[str, SourceShape] = Field(default={})
     masters: dict[str, str] = Field(default={})
     precedence: dict[str, list[str]] = Field(default={})
+    matching: MatchingShape = MatchingShape()
 
 
 EMPTY = Sources({}, {})
@@ -103,10 +111,15 @@ def built(document: Document, shape: SourcesShape) -> Sources:
     masters = _masters(document, shape)
     _check_pushed(document, shape, masters)
     _check_rest(document, shape)
+    if shape.matching.ask > shape.matching.match:
+        document.report(
+            ("matching", "ask"), f"{shape.matching.ask:g}", f"at most match: {shape.matching.match:g}"
+        )
     return Sources(
         {name: _source(name, source, masters) for name, source in shape.sources.items()},
         {attribute: tuple(order) for attribute, order in shape.precedence.items()},
         masters,
+        Matching(**shape.matching.model_dump()),
     )
 
 

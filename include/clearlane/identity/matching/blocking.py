@@ -17,7 +17,7 @@ import pandas as pd
 
 from clearlane.identity.matching.lexicon import Kind
 from clearlane.identity.matching.likeness import Company, label
-from clearlane.identity.matching.names import Reading, Word, sound
+from clearlane.identity.matching.names import Name, Reading, Word, sound
 
 MOST_HOLDERS: Final = 300
 """accounts that may have a key"""
@@ -63,6 +63,28 @@ def _of_reading(reading: Reading, known: Set[str]) -> Iterator[str]:
         yield f"#{words[0].spelled}"
     elif len(reading.initials) > 1:
         yield f"#{reading.initials}"
+
+
+def lasting_keys(name: Name) -> set[str]:
+    """Keys that depend on the name alone and few names share: by these a ledger finds names that are alike."""
+    return {key for reading in name.readings for key in _lasting(reading)} - {"="}
+
+
+def _lasting(reading: Reading) -> Iterator[str]:
+    telling = [word for word in reading.words if word.kind in _TELLING][:WORDS]
+    yield from (f"={one}" for one in (reading.joined, reading.written, _own(reading.words)))
+    yield from (word.text for word in telling)
+    for word in (sound(word.spelled) for word in telling):
+        if len(word) > PIECE - 1:
+            yield from (f"^{word[: PIECE - 1]}", f"${word[1 - PIECE :]}")
+    if not telling:
+        yield f"&{' '.join(sorted({word.text for word in reading.words if word.kind is not Kind.FILLER}))}"
+    initials = reading.words[0].spelled if len(reading.words) == 1 else reading.initials
+    if 2 < len(initials) <= PIECE:
+        yield f"#{initials}"
+
+
+_TELLING: Final = (Kind.NAME, Kind.COMPOUND, Kind.COMMON)
 
 
 def _spelled(words: Iterable[Word]) -> str:

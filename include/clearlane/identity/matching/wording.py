@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from clearlane.identity.matching.judgement import Candidate, Judgement, Outcome
@@ -34,8 +34,13 @@ def _called(candidate: Candidate, names: Mapping[str, str]) -> str:
 
 
 def evidence(candidate: Candidate) -> str:
-    """The pieces of evidence, those that weigh most first."""
-    pieces = sorted(candidate.likeness.evidence, key=lambda piece: -abs(piece.weight))
+    """The pieces of evidence for a candidate."""
+    return told(candidate.likeness.evidence)
+
+
+def told(evidence: Sequence[Evidence]) -> str:
+    """Pieces of evidence in words, those that weigh most first."""
+    pieces = sorted(evidence, key=lambda piece: -abs(piece.weight))
     return ", ".join(_told(piece) for piece in pieces if piece.what not in _HIDDEN)
 
 

@@ -1,0 +1,88 @@
+"""Names of leads' companies and of accounts that are alike: found once for each new name, kept with their evidence.
+
+What two names weigh depends on the two alone (rarity as the kinds of words let expect), and every two that share
+a key are weighed once, whichever came first: so the order of arrival leaves the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from clearlane.identity.matching.blocking import lasting_keys
+from clearlane.identity.matching.likeness import Company, likeness
+from clearlane.identity.matching.names import parsed
+from clearlane.identity.matching.rarity import NOTHING_SEEN
+from clearlane.ledger import copy_rows
+
+LEAST: Final = 3.0
+"""nats that two names must weigh to be kept"""
+CHUNK: Final = 10_000
+
+_FRESH: Final = """
+create temporary table fresh_name on commit drop as
+select distinct side, name from (
+    select 'lead' as side, r.keys ->> 'company' as name
+    from lead_revision r where r.lead_id in (select lead_id from arrived_lead)
+    union all
+    select 'account', r.name_key
+    from account_revision r where r.account_id in (select account_id from arrived_account)
+) arrived
+where name is not null
+  and not exists (select from company_block b where b.side = arrived.side and b.name = arrived.name)
+"""
+_PAIRS: Final = """
+select distinct l.name, a.name
+from fresh_name f join company_block l on l.side = 'lead' and l.name = f.name and f.side = 'lead'
+join company_block a on a.key = l.key and a.side = 'account'
+union
+select distinct l.name, a.name
+from fresh_name f join company_block a on a.side = 'account' and a.name = f.name and f.side = 'account'
+join company_block l on l.key = a.key and l.side = 'lead'
+"""
+
+
+def note(connection: Connection) -> int:
+    """Weigh the names that came with this batch against those known, and keep those that are alike; their number.
+
+    Needs the identity lock.
+    """
+    connection.exec_driver_sql("drop table if exists pg_temp.fresh_name")
+    if not connection.exec_driver_sql(_FRESH).rowcount:
+        return 0
+    fresh = connection.exec_driver_sql("select side, name from fresh_name").fetchall()
+    rows = ((side, name, key) for side, name in fresh for key in sorted(lasting_keys(parsed(name))))
+    copy_rows(connection, "company_block", ("side", "name", "key"), rows)
+    connection.exec_driver_sql("analyze fresh_name")
+    pairs = connection.exec_driver_sql(_PAIRS).fetchall()
+    return copy_rows(connection, "alike", ("company", "name_key", "weight", "evidence"), _weighed(pairs))
+
+
+def _weighed(pairs: Iterable[Any]) -> Iterator[tuple[str, str, float, list[Any]]]:
+    for company, name in pairs:
+        like = likeness(Company(parsed(company)), Company(parsed(name)), NOTHING_SEEN)
+        if like.total >= LEAST:
+            yield (
+                company,
+                name,
+                round(like.total, 6),
+                [[round(one.weight, 2), *one[1:]] for one in like.evidence],
+            )
+
+
+_TAKEN: Final = """
+with taken as (
+    update match_verdict set taken_batch = :batch_id where taken_batch is null returning company
+)
+insert into touched (lead_id, reason)
+select distinct k.lead_id, 'account' from taken join lead_key k on k.kind = 'company' and k.value = taken.company
+"""
+
+
+def take_verdicts(connection: Connection, batch_id: UUID) -> None:
+    """Add to `touched` the leads of companies of which a person said since the last run which account they are."""
+    connection.execute(sa.text(_TAKEN), {"batch_id": batch_id})
