@@ -66,6 +66,8 @@ class WeightReview:
     """the same leads under both policies"""
     bounds: Mapping[str, tuple[int, int]]
     """rule -> the least and the most points that a person may choose"""
+    teams: Mapping[str, str]
+    """team -> what it is called"""
     links: Mapping[str, str]
     """source -> address of a lead's page there, with {external_id} in it"""
     gaps: tuple[str, ...]
@@ -159,6 +161,7 @@ def conclude(
         ),
         played=None,
         bounds=bounds(policy.scoring, proposal.changes),
+        teams={team.id: team.name for team in policy.teams.teams.values()},
         links=_links(policy),
         gaps=gaps(cases, proposal, policy.scoring),
         kept=None,

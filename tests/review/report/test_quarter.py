@@ -91,6 +91,7 @@ def test_what_stands_against_the_new_file_stands_on_the_page(wrong: tuple[Funnel
     assert "found 40 &lt;for&gt; the better lead" in told
     assert "it can only be approved with edits" in told
     assert "<b>Approve</b>" not in told
+    assert "<b>Reject</b>" in told
 
 
 def test_the_last_promise_is_held_against_what_came(right: WeightReview) -> None:

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from clearlane.review.cases import TARGETS, Worth
+from clearlane.review.cases import TARGETS, Finding, Worth
 from clearlane.review.judgement import Calibration, Judgement
 from clearlane.review.judgement.attribution import WAYS, Attribution, Channel
 from clearlane.review.judgement.feedback import Feedback
@@ -41,7 +41,7 @@ SHOWN = 15
 def details(found: WeightReview) -> Iterator[Section]:
     yield Section("Every rule", tuple(_rules(found)), "rules")
     if found.proposal.findings:
-        yield Section("What else was found", (_findings(found),), "findings")
+        yield Section("What else was found", tuple(_findings(found.proposal.findings)), "findings")
     if found.judgement:
         yield Section("Figures", tuple(_figures(found.judgement)), "figures")
         yield Section("A chance beside the score?", tuple(_chance(found)), "chance")
@@ -54,7 +54,7 @@ def details(found: WeightReview) -> Iterator[Section]:
         yield Section("Has the mix of leads changed?", tuple(_stability(found.judgement)), "stability")
     yield Section("What it learns from", tuple(_dataset(found)), "dataset")
     if found.new_text is not None:
-        text = Text("As `git apply` reads it, for the repository that holds the policy.")
+        text = Text(Markup("As <code>git apply</code> reads it, for the repository that holds the policy."))
         yield Section("The change of the file", (text, Code(found.diff, diff=True)), "file")
     yield Section("Method", tuple(_method(found)), "method")
 
@@ -104,11 +104,21 @@ def _plain(points: float) -> str:
     return signed(points).removeprefix("+")
 
 
-def _findings(found: WeightReview) -> Table:
-    rows = [(one.subject, KINDS.get(one.kind, one.kind), one.because) for one in found.proposal.findings]
+def _findings(findings: Sequence[Finding]) -> Iterator[Block]:
+    told = [one for one in findings if one.kind != RARE]
+    rare = [one for one in findings if one.kind == RARE]
+    if told:
+        yield _found(told)
+    if rare:
+        yield Folded(f"Too rare to judge: {len(rare)}", (_found(rare),))
+
+
+def _found(findings: Sequence[Finding]) -> Table:
+    rows = [(one.subject, KINDS.get(one.kind, one.kind), one.because) for one in findings]
     return Table(("rule or column", "what", "why"), rows, words=("what", "why"))
 
 
+RARE = "rare"
 KINDS = {
     "rare": "too rare", "leak": "told only afterwards", "drift": "changed meanwhile", "unfair": "takes points unfairly",
     "locked": "locked by policy", "left": "left for a later review", "few": "too few outcomes",
@@ -137,9 +147,10 @@ def _chance(found: WeightReview) -> Iterator[Block]:
         yield Text("It should not be switched on:")
         yield Points(found.backtest.refusals)
     else:
-        yield Text(
-            "It may be switched on: `predictive:` in scoring.yaml names its file, which lies beside this page."
+        where = (
+            "It may be switched on: <code>predictive:</code> in scoring.yaml names its file, predictive.json."
         )
+        yield Text(Markup(where))
 
 
 def _calibration(told: Judgement) -> Iterator[Block]:

@@ -182,12 +182,13 @@ svg .third{fill:var(--up)}svg .middle{text-anchor:middle}
 .legend .third,.legend i.third{margin-left:.9rem}i.third{background:var(--up)}
 @media(max-width:40rem){main{padding:1rem .9rem 3rem}header h1{font-size:1.45rem}.verdict{font-size:1.02rem}
 .told{font-size:.84rem}.told td,.told th{padding:.3rem .4rem}.cards{grid-template-columns:1fr 1fr;gap:.5rem}
-.cards div{padding:.65rem .7rem}.cards b{font-size:1.1rem}
+.cards div{padding:.65rem .7rem}.cards b{font-size:1rem}
 .stacked thead{display:none}.stacked tr{display:block;border-bottom:1px solid var(--line);padding:.45rem 0}
 .stacked td,.stacked td.words:last-child{display:block;border:0;padding:.12rem 0;
 text-align:right;white-space:normal;min-width:0}.stacked td:first-child{font-weight:600;text-align:left}
 .stacked td:not(:first-child)::before{content:attr(data-head);color:var(--soft);float:left;margin-right:1rem}
-.stacked td.words:last-child{display:block;text-align:left}.stacked td.words:last-child::before{content:none}}
+.stacked td.words:not(:last-child){text-align:right}.stacked td.words:last-child{display:block;text-align:left}
+.stacked td.words:last-child::before{content:none}}
 @media print{:root{color-scheme:light}main{max-width:none;padding:0}nav{display:none}
 section,figure,tr{break-inside:avoid-page}section.cards{break-inside:avoid}.wide{overflow:visible}
 details::details-content{content-visibility:visible;display:block}details>*{display:block}pre{white-space:pre-wrap}}

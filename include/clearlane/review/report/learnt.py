@@ -228,7 +228,7 @@ def _metrics(learnt: Learnt) -> Iterator[Section]:
 
 _NOTES = (
     "Points are whole numbers so that a person can read and change them: the file beside this page, scoring.yaml, is a"
-    " policy like any other, and `clearlane score` gives the same points.",
+    " policy like any other, and clearlane score gives the same points.",
     "A rule says what goes along with getting there in this file, not what brings it about. Ask whether it would be"
     " known in time, and whether you would defend it before the person it is about.",
 )

@@ -100,7 +100,8 @@ def _said(found: WeightReview, change: Change) -> str:
         return f"{what} tells nothing and goes"
     if change.after == change.before:
         return f"{what} fades by half in {change.half_life_days or 0:g} days"
-    return f"{what} is worth {_plain(change.after)} points rather than {_plain(change.before)}"
+    point = "point" if abs(change.after) == 1 else "points"
+    return f"{what} is worth {_plain(change.after)} {point} rather than {_plain(change.before)}"
 
 
 def _plain(points: float) -> str:
@@ -181,5 +182,5 @@ def _notes(found: WeightReview) -> Iterator[str]:
     )
     yield (
         "The review changes nothing. Who approves puts a new version of scoring.yaml in force from a moment on, and"
-        " `clearlane policy rollback` undoes that."
+        " clearlane policy rollback undoes that."
     )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from clearlane.review import charts as house
+from clearlane.review.answers import APPROVE, EDIT, REJECT
 from clearlane.review.backtest import IN_FORCE, PROPOSED
 from clearlane.review.cases import Change, Interval
 from clearlane.review.figures import Change as Pair
-from clearlane.review.figures import Load, Mover
+from clearlane.review.figures import Load, Mover, Moves
 from clearlane.review.judgement import Performance
 from clearlane.review.judgement.health import Health, Reason
 from clearlane.review.promises import MEASURES, Kept
@@ -34,6 +36,7 @@ from clearlane.review.report.blocks import (
     signed,
 )
 from clearlane.review.weights import WeightReview
+from clearlane.review.whatif import WhatIf
 from clearlane.review.words import by_rules
 
 TEAMS = 12
@@ -101,15 +104,15 @@ def tell(parts: Iterable[str]) -> str:
     return " and ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))
 
 
-def weeks(found: WeightReview) -> float:
-    return max((found.until - found.since) / timedelta(days=7), 1e-9)
+def weeks(played: WhatIf) -> float:
+    return max((played.until - played.since) / timedelta(days=7), 1e-9)
 
 
 def hot_a_week(found: WeightReview) -> tuple[str, float, float] | None:
     """The hottest band, its leads a week now, and as proposed."""
     if found.played is None:
         return None
-    bands, span = found.played.figures.bands, weeks(found)
+    bands, span = found.played.figures.bands, weeks(found.played)
     return bands.names[0], sum(bands.cells[0]) / span, sum(row[0] for row in bands.cells) / span
 
 
@@ -201,32 +204,33 @@ def _chosen(found: WeightReview) -> str:
 
 def _for_whom(found: WeightReview) -> Iterator[Block]:
     assert found.played is not None
-    figures, span = found.played.figures, weeks(found)
+    figures, span = found.played.figures, weeks(found.played)
     yield Text(
-        f"Every lead of the time, played again under both policies: {figures.leads - figures.unchanged:,} of"
-        f" {figures.leads:,} would get another score, band, stage or owner."
+        f"Every lead from {found.played.since:%-d %B} to {found.played.until:%-d %B %Y}, played again under both"
+        f" policies: {figures.leads - figures.unchanged:,} of {figures.leads:,} would get another score, band, stage or"
+        " owner."
     )
-    yield Beside(
-        (
-            Chart(
-                "Bands: now on the left, proposed on the right",
-                Markup(house.flow("Leads by band", figures.bands)),
-            ),
-            Chart(
-                "Leads a week by team: grey now, blue proposed",
-                Markup(
-                    house.bars("Leads a week by team", [_a_week(one, span) for one in figures.teams[:TEAMS]])
-                ),
-            ),
-        )
-    )
-    heads = ("team or rep", "leads a week", "hot a week", "times over cap", "expected late")
-    every = [*figures.teams[:TEAMS], *(one for one in figures.reps if _differs(one))]
-    yield Table(heads, [_load(one, span) for one in every], stacked=True)
+    teams = [replace(one, name=found.teams.get(one.name, one.name)) for one in figures.teams]
+    others = [one for one in (*teams, *figures.reps) if _differs(one)]
+    yield Beside((_flow(figures.bands), _hot(teams[:TEAMS], span)))
+    if others:
+        heads = ("team or rep", "leads a week", "hot a week", "times over cap", "expected late")
+        yield Table(heads, [_load(one, span) for one in others], stacked=True)
+    same = [one.name for one in teams if not _differs(one)]
+    if same:
+        yield Text(f"As many leads as now: {tell(same)}.")
 
 
-def _a_week(load: Load, span: float) -> Pair:
-    return Pair(load.name, (load.leads.old or 0) / span, (load.leads.new or 0) / span)
+def _flow(bands: Moves) -> Chart:
+    drawn = Markup(house.flow("Leads by band", bands))
+    return Chart("Leads by band: now on the left, proposed on the right", drawn, "Green rises, orange falls.")
+
+
+def _hot(teams: Sequence[Load], span: float) -> Chart:
+    hot = [Pair(one.name, (one.hottest.old or 0) / span, (one.hottest.new or 0) / span) for one in teams]
+    shown = [one for one in hot if (one.old or 0) + (one.new or 0) > 0]
+    drawn = Markup(house.bars("Hot leads a week by team", shown))
+    return Chart("Hot leads a week by team", drawn, "Grey: now. Blue: proposed.")
 
 
 def _differs(load: Load) -> bool:
@@ -249,7 +253,9 @@ def _amount(value: float) -> str:
 
 def _movers(found: WeightReview) -> Iterator[Block]:
     assert found.played is not None
-    yield Text("By the reference of their source: `clearlane explain` tells the whole story of one.")
+    yield Text(
+        Markup("By the reference of their source: <code>clearlane explain</code> tells the story of one.")
+    )
     heads = ("lead", "score", "band", "stage", "owner", "because of")
     rows = [_mover(found, one) for one in found.played.figures.movers]
     yield Table(heads, rows, words=("owner", "because of"), stacked=True)
@@ -275,13 +281,12 @@ def _decision(found: WeightReview) -> Iterator[Block]:
     if not found.changes:
         yield Text("Nothing: the points stay as they are.")
         return
+    yield Text(_speaks(found))
     edits = ", ".join(f"{one.rule} {_span(found, one.rule)}" for one in found.changes)
-    lines = [
-        Markup(
-            "<b>Approve</b>: the new version of scoring.yaml is in force from the moment that you choose."
-        ),
-        Markup("<b>Approve with edits</b>: other points within the bounds of the policy ({}).").format(edits),
-        Markup("<b>Reject</b>, with a reason: nothing changes, and the reason is kept for the next review."),
+    lines: list[Cell] = [
+        _option(APPROVE, "the new version of scoring.yaml is in force from the moment that you choose."),
+        _option(EDIT, f"other points within the bounds of the policy ({edits})."),
+        _option(REJECT, "with a reason: nothing changes, and the next review is read beside it."),
         "No answer in time: nothing changes.",
     ]
     if found.obstacles:
@@ -289,6 +294,28 @@ def _decision(found: WeightReview) -> Iterator[Block]:
         yield Points(found.obstacles)
         lines = lines[1:]
     yield Points(lines)
+
+
+def _option(name: str, meaning: str) -> Cell:
+    return Markup("<b>{}</b>: {}").format(name, meaning)
+
+
+def _speaks(found: WeightReview) -> str:
+    """What the evidence says of the decision; the decision itself is a person's."""
+    gain = found.gain.auc if found.gain else None
+    if gain is None:
+        return (
+            "The leads as a whole speak for the change, the older ones alone do not show it yet: another quarter would"
+            " tell more."
+        )
+    if gain.low > 0:
+        return "The evidence speaks for it: the rules' own figures, and the order of leads that had no part in it."
+    if gain.high < 0:
+        return "The evidence is at odds: the rules' own figures speak for it, the order of the newest leads against it."
+    return (
+        "The rules' own figures speak for it; that the order of leads gets better as a whole is not shown on so few new"
+        " leads, nor that it gets worse."
+    )
 
 
 def _span(found: WeightReview, rule: str) -> str:
