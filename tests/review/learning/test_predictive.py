@@ -125,6 +125,12 @@ def test_protected_columns_and_moments_are_never_looked_at():
     assert found.performance.auc.value < 0.85
 
 
+def test_a_column_that_leaks_the_outcome_is_left_out():
+    found = learnt(planted(8, 2000, leaking=True))
+    assert "contract" not in {part.name for part in found.model.parts}
+    assert found.performance.auc.value < 0.85
+
+
 def test_the_order_of_columns_does_not_matter_and_the_seed_decides():
     of = planted(7, 1200, wins=0.2)
     mixed = replace(of.cases, attributes=of.cases.attributes[of.cases.attributes.columns[::-1]])

@@ -35,6 +35,7 @@ from clearlane.review.judgement.performance import (
 )
 from clearlane.review.judgement.resampling import Flags, Floats, resamples
 from clearlane.review.judgement.stability import stabilities
+from clearlane.review.soundness import suspects
 from clearlane.rules import Type
 from clearlane.score.additive import Additive, Names, Numbers, Part, meaning, named, places, probabilities
 
@@ -80,6 +81,7 @@ class NothingToLearn(LookupError):
 def predictive(cases: Cases, scoring: Scoring, *, target: str, cut: datetime, seed: int) -> Predictive:
     """Learn from the cases before the cut, judge on those from it on, then learn from all.
 
+    Columns that tell the outcome too well to have been known before it are left out (`soundness.suspects`).
     Raises NothingToLearn where either part has fewer than FOLDS leads of a kind of outcome.
     """
     newest = (cases.leads["decided_at"] >= cut).to_numpy(bool)
@@ -89,7 +91,8 @@ def predictive(cases: Cases, scoring: Scoring, *, target: str, cut: datetime, se
             raise NothingToLearn(
                 f"of {own.sum()} leads {every.target[own].sum()} reached {target}: {FOLDS} of each kind are needed"
             )
-    columns = _columns(cases, scoring)
+    leaks = {one.subject for one in suspects(cases, target)}
+    columns = [column for column in _columns(cases, scoring) if column.name not in leaks]
     way = _chosen(columns, every, ~newest, seed)
     told = probabilities(_learnt(columns, every, ~newest, way, seed), cases.evidence, cases.attributes)
     everyone = np.ones(len(newest), bool)
