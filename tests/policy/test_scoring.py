@@ -154,7 +154,8 @@ def test_what_the_review_may_propose_is_read_whole(head: str) -> None:
     )
     names = (frozenset({"big"}), frozenset({"came"}))
     terms = ReviewTerms(3, 2, 5, 0, 0.02, 100, *names, {"came": "either"}, {"big": (10, 30)})
-    assert loaded(head, body).review == terms
+    scoring = loaded(head, f"{body}\nvariants: [{{id: own, because: Own, when: size > 99}}]")
+    assert [model.review for model in scoring.models] == [terms, terms]
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,9 @@ def built(document: Document, shape: ScoringShape) -> Scoring:
     model = replace(model, variants=tuple(_variants(document, shape, model, words)))
     known = {rule.id: rule for each in reversed(model.models) for rule in each.rules}
     terms = review_terms(document, shape.review, known)
-    return replace(model, expect=tuple(_expectations(document, shape, model)), review=terms)
+    variants = tuple(replace(each, scoring=replace(each.scoring, review=terms)) for each in model.variants)
+    expect = tuple(_expectations(document, shape, model))
+    return replace(model, variants=variants, expect=expect, review=terms)
 
 
 def _predictive(document: Document, name: str | None) -> str | None:
