@@ -60,30 +60,80 @@ def moves(problem: Problem, most: int, level: float, draws: np.random.Generator)
     Each step tests all judged rules at once. A third of the level goes to the outcome and the rest to an earlier stage,
     which more leads reach; what only the earlier stage shows has to be confirmed by the outcome.
     """
-    share = level if problem.earlier is None else level * OF_OUTCOME
-    chosen: list[int] = []
-    early: set[int] = set()
-    estimate = estimated(problem, ())
-    first, rest = 1.0, _tested(problem, estimate, (), problem.target, share, draws)
-    sooner: Surprise | None = None
-    while True:
-        if problem.earlier is not None:
-            sooner = _tested(problem, estimate, tuple(chosen), problem.earlier, level - share, draws)
-        if not chosen:
-            first = _joined(rest, sooner)
-        found = _next(rest, share, sooner, level - share)
-        if found is None or len(chosen) == most:
-            break
-        chosen.append(int(problem.judged[found]))
-        early |= {chosen[-1]} if rest.p_value > share else set()
-        estimate = estimated(problem, tuple(chosen))
-        rest = _tested(problem, estimate, tuple(chosen), problem.target, share, draws)
+    chosen: tuple[int, ...] = ()
+    early: frozenset[int] = frozenset()
+    now = _step(problem, chosen, level, draws)
+    first = now.p_value
+    while now.found is not None and len(chosen) < most:
+        rule = int(problem.judged[now.found])
+        chosen, early = (*chosen, rule), early if now.by_outcome else early | {rule}
+        now = _step(problem, chosen, level, draws)
+    estimate = now.estimate
     kept = tuple(rule for rule in chosen if abs(estimate.shift[rule]) > CONFIRMED * estimate.error[rule])
-    if len(kept) < len(chosen):
-        estimate = estimated(problem, kept)
-        rest = _tested(problem, estimate, kept, problem.target, share, draws)
-    waiting = _unconfirmed(problem, sooner, level - share)
-    return Moves(kept, estimate, first, rest, frozenset(early), waiting)
+    if kept != chosen:
+        now = _step(problem, kept, level, draws)
+    waiting = None if now.unconfirmed is None else int(problem.judged[now.unconfirmed])
+    return Moves(kept, now.estimate, first, now.rest, early, waiting)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What is left to find beside the chosen rules: by the outcome, and by an earlier stage."""
+
+    estimate: Estimate
+    rest: Surprise
+    sooner: Surprise | None
+    share: float
+    sooner_share: float
+
+    @property
+    def p_value(self) -> float:
+        """Of both tests; the smaller share of the level counts for more."""
+        if self.sooner is None:
+            return self.rest.p_value
+        return min(1.0, self.rest.p_value / OF_OUTCOME, self.sooner.p_value / (1 - OF_OUTCOME))
+
+    @property
+    def by_outcome(self) -> bool:
+        return self.rest.p_value <= self.share
+
+    @property
+    def found(self) -> int | None:
+        """The judged rule to move next; None where chance explains all that is left."""
+        if self.by_outcome:
+            return self.rest.best
+        sooner = self._sooner
+        if sooner is None:
+            return None
+        agrees = self.rest.odds * np.sign(sooner.odds) > CONFIRMED * self.rest.error
+        confirmed = replace(sooner, gain=np.where(agrees, sooner.gain, -np.inf)).best
+        return confirmed if agrees[confirmed] and _stands_out(sooner, confirmed) else None
+
+    @property
+    def unconfirmed(self) -> int | None:
+        """The judged rule that only the earlier stage would move."""
+        sooner = self._sooner
+        return sooner.best if sooner and self.found is None and _stands_out(sooner, sooner.best) else None
+
+    @property
+    def _sooner(self) -> Surprise | None:
+        return self.sooner if self.sooner and self.sooner.p_value <= self.sooner_share else None
+
+
+def _stands_out(told: Surprise, column: int) -> bool:
+    return bool(abs(told.odds[column]) > told.critical * told.error[column])
+
+
+def _step(problem: Problem, chosen: tuple[int, ...], level: float, draws: np.random.Generator) -> _Step:
+    estimate = estimated(problem, chosen)
+    share = level if problem.earlier is None else level * OF_OUTCOME
+    rest = _tested(problem, estimate, chosen, problem.target, share, draws)
+    sooner = (
+        None
+        if problem.earlier is None
+        else _tested(problem, estimate, chosen, problem.earlier, level - share, draws)
+    )
+    return _Step(estimate, rest, sooner, share, level - share)
 
 
 def estimated(problem: Problem, chosen: tuple[int, ...]) -> Estimate:
@@ -121,32 +171,3 @@ def _tested(
     known = problem.known(problem.points + estimate.shift).columns
     base = np.column_stack([known, problem.evidence[:, list(chosen)]])
     return surprise(base, problem.evidence[:, problem.judged], target, problem.weight, level, draws)
-
-
-def _next(rest: Surprise, share: float, sooner: Surprise | None, earlier_share: float) -> int | None:
-    """The column to move next; None where chance explains all that is left."""
-    if rest.p_value <= share:
-        return rest.best
-    if sooner is None or sooner.p_value > earlier_share:
-        return None
-    agrees = rest.odds * np.sign(sooner.odds) > CONFIRMED * rest.error
-    both = replace(sooner, gain=np.where(agrees, sooner.gain, -np.inf))
-    return both.best if agrees[both.best] and _stands_out(sooner, both.best) else None
-
-
-def _stands_out(sooner: Surprise, column: int) -> bool:
-    return bool(abs(sooner.odds[column]) > sooner.critical * sooner.error[column])
-
-
-def _unconfirmed(problem: Problem, sooner: Surprise | None, level: float) -> int | None:
-    """The rule that only the earlier stage would move."""
-    if sooner is None or sooner.p_value > level or not _stands_out(sooner, sooner.best):
-        return None
-    return int(problem.judged[sooner.best])
-
-
-def _joined(rest: Surprise, sooner: Surprise | None) -> float:
-    """Of both tests; the smaller share of the level counts for more."""
-    if sooner is None:
-        return rest.p_value
-    return min(1.0, rest.p_value / OF_OUTCOME, sooner.p_value / (1 - OF_OUTCOME))
