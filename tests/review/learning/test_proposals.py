@@ -27,6 +27,14 @@ def review(made: Funnel, terms: ReviewTerms = FREE, seed: int = 1) -> Proposal:
     return proposed(made.cases, replace(made.scoring, review=terms), seed=seed)
 
 
+def lean(seed: int, n: int, weights: Mapping[str, Truth | int] = COMPANY, **options: object) -> Funnel:
+    """A funnel whose leads are known by nothing but the rules: quick where the rest is not asked for."""
+    made = planted(seed, n, weights, empty_columns=0, **options)  # type: ignore[arg-type]
+    nothing = made.cases.attributes.iloc[:, :0]
+    cases = replace(made.cases, attributes=nothing, behaviour=nothing, refaded=nothing)
+    return replace(made, cases=cases)
+
+
 def moved(told: Proposal) -> dict[str, Change]:
     return {change.rule: change for change in told.changes}
 
@@ -42,7 +50,7 @@ def share_right(seeds: Iterable[int], rule: str, off: int, scale: float) -> floa
     """How often the rule, off by so many points, moves back."""
 
     def right(seed: int) -> bool:
-        made = planted(seed, 5000, scale=scale, wrong={rule: off}, empty_columns=1)
+        made = lean(seed, 5000, scale=scale, wrong={rule: off})
         change = moved(review(made, seed=seed)).get(rule)
         return bool(change and np.sign(change.after - change.before) == -np.sign(off))
 
@@ -53,11 +61,11 @@ def share_right(seeds: Iterable[int], rule: str, off: int, scale: float) -> floa
 
 
 def test_pure_noise_changes_nothing() -> None:
-    assert share_that_propose(range(8), noise=True) == 0
+    assert share_that_propose(range(5), noise=True) == 0
 
 
 def test_points_that_are_right_are_left() -> None:
-    assert share_that_propose(range(8)) <= 1 / 8
+    assert share_that_propose(range(6)) <= 1 / 6
 
 
 @pytest.mark.full
@@ -84,7 +92,7 @@ def test_a_rule_ten_points_wrong_moves_back_nine_times_out_of_ten(off: int) -> N
 
 def test_planted_points_are_recovered_where_the_sample_allows_it() -> None:
     off = {"buyer": 9, "icp_size": -8, "free_mail": -12, "hand_raise": 10}
-    made = planted(5, 30_000, scale=STEEP, wrong=off)
+    made = lean(5, 30_000, scale=STEEP, wrong=off)
     told = review(made)
     found = moved(told)
     assert set(off) <= set(found)
@@ -101,7 +109,7 @@ def test_planted_points_are_recovered_where_the_sample_allows_it() -> None:
 
 def test_a_rule_that_tells_nothing_goes() -> None:
     weights: Mapping[str, Truth | int] = {**COMPANY, "colour": Truth(0, 0.3)}
-    change = moved(review(planted(2, 30_000, weights, scale=STEEP, wrong={"colour": 12})))["colour"]
+    change = moved(review(lean(2, 20_000, weights, scale=STEEP, wrong={"colour": 12})))["colour"]
     assert (change.before, change.after) == (12, 0)
     assert "tells nothing" in change.reason
 
@@ -109,7 +117,7 @@ def test_a_rule_that_tells_nothing_goes() -> None:
 def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     held = [
         worth.points.low <= made.truth[worth.rule] <= worth.points.high
-        for made in (planted(seed, 5000, scale=STEEP) for seed in range(5))
+        for made in (lean(seed, 5000, scale=STEEP) for seed in range(5))
         for worth in review(made).worths
         if worth.points
     ]
@@ -122,7 +130,7 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
 
 @cache
 def wrong_twice() -> Funnel:
-    return planted(4, 10_000, scale=STEEP, wrong={"buyer": 10, "icp_size": -10})
+    return lean(4, 10_000, scale=STEEP, wrong={"buyer": 10, "icp_size": -10})
 
 
 def test_a_review_moves_a_rule_by_its_limit_at_most() -> None:
@@ -162,9 +170,7 @@ def spans(scoring: Scoring, **terms: object) -> dict[str, tuple[int, int]]:
 
 
 def test_limits_of_the_policy() -> None:
-    scoring = planted(
-        0, 300, {"a": 3, "b": 12, "c": Truth(-4, 0.2, "negative"), "d": 2, "e": 1, "f": 0}
-    ).scoring
+    scoring = lean(0, 300, {"a": 3, "b": 12, "c": Truth(-4, 0.2, "negative"), "d": 2, "e": 1, "f": 0}).scoring
     held = spans(
         scoring,
         bounds={"b": (11, 13)},
@@ -183,13 +189,13 @@ def kinds(told: Proposal) -> set[tuple[str, str]]:
 
 
 def test_a_score_that_tells_nothing_is_called_blind() -> None:
-    told = review(planted(1, 5000, noise=True))
+    told = review(lean(1, 5000, noise=True))
     assert ("blind", "the score as a whole") in kinds(told)
     assert all(worth.points is None for worth in told.worths)
 
 
 def test_rules_that_hold_for_too_few_are_not_judged() -> None:
-    made = planted(
+    made = lean(
         1, 3000, {**COMPANY, "never": Truth(5, 0.0), "seldom": Truth(5, 0.01), "always": Truth(5, 1.0)}
     )
     rare = {subject for kind, subject in kinds(review(made)) if kind == "rare"}
@@ -203,14 +209,14 @@ def test_a_leaking_column_is_named_and_not_proposed() -> None:
 
 
 def test_a_rule_whose_worth_changes_is_named() -> None:
-    told = review(planted(1, 12_000, scale=STEEP, drift={"icp_size": 25}))
+    told = review(lean(1, 12_000, scale=STEEP, drift={"icp_size": 25}))
     assert ("drift", "icp_size") in kinds(told)
-    assert not {kind for kind, _ in kinds(review(planted(1, 12_000, scale=STEEP)))} & {"drift"}
+    assert not {kind for kind, _ in kinds(review(lean(1, 12_000, scale=STEEP)))} & {"drift"}
 
 
 def test_a_negative_rule_whose_leads_do_as_well_is_called_unfair() -> None:
     weights = {**COMPANY, "shared_mailbox": Truth(0, 0.2, "negative")}
-    made = planted(3, 12_000, weights, scale=STEEP, wrong={"shared_mailbox": -10})
+    made = lean(3, 12_000, weights, scale=STEEP, wrong={"shared_mailbox": -10})
     assert ("unfair", "shared_mailbox") in kinds(review(made))
     assert ("unfair", "free_mail") not in kinds(review(made))
 
@@ -224,7 +230,7 @@ def test_a_condition_that_no_rule_scores_is_found_in_the_language_of_the_rules()
 
 
 def test_what_only_an_earlier_stage_says_is_told_and_changes_nothing() -> None:
-    made = planted(3, 8000, scale=STEEP)
+    made = lean(3, 8000, scale=STEEP)
     rng, leads = np.random.default_rng(0), made.cases.leads
     liked = made.cases.evidence["core_market"].to_numpy() > 0
     chance = 1 / (1 + np.exp(1.2 - 0.7 * liked - 0.02 * leads["score"].to_numpy()))
@@ -279,15 +285,15 @@ def test_the_order_of_leads_does_not_matter() -> None:
 
 def test_too_few_outcomes_are_refused() -> None:
     with pytest.raises(TooFew):
-        review(planted(1, 80))
+        review(lean(1, 80))
 
 
 def test_fewer_wins_than_the_policy_asks_for_are_learnt_from_an_earlier_stage() -> None:
-    assert review(planted(1, 3000, wins=0.03), ReviewTerms(least_positives=120)).target == "opportunity"
+    assert review(lean(1, 3000, wins=0.03), ReviewTerms(least_positives=120)).target == "opportunity"
 
 
 def test_evidence_of_no_rule_is_refused() -> None:
-    made = planted(1, 2000)
+    made = lean(1, 2000)
     cases: Cases = replace(made.cases, evidence=made.cases.evidence.assign(stranger=1.0))
     with pytest.raises(ValueError, match="stranger, which is no rule"):
         proposed(cases, made.scoring)
