@@ -119,11 +119,18 @@ def _told(values: pd.Series, has_it: Truths) -> Floats:
 def _groups(values: pd.Series) -> npt.NDArray[np.int64]:
     """Numbers in tenths, missing ones as a group of their own; else a group per value."""
     if not _is_number(values):
-        return pd.factorize(values.astype("object"), use_na_sentinel=False)[0].astype(np.int64)
-    cut = pd.qcut(values.astype("float64"), _BINS, labels=False, duplicates="drop")
+        return pd.factorize(values, use_na_sentinel=False)[0].astype(np.int64)
+    numbers = values.to_numpy(np.float64, na_value=np.nan)
+    seen = numbers[~np.isnan(numbers)]
+    edges = np.quantile(seen, np.arange(1, _BINS) / _BINS) if seen.size else seen
+    cut = np.searchsorted(np.unique(edges), numbers)
     # What all but one value share has no tenths: then each value stands for itself.
-    cut = values.rank(method="dense") if cut.nunique() < _HALVES else cut
-    return np.asarray(cut.fillna(-1), dtype=np.int64)
+    cut = (
+        cut
+        if len(np.unique(cut[~np.isnan(numbers)])) >= _HALVES
+        else np.unique(numbers, return_inverse=True)[1]
+    )
+    return np.where(np.isnan(numbers), -1, cut)
 
 
 def auc(scores: Floats, has_it: Truths) -> float:

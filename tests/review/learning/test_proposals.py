@@ -61,11 +61,11 @@ def share_right(seeds: Iterable[int], rule: str, off: int, scale: float) -> floa
 
 
 def test_pure_noise_changes_nothing() -> None:
-    assert share_that_propose(range(5), noise=True) == 0
+    assert share_that_propose(range(3), noise=True) == 0
 
 
 def test_points_that_are_right_are_left() -> None:
-    assert share_that_propose(range(6)) <= 1 / 6
+    assert share_that_propose(range(4)) <= 1 / 4
 
 
 @pytest.mark.full
@@ -117,11 +117,11 @@ def test_a_rule_that_tells_nothing_goes() -> None:
 def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     held = [
         worth.points.low <= made.truth[worth.rule] <= worth.points.high
-        for made in (lean(seed, 5000, scale=STEEP) for seed in range(5))
+        for made in (lean(seed, 5000, scale=STEEP) for seed in range(4))
         for worth in review(made).worths
         if worth.points
     ]
-    assert len(held) > 50
+    assert len(held) > 40
     assert np.mean(held) > 0.88
 
 
