@@ -227,6 +227,8 @@ class _Score:
     lift: Lifts | None
     history: Sequence[Change]
     model: Scoring
+    version: str
+    """the hash of scoring.yaml by which it was scored"""
 
 
 def _score(connection: Connection, lead_id: UUID) -> _Score | None:
@@ -239,14 +241,22 @@ def _score(connection: Connection, lead_id: UUID) -> _Score | None:
     now = next(map(dict, _rows(connection, "select * from standing where lead_id = :id", lead_id)), None)
     band, at = (now["band"], now["as_of"]) if now else (told.band.name, told.as_of)
     lift = None if told.override else lifts(connection, scoring, row, band, at)
-    return _Score(told, now, lift, history(connection, lead_id, row.as_of), in_force(scoring, row.model))
+    return _Score(
+        told,
+        now,
+        lift,
+        history(connection, lead_id, row.as_of),
+        in_force(scoring, row.model),
+        row.policy_hash,
+    )
 
 
 def _scored(score: _Score | None) -> Iterator[Section]:
     if score is None:
         return
     told = score.told
-    yield _section("Scored", wording.score(told, score.standing), wording.rules(told.fired))
+    by = iter([("scored by", f"scoring.yaml {score.version[:12]}")])
+    yield _section("Scored", wording.score(told, score.standing), by, wording.rules(told.fired))
     yield _section("Nearly scored", wording.nearly(told.nearly))
     if score.lift:
         yield _section("What would lift it", wording.lift(score.lift, score.model))
@@ -259,7 +269,12 @@ def _score_data(score: _Score) -> Mapping[str, Any]:
         {**{name: change.row[name] for name in columns}, "causes": change.causes, "delta": change.delta}
         for change in score.history
     ]
-    return {**_plain(score.told), "lift": _plain(score.lift), "history": _plain(past)}
+    return {
+        **_plain(score.told),
+        "lift": _plain(score.lift),
+        "history": _plain(past),
+        "scoring": score.version,
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -311,8 +326,16 @@ def _routed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
 
 def _decision_lines(connection: Connection, row: RowMapping) -> Iterator[Line]:
     yield Line(f"{row['as_of']:%Y-%m-%d %H:%M} #{row['decision_seq']}", f"{row['mode']}: {row['because']}")
+    if versions := _versions(row["policy"]):
+        yield Line("", versions)
     for text in trace(connection, dict(row)):
         yield Line("", text)
+
+
+def _versions(policies: Mapping[str, str]) -> str:
+    """Which rules scored and routed it, as `clearlane review` and `policy rollback` name versions."""
+    named = [f"{file}.yaml {policies[file][:12]}" for file in ("scoring", "routing") if file in policies]
+    return f"by {' and '.join(named)}" if named else ""
 
 
 def _covered(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:

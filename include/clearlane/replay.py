@@ -61,6 +61,8 @@ class Replay:
     because: str
     differences: tuple[Difference, ...]
     notes: tuple[str, ...] = ()
+    scoring: str = ""
+    """the hash of the scoring.yaml that its score was made by"""
 
     @property
     def identical(self) -> bool:
@@ -119,6 +121,7 @@ def lines(one: Replay) -> Iterator[str]:
         if one.mode == "hand"
         else "the same: made again from what was known before it"
     )
+    yield f"  scored by scoring.yaml {one.scoring[:12]}"
     yield f"  {same}" if one.identical else "  differs:"
     for cause in one.differences:
         yield f"    {cause.subject}, {cause.column}: stored {cause.stored}, should be {cause.again}"
@@ -201,9 +204,8 @@ class _Replaying:
         corrected = self.corrected.get(row["decision_seq"])
         if corrected:
             notes = (*notes, f"{corrected} of its activities were corrected since; they count as known then")
-        return Replay(
-            row["decision_seq"], row["lead"], row["mode"], row["as_of"], row["because"], found.told(), notes
-        )
+        said = row["decision_seq"], row["lead"], row["mode"], row["as_of"], row["because"]
+        return Replay(*said, found.told(), notes, row["policy_hash"])
 
     def unreadable(self, row: RowMapping, problem: Exception) -> Replay:
         altered = self.altered[row["decision_seq"]] or (
