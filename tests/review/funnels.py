@@ -111,7 +111,9 @@ def planted(
     rng = np.random.default_rng(seed)
     rules = {name: t if isinstance(t, Truth) else Truth(t) for name, t in weights.items()}
     facts = _facts(rng, n, rules, half_life or {})
-    extra = pd.DataFrame({name: rng.random(n) < 0.2 for name in hidden or {}}, index=facts.evidence.index)
+    extra = pd.DataFrame(
+        {name: rng.random(n) < 0.2 for name in hidden or {}}, index=facts.evidence.index, dtype="boolean"
+    )
     leads = _leads(rng, facts, reps)
     truth = {name: rule.points for name, rule in rules.items()}
     in_force = {name: points + (wrong or {}).get(name, 0) for name, points in truth.items()}
@@ -161,7 +163,7 @@ def _facts(
         holds = rng.random(n) < rule.share
         if rule.half_life is None:
             evidence[name] = really[name] = holds.astype(float)
-            attributes[_attribute(name)] = holds
+            attributes[_attribute(name)] = pd.array(holds, dtype="boolean")
             continue
         ages = _ages(rng, holds)
         evidence[name] = _faded(ages, rule, rule.half_life)
@@ -232,7 +234,7 @@ def _worth(
     later = np.arange(n) >= n / 2
     points = sum((facts.really[name].to_numpy() * rule.points for name, rule in rules.items()), np.zeros(n))
     points = sum((facts.really[name].to_numpy() * gain * later for name, gain in drift.items()), points)
-    return sum((extra[name].to_numpy() * worth for name, worth in hidden.items()), points)
+    return sum((extra[name].to_numpy(dtype=float) * worth for name, worth in hidden.items()), points)
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:

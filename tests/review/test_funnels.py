@@ -29,11 +29,11 @@ def test_all_frames_stand_on_one_index_and_the_stages_are_nested() -> None:
 
 
 def test_a_large_sample_gives_back_the_planted_points() -> None:
-    made = planted(4, 100_000, wins=0.1)
+    made = planted(4, 50_000, wins=0.1)
     model = LogisticRegression(C=1e6, max_iter=200).fit(made.cases.evidence, made.cases.leads["won"])
     found = pd.Series(model.coef_[0] / made.scale, made.cases.evidence.columns)
-    assert (found - pd.Series(made.truth)).abs().max() < 5
-    assert made.cases.leads["won"].mean() == pytest.approx(0.1, abs=0.004)
+    assert (found - pd.Series(made.truth)).abs().max() < 7
+    assert made.cases.leads["won"].mean() == pytest.approx(0.1, abs=0.006)
 
 
 def test_the_score_is_the_evidence_times_the_points_in_force_wrong_ones_included() -> None:
@@ -46,10 +46,10 @@ def test_the_score_is_the_evidence_times_the_points_in_force_wrong_ones_included
 
 
 def test_noise_leaves_no_rule_a_lift_and_hot_wins_as_often_as_cold() -> None:
-    quiet = funnel(6, 40_000, noise=True).leads
+    quiet = funnel(6, 20_000, noise=True).leads
     bands = quiet.groupby("band")["won"].agg(["mean", "size"]).query("size > 1000")
-    assert bands["mean"].max() - bands["mean"].min() < 0.02
-    loud = funnel(6, 40_000).leads.groupby("band")["won"].mean()
+    assert bands["mean"].max() - bands["mean"].min() < 0.03
+    loud = funnel(6, 20_000).leads.groupby("band")["won"].mean()
     assert 4 < loud["hot"] / loud["cold"] < 25
 
 
@@ -76,10 +76,10 @@ def test_a_false_half_life_is_better_explained_by_the_true_one() -> None:
 
 
 def test_the_weights_of_the_explored_share_bring_back_all_leads() -> None:
-    cases = funnel(9, 50_000, threshold=25, explored=0.1)
+    cases = funnel(9, 30_000, threshold=25, explored=0.1)
     assert set(cases.leads.loc[cases.leads["explored"], "weight"]) == {10.0}
     assert (cases.leads.loc[~cases.leads["explored"], "score"] >= 25).all()
-    assert cases.leads["weight"].sum() == pytest.approx(50_000, rel=0.05)
+    assert cases.leads["weight"].sum() == pytest.approx(30_000, rel=0.05)
     won = (cases.leads["won"] * cases.leads["weight"]).sum() / cases.leads["weight"].sum()
     assert won == pytest.approx(0.08, abs=0.012)
     assert {out.reason for out in cases.left_out} == {"never given to sales"}
