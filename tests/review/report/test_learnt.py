@@ -28,12 +28,13 @@ def learnt() -> Learnt:
 
 def test_the_page_shows_each_rule_and_what_was_not_used(learnt: Learnt) -> None:
     told = page(learnt)
-    assert "2 rules tell who gets to won" in told
+    assert "2 rules tell “won”" in told
     assert "50 employees &lt;or&gt; more" in told
     assert "employees &gt;= 50" in told
     assert told.index("+12") < told.index("−7")
     assert "filled only for the won" in told
     assert "leads &amp; co.csv" in told
+    assert told.count("<figcaption>Told and happened") == 1
 
 
 def test_the_figures_of_the_page_are_those_of_the_rows_set_apart(learnt: Learnt) -> None:
@@ -48,7 +49,7 @@ def test_the_figures_of_the_page_are_those_of_the_rows_set_apart(learnt: Learnt)
 def test_a_file_that_tells_nothing_says_so(learnt: Learnt) -> None:
     nothing = replace(learnt, rules=(), score=np.zeros(800), findings=(), metrics=None)
     told = page(nothing)
-    assert "Nothing in the file tells who gets to won" in told
+    assert "Nothing in the file tells “won”" in told
     assert "What was not used" not in told
 
 

@@ -75,13 +75,13 @@ def found_first(curves: Mapping[str, Curve], noun: str) -> Chart:
     return Chart("Called first, found first", charts.gains("Share found by share called", series), reading)
 
 
-def told_and_happened(calibrations: Sequence[Calibration]) -> Chart:
+def told_and_happened(calibrations: Sequence[Calibration], noun: str = "leads") -> Chart:
     series = [
         charts.Series(one.name, seen=[charts.Seen(t.told, t.rate) for t in one.tenths if t.rate])
         for one in calibrations
     ]
     reading = (
-        "Across: the chance that was told, by tenths of the leads. Up: how often it came true, with its interval."
+        f"Across: the chance that was told, by tenths of the {noun}. Up: how often it came true, with its interval."
         f" On the dashed line both are the same. {_legend(one.name for one in calibrations)}"
     )
     return Chart(

@@ -111,16 +111,17 @@ def report(learnt: Learnt) -> Report:
 
 def _title(learnt: Learnt) -> str:
     if not learnt.rules:
-        return f"Nothing in the file tells who gets to {learnt.target}"
-    return f"{len(learnt.rules)} rules tell who gets to {learnt.target}"
+        return f"Nothing in the file tells “{learnt.target}”"
+    return f"{len(learnt.rules)} rules tell “{learnt.target}”"
 
 
 def _verdict(learnt: Learnt) -> Iterator[str]:
     found = learnt.performance
-    if found.lift_top_decile:
+    lift = found.lift_top_decile
+    if lift:
         yield (
-            f"The tenth with the most points gets there {found.lift_top_decile.value:.1f} times as often as all rows"
-            f" ({found.lift_top_decile.low:.1f} to {found.lift_top_decile.high:.1f})."
+            f"The tenth of the rows with the most points gets there (“{learnt.target}”) {lift.value:.1f} times as often"
+            f" as all rows ({lift.low:.1f} to {lift.high:.1f})."
         )
     if found.auc:
         yield (
@@ -172,9 +173,7 @@ def _telling(learnt: Learnt) -> Iterator[Block]:
         "Rows by their points, in parts of about the same size: share that got there, with its interval.",
     )
     curves = {NAME: judged.curve(learnt.outcomes, learnt.score)}
-    yield Beside(
-        (by_score, judged.found_first(curves, "rows"), judged.told_and_happened([_calibration(learnt)]))
-    )
+    yield Beside((by_score, judged.found_first(curves, "rows")))
 
 
 def _by_points(learnt: Learnt) -> Sequence[Told]:
@@ -201,7 +200,7 @@ def _calibration(learnt: Learnt) -> Calibration:
 
 def _chances(learnt: Learnt) -> Iterator[Block]:
     calibration = _calibration(learnt)
-    yield judged.told_and_happened([calibration])
+    yield judged.told_and_happened([calibration], "rows")
     yield judged.told_table(calibration.tenths, "rows")
 
 
