@@ -97,8 +97,8 @@ def test_the_parts_add_up_to_the_probability(rows: list[tuple[object, ...]]):
 def test_the_largest_parts_are_told_in_words():
     evidence, attributes = frames([(1.0, 0.0, 100.0, None, True), (0.0, 0.0, 50.0, "XX", None)])
     first, second = because(MODEL, evidence, attributes)
-    assert first == "big from 0.5: odds × 2.1; free_mail true: odds × 0.55; employees from 100: odds × 1.6"
-    assert second == "big below 0.5: odds × 0.78; it's/odd below 0.5: odds × 0.9"
+    assert first == "big holds: odds × 2.1; free_mail true: odds × 0.55; employees from 100: odds × 1.6"
+    assert second == "big does not hold: odds × 0.78; it's/odd below 0.5 × its points: odds × 0.9"
 
 
 def test_what_is_stored_is_read_back():

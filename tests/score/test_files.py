@@ -325,9 +325,11 @@ def test_the_chance_stands_beside_the_score_with_its_reasons(write: Write):
     told = [float(row["probability"]) for row in (first, second, third)]
     assert told == pytest.approx([1 / (1 + math.exp(-one)) for one in odds])
     assert first["probability_because"] == (
-        "size from 0.5: odds × 4.5; visit from 0.75: odds × 2.7; country DE: odds × 1.3"
+        "size holds: odds × 4.5; visit holds: odds × 2.7; country DE: odds × 1.3"
     )
-    assert second["probability_because"] == "size below 0.5: odds × 0.61; country another value: odds × 0.78"
+    assert (
+        second["probability_because"] == "size does not hold: odds × 0.61; country another value: odds × 0.78"
+    )
 
 
 def test_it_is_off_by_default_and_empty_for_disqualified_leads_and_other_models(write: Write):

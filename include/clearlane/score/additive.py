@@ -58,7 +58,12 @@ class Part:
     @property
     def spans(self) -> tuple[tuple[str, float], ...]:
         """Every value in words, and what it adds; `not known` is the last."""
-        return tuple(_spans(self.table))
+        if isinstance(self.table, Names):
+            return (*self.table.worth.items(), ("another value", self.table.other), _unknown(self.table))
+        unit = " × its points" if self.of == "rule" else ""
+        holds = self.of == "rule" and len(self.table.edges) == 1
+        ranges = ("does not hold", "holds") if holds else tuple(_ranges(self.table.edges, unit))
+        return (*zip(ranges, self.table.worth, strict=True), _unknown(self.table))
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -87,22 +92,17 @@ def meaning(rule: Rule) -> str:
     return hashlib.sha256(f"{when}|{rule.activity!r}".encode()).hexdigest()
 
 
-def _spans(table: Numbers | Names) -> Iterator[tuple[str, float]]:
-    if isinstance(table, Names):
-        yield from table.worth.items()
-        yield "another value", table.other
-    else:
-        yield from zip(_ranges(table.edges), table.worth, strict=True)
-    yield "not known", table.missing
+def _unknown(table: Numbers | Names) -> tuple[str, float]:
+    return "not known", table.missing
 
 
-def _ranges(edges: tuple[float, ...]) -> Iterator[str]:
+def _ranges(edges: tuple[float, ...], unit: str) -> Iterator[str]:
     if not edges:
         yield "known"
         return
-    yield f"below {edges[0]:g}"
-    yield from (f"{low:g} to below {high:g}" for low, high in pairwise(edges))
-    yield f"from {edges[-1]:g}"
+    yield f"below {edges[0]:g}{unit}"
+    yield from (f"{low:g} to below {high:g}{unit}" for low, high in pairwise(edges))
+    yield f"from {edges[-1]:g}{unit}"
 
 
 # --- looked up ------------------------------------------------------------------------------------
