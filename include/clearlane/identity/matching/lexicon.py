@@ -159,6 +159,7 @@ FILLERS: Final = _canonical(
     system: systems systeme sistemas sistemi systemes sys syst
     trust: foundation stiftung fondation fundacion trustees
     class: series
+    societe: soc
     business: biz
     ventures: venture
     general: gen
@@ -198,6 +199,7 @@ TRADES: Final = _canonical(
     bank: banque banco banca banken banc banking bankasi
     bancorp: bancorporation bancshares bankshares
     finance: financial financiere financiera finanz finanzas fin
+    oilfield: offshore
     insurance: assurance assurances versicherung versicherungen seguros assicurazioni ins verzekeringen
     capital invest: investment investments investissement investimentos
     capital: capitals
@@ -540,27 +542,47 @@ PLACES: Final = _canonical(
 )
 COMMON: Final = _each(
     """
-    first one two three national united union standard universal premier prime alpha beta gamma delta omega sigma apex
-    summit pioneer liberty freedom eagle falcon hawk lion tiger wolf bear phoenix dragon star sun moon sky blue red
-    green black white silver golden diamond crystal pearl royal crown king queen knight shield castle tower bridge
-    gate gateway harbor harbour bay lake river mountain valley hill stone rock iron wood forest oak pine cedar maple
-    elm willow rose lily garden park city urban metro capitol federal state county community public civic social smart
-    quick fast rapid swift express direct instant easy simple clear bright pure fresh natural organic vital active
-    dynamic creative innovative advanced integrated applied modern future next nova neo vision horizon frontier compass
-    anchor beacon lighthouse atlas titan olympus zenith acme ace elite select choice quality value target focus core
-    edge point line link connect cross circle square cube matrix vector vertex axis orbit spectrum prism quantum atom
-    nano micro mini mega giga ultra super hyper meta omni pan poly multi trans inter uni mono max pro plus alliance
-    allied associated consolidated combined continental coastal central main street american republic patriot heritage
-    legacy century millennium classic century evergreen everest mercury venus mars jupiter saturn neptune apollo
-    athena hermes zeus hercules orion polaris aurora eclipse cosmos galaxy stellar lunar solar terra aqua hydro geo bio
-    eco agri aero cyber digital virtual cloud byte pixel logic genius brain mind spirit soul heart hand eye voice echo
-    sound wave stream flow current spring fountain ocean sea island coast beach shore wind storm thunder lightning fire
-    flame spark ember ice snow frost winter summer autumn victory triumph champion hero legend master expert trusted
-    reliable guardian sentinel safeguard secure trinity unity harmony infinity eternal paramount supreme sovereign
-    imperial regal noble majestic grand great big little old new best better good happy lucky fortune paradise eden
-    excel superior preferred allstar independent columbia lincoln washington jefferson franklin hamilton madison
-    jackson monroe victoria elizabeth george saint san santa st mount port fort glen apple orange cherry lemon olive
-    bell post mail press times news radio tele vista mesa sierra alta casa del mar rio verde azul oro plaza
+    first one two three national united union standard universal premier prime alpha beta gamma delta omega
+    sigma apex summit pioneer liberty freedom eagle falcon hawk lion tiger wolf bear phoenix dragon star sun
+    moon sky blue red green black white silver golden diamond crystal pearl royal crown king queen knight
+    shield castle tower bridge gate gateway harbor harbour bay lake river mountain valley hill stone rock
+    iron wood forest oak pine cedar maple elm willow rose lily garden park city urban metro capitol federal
+    state county community public civic social smart quick fast rapid swift express direct instant easy
+    simple clear bright pure fresh natural organic vital active dynamic creative innovative advanced
+    integrated applied modern future next nova neo vision horizon frontier compass anchor beacon lighthouse
+    atlas titan olympus zenith acme ace elite select choice quality value target focus core edge point line
+    link connect cross circle square cube matrix vector vertex axis orbit spectrum prism quantum atom nano
+    micro mini mega giga ultra super hyper meta omni pan poly multi trans inter uni mono max pro plus
+    alliance allied associated consolidated combined continental coastal central main street american
+    republic patriot heritage legacy century millennium classic evergreen everest mercury venus mars jupiter
+    saturn neptune apollo athena hermes zeus hercules orion polaris aurora eclipse cosmos galaxy stellar
+    lunar solar terra aqua hydro geo bio eco agri aero cyber digital virtual cloud byte pixel logic genius
+    brain mind spirit soul heart hand eye voice echo sound wave stream flow current spring fountain ocean
+    sea island coast beach shore wind storm thunder lightning fire flame spark ember ice snow frost winter
+    summer autumn victory triumph champion hero legend master expert trusted reliable guardian sentinel
+    safeguard secure trinity unity harmony infinity eternal paramount supreme sovereign imperial regal noble
+    majestic grand great big little old new best better good happy lucky fortune paradise eden excel
+    superior preferred allstar independent columbia lincoln washington jefferson franklin hamilton madison
+    jackson monroe victoria elizabeth george saint san santa st mount port fort glen apple orange cherry
+    lemon olive meridian pinnacle keystone cornerstone landmark benchmark catalyst nexus synergy momentum
+    velocity ascent vanguard endeavor endeavour evolve insight insights clarity radius impact inspire ignite
+    elevate accelerate advantage vantage ally anthem ascend aspire atlantis avalon axiom azure bluebird
+    brightstar cascade centennial chronicle citadel coastline concord concordia corner crest crossroads
+    cypress delphi destiny discovery dominion dream dynasty echelon element elements elevation emerald
+    eminent empire encore engage enigma enterprise envision envoy epic essence essential esteem ethos
+    excalibur exodus explorer fidelity fusion gemini genesis glacier griffin halo helix heron highland
+    hillside homestead icon ideal imagine imperium inspiration interface journey kestrel keynote kinetic
+    laurel lead leader leverage lynx magna magnolia mainstream marathon maverick mayflower mentor meteor
+    milestone mission monarch monument mosaic motion mustang mystic nautilus nimbus northstar oasis obelisk
+    odyssey onyx optima optimum optimus oracle osprey outlook panorama paragon partner passport pegasus
+    pilot pinewood plateau platinum portal precision prestige principal profile prodigy progress prosper
+    prosperity proton provident pulse quest radiant radical raven reach redwood relay renaissance resolute
+    resource ridge rising rocket saber sage sapphire scout sequoia serenity sirius skyline solid solstice
+    source sparrow sphere spire sprint sterling strata strategic stratus strive success sunrise sunset swan
+    symphony synapse talon tempest tempo thrive tide torch touchstone tradition trailblazer tribune trident
+    trillium tundra turning twilight ultimate unicorn unison universe upward valiant valor venture veritas
+    vertical vibrant victor vigor village virtue vivid volt voyager warrior wildcat windsor bell post mail
+    press times news radio tele vista mesa sierra alta casa del mar rio verde azul oro plaza
     """
 )
 """Everyday words that unrelated firms take for a name."""
@@ -727,6 +749,8 @@ thales = thomson csf
 airbus = eads = european aeronautic defence and space
 safran = snecma
 massachusetts institute of technology = mit
+munchener ruck = munich re = munchener ruckversicherungs = munich reinsurance
+swiss re = schweizerische ruckversicherungs = swiss reinsurance
 mckinsey = mckinsey and company
 boston consulting = bcg
 """
