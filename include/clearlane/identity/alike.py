@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from rapidfuzz import fuzz
 from sqlalchemy import Connection
 
 from clearlane.identity.matching.blocking import lasting_keys
@@ -35,15 +36,21 @@ select distinct side, name from (
 where name is not null
   and not exists (select from company_block b where b.side = arrived.side and b.name = arrived.name)
 """
+# A word's beginning or end alone says little: such pairs are looked at only where their letters are alike.
 _PAIRS: Final = """
-select distinct l.name, a.name
-from fresh_name f join company_block l on l.side = 'lead' and l.name = f.name and f.side = 'lead'
-join company_block a on a.key = l.key and a.side = 'account'
-union
-select distinct l.name, a.name
-from fresh_name f join company_block a on a.side = 'account' and a.name = f.name and f.side = 'account'
-join company_block l on l.key = a.key and l.side = 'lead'
+with shared as (
+    select l.name as company, a.name, a.key
+    from fresh_name f join company_block l on l.side = 'lead' and l.name = f.name and f.side = 'lead'
+    join company_block a on a.key = l.key and a.side = 'account'
+    union all
+    select l.name, a.name, a.key
+    from fresh_name f join company_block a on a.side = 'account' and a.name = f.name and f.side = 'account'
+    join company_block l on l.key = a.key and l.side = 'lead'
+)
+select company, name, bool_and(left(key, 1) in ('^', '$')) as by_letters from shared group by 1, 2
 """
+LETTERS_ALIKE: Final = 75.0
+"""of 100 letters of the shorter name, in the most alike part of the longer"""
 
 
 def note(connection: Connection) -> int:
@@ -63,7 +70,9 @@ def note(connection: Connection) -> int:
 
 
 def _weighed(pairs: Iterable[Any]) -> Iterator[tuple[str, str, float, list[Any]]]:
-    for company, name in pairs:
+    for company, name, by_letters in pairs:
+        if by_letters and fuzz.partial_ratio(company, name) < LETTERS_ALIKE:
+            continue
         like = likeness(Company(parsed(company)), Company(parsed(name)), NOTHING_SEEN)
         if like.total >= LEAST:
             yield (
