@@ -52,9 +52,11 @@ def kept(review: Review | None, cases: Cases, scoring: Scoring, seed: int) -> Ke
 
     Rules that are gone from the model meanwhile count nothing in either.
     """
-    if review is None or review.in_force_from is None or not review.figures.get("points"):
+    if review is None or review.in_force_from is None or not review.final_text:
         return None
-    points = {"before": review.figures["points"]["before"], "after": points_of(review.final_text or "")}
+    if not review.figures.get("points"):
+        return None
+    points = {"before": review.figures["points"]["before"], "after": points_of(review.final_text)}
     promised = {
         name: Interval(*review.figures["promise"][name]) for name in MEASURES if _has(review.figures, name)
     }

@@ -111,6 +111,12 @@ def test_the_last_promise_is_held_against_what_came(right: WeightReview) -> None
     assert "+0.020 <small>(+0.010 to +0.030)</small>" in told
 
 
+def test_a_page_is_of_a_quarter_or_of_a_day(right: WeightReview) -> None:
+    assert "Weight review · Q1 2026" in page(right)
+    longer = replace(right, since=datetime(2025, 7, 1, tzinfo=UTC), as_of=datetime(2026, 7, 1, tzinfo=UTC))
+    assert "Weight review · 1 July 2026" in page(longer)
+
+
 def test_the_same_cases_make_the_same_page() -> None:
     assert page(reviewed(planted(7, 800, wins=0.2))) == page(reviewed(planted(7, 800, wins=0.2)))
 

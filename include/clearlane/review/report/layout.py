@@ -189,7 +189,9 @@ text-align:right;white-space:normal;min-width:0}.stacked td:first-child{font-wei
 .stacked td:not(:first-child)::before{content:attr(data-head);color:var(--soft);float:left;margin-right:1rem}
 .stacked td.words:not(:last-child){text-align:right}.stacked td.words:last-child{display:block;text-align:left}
 .stacked td.words:last-child::before{content:none}}
-@media print{:root{color-scheme:light}main{max-width:none;padding:0}nav{display:none}
+@media print{:root{color-scheme:light}body{font-size:10pt}main{max-width:none;padding:0}nav{display:none}
+.told{font-size:8pt}.told td,.told th,.told td:last-child,.told .words{white-space:normal;min-width:0;padding:2pt 4pt}
+.told td.words:last-child{min-width:0}.told small{white-space:nowrap}figure{max-width:21rem}
 section,figure,tr{break-inside:avoid-page}section.cards{break-inside:avoid}.wide{overflow:visible}
 details::details-content{content-visibility:visible;display:block}details>*{display:block}pre{white-space:pre-wrap}}
 """

@@ -71,12 +71,12 @@ def summary(found: WeightReview) -> Iterator[Section]:
 
 
 def quarter(found: WeightReview) -> str:
-    """`Q3 2026` where it is one, else from when to when."""
+    """`Q3 2026` where the leads are those of one, else the moment of the review."""
     last = found.until - timedelta(seconds=1)
     first = found.since.day == found.until.day == 1 and found.since.month % 3 == 1
     if first and (found.until.year - found.since.year) * 12 + found.until.month - found.since.month == 3:
         return f"Q{last.month // 3} {last.year}"
-    return f"{found.since:%-d %b %Y} to {last:%-d %b %Y}"
+    return f"{found.as_of:%-d %B %Y}"
 
 
 def became(found: WeightReview) -> str:
