@@ -135,7 +135,7 @@ def _cells(path: Path, separator: str, encoding: str, begins: int, header: int) 
     """The rows below the record with which the header begins, with one column more than it names."""
     return pd.read_csv(
         path, sep=separator, encoding=encoding, header=None, skiprows=begins, names=range(header + 1), dtype=str,
-        index_col=False, keep_default_na=False, na_filter=False, on_bad_lines="error", skip_blank_lines=True,
+        index_col=False, keep_default_na=False, na_filter=False, on_bad_lines="error", low_memory=False,
     )  # fmt: skip
 
 
