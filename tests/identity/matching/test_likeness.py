@@ -87,9 +87,9 @@ def test_which_pair_is_more_alike(nearer: tuple[str, str], farther: tuple[str, s
 
 
 def test_a_rare_word_says_more_than_a_usual_one() -> None:
-    usual = among([parsed(f"Meridian {trade}") for trade in ("Foods", "Bank", "Steel", "Wine", "Travel")])
-    rare = among([parsed(name) for name in ("Meridian Foods", "Acme", "Bosch", "Sony", "Nokia")])
-    lead, account = Company(parsed("Meridian")), Company(parsed("Meridian Foods"))
+    usual = among([parsed(f"Kolmogorov {trade}") for trade in ("Foods", "Bank", "Steel", "Wine", "Travel")])
+    rare = among([parsed(name) for name in ("Kolmogorov Foods", "Acme", "Bosch", "Sony", "Nokia")])
+    lead, account = Company(parsed("Kolmogorov")), Company(parsed("Kolmogorov Foods"))
     assert likeness(lead, account, rare).total > likeness(lead, account, usual).total + 2
 
 
