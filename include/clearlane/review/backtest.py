@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from clearlane.policy.model import Scoring
-from clearlane.review.cases import Cases, Proposal
+from clearlane.review.cases import Cases, Interval, Proposal
 from clearlane.review.changed import rescored
 from clearlane.review.judgement import Circumstances, Judgement, NothingToJudge, judged
-from clearlane.review.judgement.performance import Outcomes
-from clearlane.review.judgement.resampling import Floats
+from clearlane.review.judgement.performance import TOP, Outcomes, ordering
+from clearlane.review.judgement.resampling import Floats, interval, resamples
 from clearlane.review.learning.predictive import NothingToLearn, Predictive, predictive
 from clearlane.review.learning.proposals import proposed
 from clearlane.review.report.judged import Curve, curve
@@ -44,6 +44,8 @@ class Backtest:
     refusals: tuple[str, ...] = ()
     """why no chance should stand beside the score"""
     unjudged: str | None = None
+    flattered: Interval | None = None
+    """where the older leads lead to no change: the gain in AUC on the leads that the proposal was learnt from"""
 
 
 def backtested(
@@ -71,7 +73,9 @@ def backtested(
         )
     except NothingToJudge as nothing:
         return Backtest(learnt, unjudged=str(nothing))
+    unseen = learnt is not None and bool(learnt.changes)
     return Backtest(
+        flattered=None if unseen or not proposal.changes else _flattered(cases, scoring, proposal, seed),
         proposal=learnt,
         judgement=found,
         curves=_curves(cases, target, cut, {**scores, **probabilities}),
@@ -115,6 +119,17 @@ def _scores(cases: Cases, scoring: Scoring, learnt: Proposal | None) -> dict[str
     if learnt and learnt.changes:
         scores[PROPOSED] = rescored(cases, scoring, learnt.changes)
     return scores
+
+
+def _flattered(cases: Cases, scoring: Scoring, proposal: Proposal, seed: int) -> Interval | None:
+    """What was learnt judged on what it was learnt from: better than it is, but not nothing."""
+    outcomes = Outcomes(
+        cases.leads[proposal.target].to_numpy(bool), cases.leads["weight"].to_numpy(np.float64)
+    )
+    draws = resamples(len(cases.leads), seed)
+    scores = (rescored(cases, scoring, changes) for changes in (proposal.changes, ()))
+    new, old = (ordering(outcomes, score, draws, [TOP])[0] for score in scores)
+    return interval(new - old)
 
 
 def _curves(cases: Cases, target: str, cut: datetime, scores: Mapping[str, Floats]) -> dict[str, Curve]:

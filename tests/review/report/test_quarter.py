@@ -157,6 +157,23 @@ def test_the_newest_leads_are_those_that_judge(wrong: tuple[Funnel, WeightReview
     assert len(older.evidence) == len(older.leads) == len(funnel.cases.leads) - found.judgement.leads
 
 
+def test_where_older_leads_lead_to_no_change_nothing_is_promised(
+    wrong: tuple[Funnel, WeightReview], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    funnel, found = wrong
+    nothing = replace(found.proposal, changes=())
+    monkeypatch.setattr(backtest, "proposed", lambda *_, **__: nothing)
+    blind = reviewed(funnel)
+    assert blind.changes
+    assert blind.gain is None
+    flattered = blind.backtest.flattered
+    assert flattered is not None
+    assert flattered.low <= flattered.value <= flattered.high
+    assert "cannot be promised" in verdict(blind)[1]
+    assert "which flatters it" in verdict(blind)[1]
+    assert found.backtest.flattered is None
+
+
 def test_a_chance_beside_the_score_is_judged_with_the_points() -> None:
     found = reviewed(planted(9, 600, wins=0.2), chance=True)
     assert found.judgement is not None
