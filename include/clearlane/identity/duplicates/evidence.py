@@ -53,6 +53,8 @@ _LIST: Final = 2_000
 """leads that the usual shares count for"""
 _AS_USUAL: Final = 50.0
 """pairs that the usual m counts for"""
+CHUNK: Final = 1_000_000
+"""pairs that are held in memory at a time"""
 _ROUNDS: Final = 4
 _SOME: Final = 200_000
 """pairs that m and u are counted in"""
@@ -82,6 +84,17 @@ class Judged:
 
 def judged(people: Persons, weights: Weights, left: np.ndarray, right: np.ndarray) -> Judged:
     """What speaks for each pair of places."""
+    cuts = range(CHUNK, len(left), CHUNK)
+    parts = [
+        _judged(people, weights, one, two)
+        for one, two in zip(np.split(left, cuts), np.split(right, cuts), strict=True)
+    ]
+    return Judged(
+        np.concatenate([part.bits for part in parts]), np.concatenate([part.allowed for part in parts])
+    )
+
+
+def _judged(people: Persons, weights: Weights, left: np.ndarray, right: np.ndarray) -> Judged:
     held = compared(people, left, right)
     bits = _summed(weights, held)
     mine = (_known(held, "email") == EQUAL) & (

@@ -12,7 +12,7 @@ from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA, JaroWinkler
 
 from clearlane.identity.duplicates.names import called_alike
-from clearlane.identity.duplicates.persons import Persons
+from clearlane.identity.duplicates.persons import NAMES, Persons, Words
 
 DIFFERENT, AKIN, NEAR, EQUAL, MISSING = range(5)
 
@@ -43,15 +43,15 @@ def compared(people: Persons, left: np.ndarray, right: np.ndarray) -> Compared:
 def _turn(people: Persons, left: np.ndarray, right: np.ndarray, levels: dict[str, np.ndarray]) -> None:
     """Names given the wrong way round are near, not different."""
     odd = np.flatnonzero((levels["first"] <= AKIN) & (levels["last"] <= AKIN))
-    both = pd.concat([people.texts["first"], people.texts["last"]], ignore_index=True)
     size, one, two = len(people.texts), left[odd], right[odd]
-    crossed = _told("first", both, np.concatenate([one, one + size]), np.concatenate([two + size, two]))
+    turned_left, turned_right = np.concatenate([one, one + size]), np.concatenate([two + size, two])
+    crossed = _told("first", people.words[NAMES], turned_left, turned_right)
     turned = odd[np.isin(crossed[: len(odd)], (NEAR, EQUAL)) & np.isin(crossed[len(odd) :], (NEAR, EQUAL))]
     levels["first"][turned] = levels["last"][turned] = NEAR
 
 
 def _levels(people: Persons, field: str, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    levels = _told(field, people.texts[field], left, right)
+    levels = _told(field, people.words[field], left, right)
     if field in people.several:
         levels[_shared(people.several[field], left, right)] = EQUAL
     return levels
@@ -67,19 +67,18 @@ def _shared(codes: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarra
     return found
 
 
-def _told(field: str, texts: pd.Series, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _told(field: str, words: Words, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Levels of the texts at pairs of places; distinct pairs of texts are compared once."""
-    codes, words = pd.factorize(texts)
-    one, two = codes[left].astype(np.int64), codes[right].astype(np.int64)
+    one, two = words.codes[left], words.codes[right]
     levels = np.full(len(one), EQUAL, dtype=np.int8)
     odd = np.flatnonzero(one != two)
-    size = np.int64(max(len(words), 1))
+    size = np.int64(max(len(words.distinct), 1))
     coded, where = np.unique(
         np.minimum(one, two)[odd] * size + np.maximum(one, two)[odd], return_inverse=True
     )
-    pairs = Pairs(pd.Series(words, dtype=object), coded // size, coded % size)
+    pairs = Pairs(words.distinct, coded // size, coded % size)
     levels[odd] = _METHODS.get(field, _spelt)(pairs)[where]
-    nothing = words == ""
+    nothing = (words.distinct == "").to_numpy(bool)
     levels[nothing[one] | nothing[two]] = MISSING
     return levels
 

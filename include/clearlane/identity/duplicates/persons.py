@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -33,6 +34,7 @@ FIELDS: Final[Mapping[str, str]] = {
 }
 """Field → the columns that hold it; `email2` or `phone_2` is one more of a field."""
 IDS: Final = ("lead_id", "rec_id", "record_id", "unique_id", "person_id", "contact_id", "id")
+NAMES: Final = "names"
 MANY: Final = ("email", "phone")
 KEPT: Final = 3
 """values of a field of which a lead may have several"""
@@ -61,6 +63,19 @@ class NothingToCompare(ValueError):
 
 
 @dataclass(frozen=True)
+class Words:
+    """Texts by their number: `codes` of each place, `distinct` by number."""
+
+    codes: np.ndarray
+    distinct: pd.Series
+
+    @classmethod
+    def of(cls, texts: pd.Series) -> Words:
+        codes, distinct = pd.factorize(texts)
+        return cls(codes.astype(np.int64), pd.Series(distinct, dtype=object))
+
+
+@dataclass(frozen=True)
 class Persons:
     """Leads in an order of their own, so that what follows does not depend on the order given.
 
@@ -76,6 +91,14 @@ class Persons:
     @property
     def fields(self) -> list[str]:
         return list(map(str, self.texts.columns))
+
+    @cached_property
+    def words(self) -> Mapping[str, Words]:
+        """Per field the distinct texts; NAMES holds those of first and last names, the last names behind the first."""
+        words = {field: Words.of(self.texts[field]) for field in self.fields}
+        if "first" in words and "last" in words:
+            words[NAMES] = Words.of(pd.concat([self.texts["first"], self.texts["last"]], ignore_index=True))
+        return words
 
 
 def persons(leads: pd.DataFrame) -> Persons:
