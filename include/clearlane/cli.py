@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -630,6 +630,71 @@ def status() -> None:
         _line(f"{name}: {incident.because}; last seen {seen}, open since {_minute(incident.opened_at)}")
     if not found and not still:
         _line("the pipeline keeps its promises")
+
+
+@app.command()
+def erase(
+    name: Annotated[str, typer.Argument(metavar="EMAIL | LEAD", help="e-mail address, lead id or SOURCE:ID")],
+    by: Annotated[str | None, typer.Option(help="who does this")] = None,
+    because: Annotated[str | None, typer.Option(help="why; without the person's name")] = None,
+    folder: Annotated[
+        list[Path] | None, typer.Option(help="also in the files of this folder; may be given several times")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="say what would go, and change nothing")] = False,
+    verify: Annotated[
+        bool, typer.Option(help="only search for an e-mail, phone or name; exit 1 where it is found")
+    ] = False,
+) -> None:
+    """Remove a person everywhere, Data Docs and reports included, keep them away, and prove it by a search."""
+    from clearlane.privacy import erasing, showing
+
+    folders = [*(folder or ()), *_data_docs()]
+    with _possible(), _ledger() as connection:
+        if verify:
+            searched = erasing.verify(connection, name, folders)
+            _lines(showing.search(searched))
+            raise typer.Exit(1 if searched.left else 0)
+        if not by or not because:
+            _stop("--by and --because: say who asks for this and why")
+        key = _privacy_key(connection)
+        try:
+            done = erasing.erase(
+                connection, name, by=by, because=because, at=_now(), key=key, secrets=_connection,
+                places=() if dry_run else folders,
+            )  # fmt: skip
+        except erasing.Incomplete as incomplete:
+            _stop(f"nothing was erased: {incomplete}", code=1)
+        if dry_run:
+            connection.rollback()
+    _lines(showing.erased(done, key, dry_run=dry_run))
+    if done.searched.left:
+        raise typer.Exit(1)
+
+
+def _lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        _line(line)
+
+
+def _data_docs() -> list[Path]:
+    """The folder of Data Docs, as Airflow has it."""
+    named = os.environ.get("CLEARLANE_DATA_DOCS")
+    home = os.environ.get("AIRFLOW_HOME")
+    folder = Path(named) if named else Path(home) / "data_docs" if home else None
+    return [folder] if folder and folder.is_dir() else []
+
+
+def _privacy_key(connection: Any) -> Any:
+    """What new tombstones are hashed with: the connection's password, else a secret that the ledger keeps."""
+    from secrets import token_hex
+
+    from clearlane.privacy import tombstones
+
+    try:
+        address = _connection(tombstones.CONNECTION)
+    except LookupError:
+        return tombstones.key_for(connection, None, token_hex(32))
+    return tombstones.key_for(connection, tombstones.secret_of(address), token_hex(32))
 
 
 def _line(text: str) -> None:

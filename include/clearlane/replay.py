@@ -63,6 +63,7 @@ class Replay:
     notes: tuple[str, ...] = ()
     scoring: str = ""
     """the hash of the scoring.yaml that its score was made by"""
+    erased: bool = False
 
     @property
     def identical(self) -> bool:
@@ -116,6 +117,9 @@ def finding(connection: Connection) -> Finding:
 def lines(one: Replay) -> Iterator[str]:
     """What a person reads: the decision, each difference with what follows from it, and the notes."""
     yield f"decision {one.decision_seq}, {one.lead}, {one.as_of:%Y-%m-%d %H:%M} UTC, {one.mode}: {one.because}"
+    if one.erased:
+        yield "  cannot be made again: the person was erased, and with the person what it was decided by"
+        return
     same = (
         "a person decided this: nothing to compute"
         if one.mode == "hand"
@@ -139,7 +143,8 @@ def as_json(one: Replay) -> Mapping[str, Any]:
 # --- making them again ------------------------------------------------------------------------------
 
 _DECISIONS = """
-select d.*, l.source || ':' || l.external_id as lead, s.policy_hash
+select d.*, l.source || ':' || l.external_id as lead, s.policy_hash,
+       exists (select from place p where p.lead_id = d.lead_id and p.place = 'closed' and p.reason = 'erased') as erased
 from decision d join lead l using (lead_id) join score s using (score_id)
 where decision_seq = any(cast(:decisions as bigint[])) order by decision_seq
 """
@@ -174,10 +179,13 @@ class _Replaying:
         return self.connection.execute(sa.text(query), {**self.bound, **bound}).mappings().all()
 
     def all(self) -> Sequence[Replay]:
-        by_batch = sorted(self.stored, key=lambda row: str(row["batch_id"]))
+        gone = [_of_the_erased(row) for row in self.stored if row["erased"]]
+        by_batch = sorted(
+            (row for row in self.stored if not row["erased"]), key=lambda row: str(row["batch_id"])
+        )
         groups = groupby(by_batch, key=lambda row: row["batch_id"])
         made = [one for batch, group in groups for one in self.of_batch(batch, list(group))]
-        return sorted(made, key=lambda one: one.decision_seq)
+        return sorted([*gone, *made], key=lambda one: one.decision_seq)
 
     def of_batch(self, batch_id: UUID, decisions: Sequence[RowMapping]) -> Iterator[Replay]:
         batch = batch_of(self.connection, batch_id)
@@ -255,6 +263,11 @@ class _Replaying:
             yield from _columns(
                 subject, ("rotation", "band", "weight", "credit"), stored.get(key), counted.get(key)
             )
+
+
+def _of_the_erased(row: RowMapping) -> Replay:
+    said = row["decision_seq"], row["lead"], row["mode"], row["as_of"], row["because"]
+    return Replay(*said, differences=(), scoring=row["policy_hash"], erased=True)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from clearlane import score as _score
 from clearlane import sla as _sla
 from clearlane.ledger import Batch, batch_of
 from clearlane.policy.model import Policy, Source
+from clearlane.privacy import tombstones
 from clearlane.review import Answer
 from clearlane.score import refresh as _refresh
 from clearlane.sla import incidents as _incidents
@@ -76,7 +78,10 @@ def open_batch(engine: Engine, *, sources: Sequence[str] = (), as_of: datetime, 
 def pull(engine: Engine, batch_id: str, source: str, secrets: Secrets) -> Counts:
     """Read one source for the batch's interval into the inbox."""
     return _staged(
-        engine, batch_id, lambda c, p, b: connectors.pull(c, p.sources.sources[source], b, secrets)
+        engine,
+        batch_id,
+        lambda c, p, b: connectors.pull(c, p.sources.sources[source], b, secrets),
+        pulls=True,
     )
 
 
@@ -86,6 +91,7 @@ def pull_outcomes(engine: Engine, batch_id: str, source: str, secrets: Secrets) 
         engine,
         batch_id,
         lambda c, p, b: connectors.pull(c, _of_outcomes(p.sources.sources[source]), b, secrets),
+        pulls=True,
     )
 
 
@@ -101,6 +107,7 @@ def pull_touches(engine: Engine, batch_id: str, source: str, secrets: Secrets) -
         engine,
         batch_id,
         lambda c, p, b: connectors.pull(c, _of_touches(p.sources.sources[source]), b, secrets),
+        pulls=True,
     )
 
 
@@ -109,11 +116,24 @@ def _of_touches(source: Source) -> Source:
     return replace(source, objects=kept)
 
 
-def quality(engine: Engine, batch_id: str, docs_dir: Path | None = None, *, lane: Lane = "gx") -> Counts:
-    """Judge the batch against the contract; raises `quality.Stopped` after its verdicts are saved."""
+def quality(
+    engine: Engine,
+    batch_id: str,
+    docs_dir: Path | None = None,
+    *,
+    lane: Lane = "gx",
+    secrets: Secrets | None = None,
+) -> Counts:
+    """Judge the batch against the contract; raises `quality.Stopped` after its verdicts are saved.
+
+    Records of people who were erased are emptied first; where a connection has the key to tell them by, `secrets`
+    is asked for it.
+    """
+    forget = partial(tombstones.drop, secrets=secrets)
     with engine.begin() as connection:
+        ledger.keep_from_erasing(connection)
         run, pinned = _run(connection, batch_id)
-        verdict = _quality.run(connection, pinned, run, docs_dir=docs_dir, engine=lane)
+        verdict = _quality.run(connection, pinned, run, docs_dir=docs_dir, engine=lane, forget=forget)
     return _counts(_quality.passed(verdict))
 
 
@@ -225,7 +245,7 @@ def watch(engine: Engine, batch_id: str, at: datetime, secrets: Secrets, post: P
         run, _ = _run(connection, batch_id)
     for source in run.sources:
         pull_touches(engine, batch_id, source, secrets)
-    quality(engine, batch_id, lane="plain")
+    quality(engine, batch_id, lane="plain", secrets=secrets)
     identity(engine, batch_id)
     counts = {**sweep(engine, batch_id), **reroute(engine, batch_id)}
     counts |= push(engine, batch_id, at, secrets, post)
@@ -297,7 +317,7 @@ def river(
         run, _ = _run(connection, batch_id)
     for source in run.sources:
         pull(engine, batch_id, source, secrets)
-    quality(engine, batch_id, lane=lane)
+    quality(engine, batch_id, lane=lane, secrets=secrets)
     for stage in (identity, enrich, score):
         stage(engine, batch_id)
     counts = {**route(engine, batch_id), **push(engine, batch_id, at, secrets, post)}
@@ -422,8 +442,13 @@ def _staged(
     batch_id: str,
     stage: Callable[[Connection, Policy, Batch], object],
     wrote: Sequence[str] = (),
+    *,
+    pulls: bool = False,
 ) -> Counts:
+    """One stage in one transaction. What is pulled meanwhile of an erased person quality drops: pulls do not wait."""
     with engine.begin() as connection:
+        if not pulls:
+            ledger.keep_from_erasing(connection)
         run, pinned = _run(connection, batch_id)
         counts = _counts(stage(connection, pinned, run))
         if wrote and max(counts.values()) >= LARGE:

@@ -90,7 +90,7 @@ def quality(batch_id: str) -> Counts:
     from clearlane.quality import Stopped
 
     try:
-        return dict(steps.quality(ledger(), batch_id, data_docs_folder()))
+        return dict(steps.quality(ledger(), batch_id, data_docs_folder(), secrets=address))
     except Stopped as stop:
         raise AirflowFailException(str(stop)) from stop
 

@@ -5,6 +5,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from sqlalchemy.dialects.postgresql import JSONB
 
 from clearlane.ledger import connect, migrate
 from clearlane.ledger.database import MIGRATIONS
@@ -81,3 +82,18 @@ def test_no_reason_or_trace_may_hold_personal_values():
     reasons = [c for t in metadata.sorted_tables for c in t.columns if c.name == "because"]
     assert reasons
     assert not any(c.info.get("personal") for c in reasons)
+
+
+IMPERSONAL = {
+    "batch.sources", "batch.policy", "lead_profile.provenance", "score.contributions", "score.account",
+    "results.content", "decision.policy", "decision.refused", "routing_event.detail",
+    "sla_event.detail", "account_revision.attributes",
+    "opportunity_revision.attributes", "weight_review.changes", "weight_review.bounds", "weight_review.figures",
+    "weight_review.reasons", "erasure.counts",
+}  # fmt: skip
+
+
+def test_what_can_hold_anything_is_marked_personal_or_known_not_to_be():
+    anything = {c for t in metadata.sorted_tables for c in t.columns if isinstance(c.type, JSONB)}
+    unmarked = {f"{c.table.name}.{c.name}" for c in anything if not c.info.get("personal")}
+    assert unmarked == IMPERSONAL

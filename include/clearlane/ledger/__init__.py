@@ -1,6 +1,14 @@
 """The project's own database: tables, migrations, sessions. The only door to it."""
 
-from clearlane.ledger.batches import Batch, Mode, batch_of, close_batch, mode_of, open_batch
+from clearlane.ledger.batches import (
+    Batch,
+    Mode,
+    batch_of,
+    close_batch,
+    keep_from_erasing,
+    mode_of,
+    open_batch,
+)
 from clearlane.ledger.bulk import copy_frame, copy_out, copy_rows, refresh_statistics, stage_rows, staging
 from clearlane.ledger.database import connect, migrate
 
@@ -13,6 +21,7 @@ __all__ = [
     "copy_frame",
     "copy_out",
     "copy_rows",
+    "keep_from_erasing",
     "migrate",
     "mode_of",
     "open_batch",

@@ -117,3 +117,16 @@ def close_batch(connection: Connection, batch_id: UUID) -> None:
         .where(batch.c.batch_id == batch_id, batch.c.closed_at.is_(None))
         .values(closed_at=sa.func.clock_timestamp())
     )
+
+
+_ERASING: Final = "hashtext('clearlane.erase')"
+
+
+def keep_from_erasing(connection: Connection) -> None:
+    """Let nobody be erased while this transaction goes on: what it has read it may write."""
+    connection.execute(sa.text(f"select pg_advisory_xact_lock_shared({_ERASING})"))
+
+
+def keep_erasing(connection: Connection) -> None:
+    """Wait for the runs' transactions under way, and let others wait until this one has ended."""
+    connection.execute(sa.text(f"select pg_advisory_xact_lock({_ERASING})"))

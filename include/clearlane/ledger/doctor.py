@@ -29,14 +29,14 @@ class Finding:
 CHECKS = (
     Check(
         "inbox_adds_up",
-        "consumed + duplicate + quarantined + waiting = received, per run and object",
+        "consumed + duplicate + quarantined + erased + waiting = received, per run and object",
         """
         select d.batch_id || ' ' || d.source || ' ' || d.object
         from delivery d
         where d.received <> d.duplicate + (
             select count(*) from inbox i
             where i.first_batch = d.batch_id and i.source = d.source and i.object = d.object
-              and i.state in ('consumed', 'quarantined', 'waiting'))
+              and i.state in ('consumed', 'quarantined', 'erased', 'waiting'))
         """,
     ),
     Check(
@@ -72,6 +72,19 @@ CHECKS = (
         select i.seq::text from inbox i
         where i.state = 'consumed' and i.object = 'activities'
           and not exists (select from activity a where a.seq = i.seq)
+        """,
+    ),
+    Check(
+        "erased_is_gone",
+        "of an erased person no attribute, key or owed write is left, and an erased record is empty",
+        """
+        select p.lead_id::text from place p
+        where p.place = 'closed' and p.reason = 'erased' and (
+            exists (select from lead_key k where k.lead_id = p.lead_id)
+            or exists (select from lead_revision r where r.lead_id = p.lead_id and r.attributes <> '{}')
+            or exists (select from outbox o where o.lead_id = p.lead_id and (o.state = 'owed' or o.fields <> '{}')))
+        union all
+        select i.seq::text from inbox i where i.state = 'erased' and (i.payload <> '{}' or i.record is not null)
         """,
     ),
     Check(

@@ -161,7 +161,7 @@ inbox = Table(
     _text("state", server_default="waiting"),
     _recorded("received_at"),
     sa.UniqueConstraint("source", "object", "record_key"),
-    _one_of("state", "waiting", "consumed", "quarantined"),
+    _one_of("state", "waiting", "consumed", "quarantined", "erased"),
     Index("inbox_waiting_ix", "batch_id", "object", postgresql_where=text("state = 'waiting'")),
     Index("inbox_batch_ix", "batch_id", "object", "seq"),
     Index("inbox_external_ix", "source", "object", "external_id"),
@@ -464,6 +464,37 @@ suppression = Table(
     _text("because"),
     _one_of("scope", "contact", "marketing"),
     comment="People and companies we must not contact.",
+)
+
+erasure_key = Table(
+    "erasure_key",
+    metadata,
+    Column("key_id", sa.Text, primary_key=True, comment="tells keys apart without telling them"),
+    _text("secret", nullable=True, comment="null: the connection clearlane_privacy has it"),
+    comment="The keys that tombstones are hashed with.",
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("erasure_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _time("erased_at"),
+    _text("by", info=PERSONAL),
+    _text("because"),
+    _json("counts", comment="table -> rows"),
+    comment="People who were erased: when, by whom and why, never who.",
+)
+
+tombstone = Table(
+    "tombstone",
+    metadata,
+    Column(
+        "hash", sa.Text, primary_key=True, comment="HMAC-SHA256 of a record's id, e-mail or phone with name"
+    ),
+    Column("key_id", sa.Text, ForeignKey("erasure_key.key_id"), nullable=False),
+    _text("kind", comment="record, email, email_name or phone_name"),
+    Column("erasure_id", sa.BigInteger, ForeignKey("erasure.erasure_id"), nullable=False),
+    comment="What keeps an erased person from coming back: records that match are dropped on arrival.",
 )
 
 # --- what we know and what it scores ----------------------------------------------------------

@@ -5,7 +5,7 @@ Reads inbox, batch, delivery; writes inbox, quality_note, quarantine, quality_re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,13 @@ from clearlane.quality.judgement import Engine, judged
 from clearlane.rules import Type
 
 _NO_CONTRACT = ObjectContract(())
+Forget = Callable[[Connection, Batch], int]
+"""empties the waiting records of a batch that are of people who were erased; how many"""
+
+
+def nobody(connection: Connection, batch: Batch) -> int:
+    """Where nobody was ever erased."""
+    return 0
 
 
 class Stopped(RuntimeError):
@@ -28,13 +35,17 @@ class Stopped(RuntimeError):
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows `claimed` beyond those pulled, rows `checked`, fields `emptied`, rows `quarantined`, rules that warned."""
+    """Rows `claimed` beyond those pulled, rows `checked`, fields `emptied`, rows `quarantined`, rules that warned.
+
+    `erased` rows were of people who had been erased: they were emptied before anything looked at them.
+    """
 
     claimed: int
     checked: int
     emptied: int
     quarantined: int
     warnings: int
+    erased: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ def run(
     batch: Batch,
     docs_dir: Path | None = None,
     engine: Literal["gx", "plain"] = "gx",
+    forget: Forget = nobody,
 ) -> Verdict:
     """Judge what the batch works on. Good rows stay `waiting`, typed; run again, it changes nothing.
 
@@ -63,6 +75,7 @@ def run(
     are in quarantine and the good ones wait. With `gx` Data Docs go into a folder of their own under `docs_dir`.
     """
     claimed = waiting.claim(connection, batch)
+    erased = forget(connection, batch)
     rules = policy.contract.batch_rules
     findings = batch_rules.before_reading(connection, rules, batch)
     judged_rows, docs = _Tally(), None
@@ -72,7 +85,9 @@ def run(
         waiting.mark_hand_raises(connection, batch, policy.scoring.hand_raise_types)
     batch_rules.save(connection, batch, findings)
     warnings = sum(finding.verdict == "warn" for finding in findings)
-    counts = Counts(claimed, judged_rows.checked, judged_rows.emptied, judged_rows.quarantined, warnings)
+    counts = Counts(
+        claimed, judged_rows.checked, judged_rows.emptied, judged_rows.quarantined, warnings, erased
+    )
     return Verdict(counts, tuple(findings), docs)
 
 

@@ -1,0 +1,401 @@
+"""A person is erased: every record that is the person, and every trace by value elsewhere, in one transaction.
+
+Ids, times, points and decisions stay, for figures are made of them; nothing says any more whose they are. Runs wait
+meanwhile, for none may write what it read before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from psycopg.types.json import Jsonb
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from clearlane.identity import normalise
+from clearlane.ledger.batches import keep_erasing
+from clearlane.ledger.models import metadata
+from clearlane.privacy import folders, proof, wording
+from clearlane.privacy import tombstones as stones
+from clearlane.privacy.proof import STAFF, Searched
+from clearlane.privacy.tombstones import Key, Name, Secrets
+from clearlane.route.routing import LOCK
+
+
+class Unknown(LookupError):
+    """Nothing in the ledger goes by that name."""
+
+
+class Incomplete(RuntimeError):
+    """Something was found that would have been left; nothing was erased. The text says where, never what."""
+
+
+@dataclass(frozen=True)
+class Erased:
+    """Rows changed or removed by table; the records to delete in their sources; what the search found afterwards.
+
+    `shared` counts the person's phones and names that other people in the ledger have too: they were not searched.
+    """
+
+    counts: Mapping[str, int]
+    records: tuple[str, ...]
+    tombstones: int
+    shared: int
+    searched: Searched
+
+
+def erase(
+    connection: Connection,
+    name: str,
+    *,
+    by: str,
+    because: str,
+    at: datetime,
+    key: Key,
+    secrets: Secrets | None = None,
+    places: Sequence[Path] = (),
+) -> Erased:
+    """Erase who goes by an e-mail address, lead id or `source:external id`; again, it finds what came since.
+
+    Raises Unknown, and Incomplete where the search afterwards finds anything; the caller commits, or rolls back to
+    have tried only. Files in `places` are rewritten last, and are not rolled back.
+    """
+    keep_erasing(connection)
+    connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": LOCK})
+    _choose(connection, name)
+    named = _tombstone_names(connection)
+    known = connection.execute(sa.text(_ANYBODY)).scalar_one()
+    if not known and not _erased_before(connection, named, key, secrets):
+        raise Unknown(
+            f"nobody in the ledger goes by {name!r}: give an e-mail address, a lead id or SOURCE:EXTERNAL_ID"
+        )
+    records = tuple(connection.execute(sa.text(_RECORDS)).scalars())
+    values, shared = _values(connection)
+    erasure = connection.execute(_NOTE, {"at": at, "by": by, "because": because}).scalar_one()
+    made = stones.add(connection, named, key, erasure)
+    counts = _emptied(connection, at) | _swept(connection, values, key)
+    counts = {table: count for table, count in sorted(counts.items()) if count}
+    connection.execute(_NOTE_COUNTS, {"id": erasure, "counts": Jsonb(counts)})
+    searched = proof.search(connection, values)
+    if searched.left:
+        raise Incomplete("left in " + ", ".join(one.where for one in searched.found if not one.staff))
+    folders.rewrite(places, values)
+    return Erased(counts, records, made, shared, proof.search(connection, values, places))
+
+
+def verify(connection: Connection, name: str, places: Sequence[Path] = ()) -> Searched:
+    """Search for a value, as it is given, in every column of the ledger and every file of the folders."""
+    return proof.search(connection, [name.strip()], places)
+
+
+# --- who ------------------------------------------------------------------------------------------
+
+
+def _choose(connection: Connection, name: str) -> None:
+    """The temporary tables `gone_lead`, `gone_email` and `gone_contact`: records and addresses that are the person."""
+    address = normalise.emails([name]).get(name, name.strip().lower()) if "@" in name else None
+    for table in ("gone_lead", "gone_email", "gone_contact", "gone_seq"):
+        connection.exec_driver_sql(f"drop table if exists pg_temp.{table}")
+    for statement in (_LEADS, _EMAILS, _CONTACTS, _MORE_EMAILS, _SEQS):
+        bound = {"name": name, "address": address}
+        used = {key: value for key, value in bound.items() if f":{key}" in statement}
+        connection.execute(sa.text(statement), used)
+    addresses = connection.execute(sa.text("select value from gone_email")).scalars().all()
+    if addresses:
+        connection.execute(sa.text(_MORE_SEQS), {"pattern": wording.pattern(addresses)})
+
+
+_LEADS: Final = """
+create temporary table gone_lead on commit drop as
+with named as (
+    select lead_id from lead where cast(lead_id as text) = :name or source || ':' || external_id = :name
+    union
+    select lead_id from lead_key where kind in ('email', 'role_email') and value = :address
+)
+select lead_id, source, external_id from lead
+where survivor_id in (select survivor_id from lead join named using (lead_id))
+"""
+_EMAILS: Final = """
+create temporary table gone_email on commit drop as
+select cast(:address as text) as value where cast(:address as text) is not null
+union
+select value from lead_key join gone_lead using (lead_id) where kind = 'email'
+"""
+_CONTACTS: Final = """
+create temporary table gone_contact on commit drop as
+select distinct contact_id, source, external_id from contact_revision
+where email in (select value from gone_email)
+   or contact_id in (select contact_id from lead join gone_lead using (lead_id))
+"""
+_MORE_EMAILS: Final = """
+insert into gone_email
+select email from contact_revision join gone_contact using (contact_id) where email is not null
+except select value from gone_email
+"""
+_SEQS: Final = """
+create temporary table gone_seq on commit drop as
+select seq from lead_revision join gone_lead using (lead_id)
+union select seq from contact_revision join gone_contact using (contact_id)
+union select seq from activity join gone_lead using (lead_id)
+union select seq from activity where email in (select value from gone_email)
+union select seq from outcome join gone_lead using (lead_id) where seq is not null
+union select i.seq from inbox i join gone_lead g on i.object = 'leads'
+    and (i.source, i.external_id) = (g.source, g.external_id)
+union select i.seq from inbox i join gone_contact g on i.object = 'contacts'
+    and (i.source, i.external_id) = (g.source, g.external_id)
+union select i.seq from inbox i join gone_lead g on i.object in ('activities', 'outcomes')
+    and i.source = g.source and i.record ->> 'lead_id' = g.external_id and i.state <> 'consumed'
+"""
+# Records that nobody consumed are known by their text alone: an address in one of them is whom it is about.
+_MORE_SEQS: Final = """
+insert into gone_seq
+select seq from inbox
+where state in ('waiting', 'quarantined') and object not in ('accounts', 'opportunities', 'reps')
+  and (cast(payload as text) ~* :pattern or cast(record as text) ~* :pattern)
+except select seq from gone_seq
+"""
+_ANYBODY: Final = """
+select exists (select from gone_lead) or exists (select from gone_contact) or exists (select from gone_seq)
+"""
+_RECORDS: Final = """
+select source || ' leads ' || external_id from gone_lead
+union select source || ' contacts ' || external_id from gone_contact order by 1
+"""
+
+
+def _tombstone_names(connection: Connection) -> set[Name]:
+    return {tuple(row) for row in connection.execute(sa.text(_NAMES))} | {
+        (row.kind, row.value) for row in connection.execute(sa.text(_KEYS))
+    }
+
+
+_NAMES: Final = """
+select 'record', source, 'leads', external_id from gone_lead
+union select 'record', source, 'contacts', external_id from gone_contact
+"""
+_KEYS: Final = """
+select 'email' as kind, value from gone_email
+union
+select kind, value from lead_key join gone_lead using (lead_id) where kind in ('email_name', 'phone_name')
+"""
+
+
+def _erased_before(connection: Connection, named: Iterable[Name], key: Key, secrets: Secrets | None) -> bool:
+    keys = [key, *(one for one in stones.keys_in_use(connection, secrets) if one.id != key.id)]
+    return any(stones.stands(connection, keys, one) for one in named)
+
+
+# --- what tells of the person -----------------------------------------------------------------------
+
+
+def _values(connection: Connection) -> tuple[list[str], int]:
+    """E-mails, phones and full names to search for, and how many were left out because others have them too."""
+    emails = connection.execute(sa.text("select value from gone_email")).scalars().all()
+    said = connection.execute(sa.text(_SAID)).scalars().all()
+    told = {value.strip() for value in said if len(value.strip()) >= wording.SHORTEST} - set(emails)
+    own = [value for value in sorted(told) if not _shared(connection, value)]
+    return [*emails, *own], len(told) - len(own)
+
+
+def _shared(connection: Connection, value: str) -> bool:
+    pattern = wording.one_pattern(value)
+    return bool(connection.execute(sa.text(_OTHERS), {"pattern": pattern}).scalar_one())
+
+
+_SAID: Final = """
+with told as (
+    select attributes from lead_revision join gone_lead using (lead_id)
+    union all select record from inbox join gone_seq using (seq)
+        where object in ('leads', 'contacts') and record is not null
+    union all select attributes || jsonb_build_object('phone', phone) from contact_revision
+        join gone_contact using (contact_id)
+)
+select distinct value from told cross join lateral (values
+    (case when length(regexp_replace(attributes ->> 'phone', '[^0-9]', '', 'g')) >= 7 then attributes ->> 'phone' end),
+    (case when attributes ->> 'first_name' <> '' and attributes ->> 'last_name' <> ''
+          then (attributes ->> 'first_name') || ' ' || (attributes ->> 'last_name') end),
+    (case when attributes ->> 'name' like '% %' then attributes ->> 'name' end)
+) said (value) where value is not null
+"""
+# A name or a number that someone else has as well, or a company or colleague goes by, tells of them too.
+_OTHERS: Final = """
+select exists (select from lead_revision r where not exists (select from gone_lead g where g.lead_id = r.lead_id)
+        and cast(r.attributes as text) ~* :pattern)
+    or exists (select from contact_revision r
+        where not exists (select from gone_contact g where g.contact_id = r.contact_id)
+        and (r.phone ~* :pattern or cast(r.attributes as text) ~* :pattern))
+    or exists (select from lead_revision r join gone_lead using (lead_id)
+        where r.attributes ->> 'company' ~* :pattern)
+    or exists (select from account_revision where name ~* :pattern or cast(attributes as text) ~* :pattern)
+    or exists (select from owner where name ~* :pattern)
+    or exists (select from roster where cast(content as text) ~* :pattern)
+    or exists (select from policy_file where content ~* :pattern)
+"""
+
+# --- what is left of the records ----------------------------------------------------------------------
+
+_EMPTIED: Final[Sequence[tuple[str, str]]] = (
+    ("quality_note", "delete from quality_note where seq in (select seq from gone_seq)"),
+    ("quarantine", "delete from quarantine where seq in (select seq from gone_seq)"),
+    (
+        "enrichment",
+        "delete from enrichment where revision_id in"
+        " (select revision_id from lead_revision join gone_lead using (lead_id))",
+    ),
+    ("lead_key", "delete from lead_key where lead_id in (select lead_id from gone_lead)"),
+    (
+        "lead_revision",
+        "update lead_revision set attributes = '{}', keys = '{}', content_hash = 'erased:' || revision_id"
+        " where lead_id in (select lead_id from gone_lead)",
+    ),
+    (
+        "lead_profile",
+        "update lead_profile set attributes = '{}', provenance = '{}', content_hash = 'none'"
+        " where lead_id in (select lead_id from gone_lead)",
+    ),
+    (
+        "contact_revision",
+        "update contact_revision set email = null, phone = null, attributes = '{}',"
+        " content_hash = 'erased:' || revision_id where contact_id in (select contact_id from gone_contact)",
+    ),
+    (
+        "activity",
+        "update activity set email = null, attributes = '{}' where seq in (select seq from gone_seq)",
+    ),
+    ("lead", "update lead set contact_id = null, company_key = null where lead_id in (select lead_id from gone_lead)"),
+    ("work", "delete from work w using gone_lead g, batch b where w.lead_id = g.lead_id"
+             " and b.batch_id = w.batch_id and b.closed_at is null"),
+    ("standing", "delete from standing where lead_id in (select lead_id from gone_lead)"),
+    ("signal_due", "delete from signal_due where lead_id in (select lead_id from gone_lead)"),
+    ("touch_due", "delete from touch_due where lead_id in (select lead_id from gone_lead)"),
+    (
+        "score_override",
+        "update score_override set because = 'erased',"
+        " ended_because = case when ended_because is not null then 'erased' end"
+        " where lead_id in (select lead_id from gone_lead)",
+    ),
+    (
+        "routing_event",
+        "delete from routing_event e using gone_lead g where e.lead_id = g.lead_id and e.handled_batch is null"
+        " and not exists (select from decision d where d.event_id = e.event_id)",
+    ),
+    (
+        "assignment",
+        "update assignment set ended_at = greatest(:at, started_at), ended_because = 'erased',"
+        " ended_seq = coalesce(pg_sequence_last_value('decision_seq'), 0)"
+        " where ended_at is null and lead_id in (select lead_id from gone_lead)",
+    ),
+    (
+        "cover",
+        "update cover set ended_at = greatest(:at, began_at), ended_because = 'erased',"
+        " ended_seq = coalesce(pg_sequence_last_value('decision_seq'), 0)"
+        " where ended_at is null and lead_id in (select lead_id from gone_lead)",
+    ),
+    (
+        "pause",
+        "update pause set because = 'erased', ended_at = coalesce(ended_at, greatest(:at, began_at))"
+        " where lead_id in (select lead_id from gone_lead)",
+    ),
+    (
+        "sla_clock",
+        "update sla_clock set ended_at = greatest(:at, started_at) where met_at is null and ended_at is null"
+        " and lead_id in (select lead_id from gone_lead)",
+    ),
+    (
+        "outbox",
+        "update outbox set fields = '{}', error = null,"
+        " note = case when state in ('owed', 'dead') then 'withdrawn: erased' end,"
+        " state = case when state in ('owed', 'dead') then 'dropped' else state end"
+        " where lead_id in (select lead_id from gone_lead)",
+    ),
+    (
+        "mail",
+        "update mail set facts = '{}', error = null, state = case when state = 'owed' then 'dropped' else state end"
+        " where lead_id in (select lead_id from gone_lead)"
+        " or clock_id in (select clock_id from sla_clock join gone_lead using (lead_id))"
+        " or decision_seq in (select decision_seq from decision join gone_lead using (lead_id))",
+    ),
+    (
+        "place",
+        "update place set place = 'closed', reason = 'erased', because = 'erased: nothing tells any more who this was',"
+        " team = null, rep_id = null, since = :at, decision_seq = null, batch_id = null, until = null"
+        " where lead_id in (select lead_id from gone_lead) and (place, reason) <> ('closed', 'erased')",
+    ),
+    (
+        "suppression",
+        "delete from suppression where kind = 'email' and value in (select value from gone_email)",
+    ),
+)  # fmt: skip
+
+
+def _emptied(connection: Connection, at: datetime) -> dict[str, int]:
+    counts = {}
+    for table, statement in _EMPTIED:
+        bound: dict[str, Any] = {"at": at} if ":at" in statement else {}
+        counts[table] = connection.execute(sa.text(statement), bound).rowcount
+    seqs = connection.execute(sa.text("select seq from gone_seq")).scalars().all()
+    counts["inbox"] = connection.execute(stones.EMPTY, {"seqs": seqs}).rowcount
+    return counts
+
+
+# --- traces by value ------------------------------------------------------------------------------------
+
+
+def _swept(connection: Connection, values: Sequence[str], key: Key) -> dict[str, int]:
+    """Put a word without meaning wherever else a value is written, in any column of any table."""
+    if not values:
+        return {}
+    counts: dict[str, int] = {}
+    for table in metadata.sorted_tables:
+        columns = [column for column in table.columns if _says(column.type)]
+        if columns and table.name not in STAFF:
+            bound = {"any": wording.pattern(values)}
+            for number, value in enumerate(values):
+                bound |= {f"value{number}": wording.one_pattern(value), f"word{number}": word_for(value, key)}
+            swept = connection.execute(sa.text(_sweep(table, columns, len(values))), bound).rowcount
+            counts[f"{table.name}, by value"] = swept
+    connection.execute(sa.text(_REHASHED))
+    return counts
+
+
+def word_for(value: str, key: Key) -> str:
+    """What stands where a value stood: the same for the same value, so that ids stay apart and together."""
+    return f"erased-{key.hash(('word', value))[:12]}"
+
+
+def _sweep(table: sa.Table, columns: Sequence[sa.Column[Any]], count: int) -> str:
+    holds = " or ".join(f'cast("{column.name}" as text) ~* :any' for column in columns)
+    sets = ", ".join(f'"{column.name}" = {_replaced(column, count)}' for column in columns)
+    return f'update "{table.name}" set {sets} where {holds}'
+
+
+def _replaced(column: sa.Column[Any], count: int) -> str:
+    text = f'cast("{column.name}" as text)'
+    for number in range(count):
+        text = f"regexp_replace({text}, :value{number}, :word{number}, 'gi')"
+    kind = {JSONB: "jsonb", ARRAY: "text[]"}.get(type(column.type), "text")
+    return f"cast({text} as {kind})"
+
+
+def _says(kind: Any) -> bool:
+    """Whether a column of this type may hold words."""
+    of_texts = isinstance(kind, ARRAY) and isinstance(kind.item_type, sa.Text)
+    return of_texts or isinstance(kind, sa.Text | JSONB)
+
+
+# A record of another person that named this one says otherwise now, and so does its hash.
+_REHASHED: Final = """
+update lead_revision r set content_hash = encode(sha256(convert_to(cast(i.record as text), 'UTF8')), 'hex')
+from inbox i
+where i.seq = r.seq and i.record is not null and cast(i.record as text) like '%erased-%'
+  and r.content_hash <> encode(sha256(convert_to(cast(i.record as text), 'UTF8')), 'hex')
+"""
+_NOTE: Final = sa.text("""
+insert into erasure (erased_at, by, because, counts) values (:at, :by, :because, '{}') returning erasure_id
+""")
+_NOTE_COUNTS: Final = sa.text("update erasure set counts = :counts where erasure_id = :id")

@@ -1,0 +1,229 @@
+"""Erased means erased: nowhere in the ledger, not on disk, and not after the source sends everything again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from click.testing import Result
+from tests.companies import END, WINDOWS
+from tests.e2e.rivers import River
+from typer.testing import CliRunner
+
+from clearlane import replay
+from clearlane.cli import app
+from clearlane.ledger import doctor
+from clearlane.privacy import erasing
+from clearlane.privacy.tombstones import Key, KeyMissing
+
+KEY = Key("a secret of these tests", kept=True)
+ANYBODY = """
+select k.value from lead_key k join lead l using (lead_id) join place p on p.lead_id = l.lead_id
+where k.kind = 'email' and p.place = :place order by 1 limit 1
+"""
+
+
+@pytest.fixture
+def river(new_river: Callable[..., River], all_days: str) -> River:
+    return new_river("erasing", like=all_days)
+
+
+def address(river: River, place: str = "owned") -> str:
+    with river.engine.connect() as connection:
+        return str(connection.execute(sa.text(ANYBODY), {"place": place}).scalar_one())
+
+
+def erase(river: River, name: str, *places: Path, key: Key = KEY) -> erasing.Erased:
+    with river.engine.begin() as connection:
+        return erasing.erase(
+            connection, name, by="dpo", because="asked by mail", at=END, key=key, places=places
+        )
+
+
+def left(river: River, *values: str) -> list[str]:
+    """Columns in which a value is, asked of the rows themselves: an independent look."""
+    with river.engine.connect() as connection:
+        tables = sa.inspect(connection).get_table_names()
+        return [
+            table
+            for table in tables
+            for value in values
+            if connection.execute(
+                sa.text(
+                    f'select count(*) from "{table}" t where position(lower(:value) in lower(t::text)) > 0'
+                ),
+                {"value": value},
+            ).scalar_one()
+        ]
+
+
+def test_nothing_is_left_in_any_table(river: River) -> None:
+    email = address(river)
+    assert "inbox" in left(river, email)
+    done = erase(river, email)
+    assert done.searched.left == 0
+    assert done.searched.columns > 100
+    assert left(river, email) == []
+
+
+def test_the_ledger_keeps_its_promises(river: River) -> None:
+    for place in ("owned", "nurture"):
+        erase(river, address(river, place))
+    with river.engine.connect() as connection:
+        broken = [one for one in doctor.examine(connection) if one.count]
+    assert broken == []
+
+
+def test_aggregates_stay(river: River) -> None:
+    figures = (
+        "select count(*), sum(score) from score",
+        "select count(*) from decision",
+        "select count(*) from activity",
+        "select count(*) from turn",
+    )
+    before = [rows(river, statement) for statement in figures]
+    erase(river, address(river))
+    assert [rows(river, statement) for statement in figures] == before
+
+
+def rows(river: River, statement: str, **bound: object) -> list[tuple[object, ...]]:
+    with river.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(statement), bound)]
+
+
+def test_the_source_sends_everything_again(river: River) -> None:
+    """The same records count as duplicates, changed ones are dropped as erased, and nobody comes back."""
+    email = address(river)
+    lead = rows(
+        river, "select lead_id, external_id from lead join lead_key using (lead_id) where value = :e", e=email
+    )[0]
+    done = erase(river, email)
+    river.run(WINDOWS[2], run_id="again")
+    with river.engine.begin() as connection:
+        connection.execute(
+            sa.text("""
+            insert into inbox (source, object, record_key, external_id, source_time, payload, record)
+            select source, 'leads', 'changed:' || number, case number when 1 then external_id else 'new id' end,
+                       cast(:at as timestamptz),
+                   '{}', jsonb_build_object('id', 'x', 'email', upper(:email), 'first_name', 'Zebediah', 'company', 'A')
+            from lead cross join generate_series(1, 2) number where lead_id = :lead
+            """),
+            {"email": email, "lead": lead[0], "at": WINDOWS[2][0]},
+        )
+    river.run(None, run_id="changed", as_of=END)
+    assert rows(river, "select state, payload, record from inbox where record_key like 'changed%'") == [
+        ("erased", {}, None),
+        ("erased", {}, None),
+    ]
+    assert left(river, email, "Zebediah") == []
+    assert done.tombstones > 0
+    with river.engine.connect() as connection:
+        assert [one.check.id for one in doctor.examine(connection) if one.count] == []
+
+
+def test_again_is_the_same_and_strangers_are_unknown(river: River) -> None:
+    email = address(river)
+    erase(river, email)
+    again = erase(river, email)
+    assert {table for table in again.counts if "by value" not in table} <= {"mail", "outbox"}
+    with pytest.raises(erasing.Unknown, match="nobody"):
+        erase(river, "nobody@nowhere.example")
+
+
+def test_others_keep_what_is_theirs(river: River) -> None:
+    email = address(river)
+    longer = f"x{email}"
+    river_change(river, "update outbox set note = :note", note=f"ask {longer}, not {email}!")
+    erase(river, email)
+    notes = {
+        row[0] for row in rows(river, "select distinct note from outbox where note <> 'withdrawn: erased'")
+    }
+    assert notes
+    assert all(longer in str(note) and f"not {email}" not in str(note) for note in notes)
+
+
+def river_change(river: River, statement: str, **bound: object) -> None:
+    with river.engine.begin() as connection:
+        connection.execute(sa.text(statement), bound)
+
+
+def test_a_table_that_nobody_knows_of_stops_the_erasing(river: River) -> None:
+    email = address(river)
+    river_change(river, "create table tomorrow (said jsonb)")
+    river_change(
+        river, "insert into tomorrow select jsonb_build_object('who', cast(:email as text))", email=email
+    )
+    with pytest.raises(erasing.Incomplete, match=r"tomorrow\.said") as refused:
+        erase(river, email)
+    assert email not in str(refused.value)
+    assert "inbox" in left(river, email)
+
+
+def test_reports_on_disk_are_written_over(river: River, tmp_path: Path) -> None:
+    email = address(river)
+    (tmp_path / "run").mkdir()
+    page, picture = tmp_path / "run" / "page.html", tmp_path / "run" / "picture.png"
+    page.write_text(f"<td>{email}</td><a href='?q={email.replace('@', '%40').upper()}'>other</a>")
+    picture.write_bytes(b"\x89PNG\xff" + email.encode())
+    done = erase(river, email, tmp_path)
+    assert page.read_text() == "<td>erased</td><a href='?q=erased'>other</a>"
+    assert not picture.exists()
+    assert (done.searched.left, done.searched.files) == (0, 1)
+
+
+def test_a_replay_says_that_the_person_was_erased(river: River) -> None:
+    email = address(river)
+    lead = rows(
+        river, "select survivor_id from lead join lead_key using (lead_id) where value = :e", e=email
+    )[0][0]
+    erase(river, email)
+    with river.engine.connect() as connection:
+        (one, *_) = replay.of_lead(connection, lead)
+        assert replay.newest(connection)
+        assert replay.finding(connection).count == 0
+    assert "the person was erased" in "\n".join(replay.lines(one))
+
+
+def test_two_at_once_are_one_after_the_other(river: River) -> None:
+    email = address(river)
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: erase(river, email), range(2)))
+    assert sorted(done.tombstones > 0 for done in both) == [False, True]
+    assert left(river, email) == []
+
+
+def test_without_the_key_no_run_goes_on(river: River) -> None:
+    erase(river, address(river), key=Key("from the connection", kept=False))
+    with pytest.raises(LookupError, match="no connection clearlane_privacy"):
+        river.run(None, run_id="keyless", as_of=END)
+    other = replace(river, secrets=lambda name: "http://:another@")
+    with pytest.raises(KeyMissing, match="come back"):
+        other.run(None, run_id="other key", as_of=END)
+    same = replace(river, secrets=lambda name: "http://:from%20the%20connection@")
+    same.run(None, run_id="right key", as_of=END)
+
+
+def test_the_command_tries_erases_and_verifies(
+    river: River, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    email = address(river)
+    monkeypatch.setenv("CLEARLANE_LEDGER_URL", river.engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("CLEARLANE_DATA_DOCS", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_CONN_CLEARLANE_PRIVACY", "http://:secret@")
+
+    def called(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["erase", email, *arguments])
+
+    who = ("--by", "dpo", "--because", "asked")
+    assert called("--verify").exit_code == 1
+    assert "nothing was changed" in called(*who, "--dry-run").output
+    assert "inbox" in left(river, email)
+    done = called(*who)
+    assert (done.exit_code, "0 found in" in done.output) == (0, True), done.output
+    assert "delete by hand" in done.output
+    assert email not in done.output
+    assert called("--verify").exit_code == 0
