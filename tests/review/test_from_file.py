@@ -145,6 +145,16 @@ def test_noise_gives_few_rules(tmp_path):
     assert sorted(found)[:2] == [0, 0]
 
 
+def test_many_weak_columns_of_few_rows_tell_together(tmp_path):
+    dice = np.random.default_rng(2)
+    columns = dice.normal(size=(600, 20))
+    odds = columns @ dice.uniform(0.4, 0.9, 20)
+    frame = pd.DataFrame(columns).add_prefix("x").assign(Converted=dice.random(600) < 1 / (1 + np.exp(-odds)))
+    metrics, _ = learnt(tmp_path, frame, id=None)
+    assert metrics["n_rules"] > 40
+    assert metrics["auc"] > 0.75
+
+
 def test_a_rule_that_holds_for_wins_only_keeps_chances_short_of_certain(tmp_path):
     frame = export()
     sure = (frame["Converted"] == "Yes") & (np.random.default_rng(1).random(700) < 0.6)

@@ -19,12 +19,17 @@ from scipy.stats import rankdata
 
 from clearlane.review.cases import Limits
 from clearlane.review.learning.binning import conditions, fewest, matrix
+from clearlane.review.learning.broad import broad
 from clearlane.review.learning.columns import Flags, Floats, Table
 from clearlane.review.learning.conditions import Both, Condition
 from clearlane.review.learning.points import Fit, Problem, Whole, chance, newton
 
 MOST: Final = 48
 """rules of a scorecard"""
+MANY: Final = 80
+"""rules of a scorecard of many weak ones"""
+FEW_ROWS: Final = 20_000
+"""rows up to which many weak rules at once are tried as well"""
 ROWS_A_RULE: Final = 8
 """rows of the rarer outcome for each rule, at least"""
 BOUND: Final = 60
@@ -102,17 +107,28 @@ class Taught:
 
 
 def learned(taught: Taught, folds: int, most: int = MOST) -> Learned:
-    """The scorecard of the rows, its number of rules chosen in so many folds."""
+    """The scorecard of the rows, its number of rules chosen in so many folds.
+
+    Where rows are few, many weak rules at once are tried too, and kept where they put more rows in the right order.
+    """
     won, weight = taught.won, taught.weight
     most = max(2, min(most, int(min(won.sum(), (~won).sum())) // ROWS_A_RULE))
-    told = np.zeros((len(won), most + 1))
+    told, wide = np.zeros((len(won), most + 1)), np.zeros(len(won))
+    few = len(won) <= FEW_ROWS
     fold = taught.folds(folds, 20)
     for place in np.unique(fold):
         rest, left = taught.only(fold != place), taught.only(fold == place)
         told[fold == place] = _odds(grown(rest, most), rest, left.table, most)
+        if few:
+            wide[fold == place] = _odds(_spread(rest), rest, left.table, 0)[:, 0]
+    slopes = [_shrunk(column, taught) for column in told.T]
+    told = np.stack([_drawn(column, taught) for column in told.T], axis=1)
     size, curve = _size(told, won, weight)
-    card = _whole(grown(taught, size), taught, _shrunk(told[:, size], taught))
-    return replace(card, folds=folds, loss_by_rules=tuple(curve))
+    spread = few and _is_better(_drawn(wide, taught), told[:, size], won, weight)
+    chosen, slope = (
+        (_spread(taught), _shrunk(wide, taught)) if spread else (grown(taught, size), slopes[size])
+    )
+    return replace(_whole(chosen, taught, slope), folds=folds, loss_by_rules=tuple(curve))
 
 
 def part(table: Table, kept: Flags) -> Table:
@@ -157,6 +173,16 @@ def grown(taught: Taught, most: int) -> Grown:
             places = [[found.index(part) for part in (pair.one, pair.other)] for pair in pairs]
             holds = np.hstack([holds, *(holds[:, [one]] * holds[:, [other]] for one, other in places)])
     return Grown(found, holds, [np.pad(step, (0, len(found) - len(step))) for step in steps])
+
+
+def _spread(taught: Taught) -> Grown:
+    """Points for many weak conditions at once, as a single step."""
+    first = conditions(taught.table, taught.won, taught.weight, taught.folds(5, 40))
+    found: list[Condition] = [each.condition for each in first]
+    if not found:
+        return Grown([], np.empty((0, 0), np.float32), [np.zeros(0, np.int64)])
+    holds = np.stack([each.holds for each in first], axis=1).astype(np.float32)
+    return Grown(found, holds, [broad(holds, taught.won, taught.weight, MANY, BOUND)])
 
 
 def _worthwhile(problem: Problem, points: Whole) -> list[Whole]:
@@ -245,6 +271,13 @@ def _size(told: Floats, won: Flags, weight: Floats) -> tuple[int, list[float]]:
     return best, curve
 
 
+def _is_better(new: Floats, old: Floats, won: Flags, weight: Floats) -> bool:
+    """Whether so many more rules pay: more in the right order, and less loss beyond chance."""
+    gain = weight * (np.logaddexp(0, np.where(won, -old, old)) - np.logaddexp(0, np.where(won, -new, new)))
+    beyond = float(gain.sum()) > 2 * float(gain.std()) * len(gain) ** 0.5
+    return beyond and _auc(new, won) > _auc(old, won) + 2 * TOLERANCE
+
+
 def _auc(told: Floats, won: Flags) -> float:
     ranks = rankdata(told)
     positives = int(won.sum())
@@ -293,6 +326,12 @@ def _shrunk(told: Floats, taught: Taught) -> float:
     soft = taught.weight * taught.soft
     _, slope = newton((told - told.mean()) / spread, soft, taught.weight - soft)
     return min(max(slope / spread, 0.3), 1.0)
+
+
+def _drawn(told: Floats, taught: Taught) -> Floats:
+    """Log odds out of fold as they will be told: drawn to the middle as far as they are too sure."""
+    middle = float(told.mean())
+    return middle + _shrunk(told, taught) * (told - middle)
 
 
 def _calibrated(score: Floats, taught: Taught, slope: float) -> tuple[float, float]:
