@@ -41,6 +41,8 @@ push_app = typer.Typer(
 )
 dead_app = typer.Typer(help="Writes that a source refused or that failed too often.", no_args_is_help=True)
 push_app.add_typer(dead_app, name="dead")
+suppress_app = typer.Typer(help="Addresses and domains that nobody may contact.", no_args_is_help=True)
+app.add_typer(suppress_app, name="suppress")
 app.add_typer(push_app, name="push")
 app.add_typer(policy_app, name="policy")
 app.add_typer(review_app, name="review")
@@ -669,6 +671,22 @@ def erase(
     _lines(showing.erased(done, key, dry_run=dry_run))
     if done.searched.left:
         raise typer.Exit(1)
+
+
+@suppress_app.command("import")
+def suppress_import(
+    file: Annotated[
+        Path, typer.Argument(help="CSV or Parquet: email or domain; scope: contact or marketing")
+    ],
+    because: Because,
+) -> None:
+    """Put addresses and domains on the list of those whom nobody may contact; the next run follows it."""
+    from clearlane.privacy import suppressing, tombstones
+
+    with _readable(), _possible(), _ledger() as connection:
+        keys = tombstones.keys_in_use(connection, _connection)
+        done = suppressing.load(connection, file, because=because, at=_now(), keys=keys)
+    _line(f"{done.read} read, {done.changed} new or stricter, {done.erased} erased before and not kept")
 
 
 def _lines(lines: Iterable[str]) -> None:

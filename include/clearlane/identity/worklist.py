@@ -58,6 +58,28 @@ where e.handled_batch is null and e.occurred_at < b.as_of and not exists (
 on conflict (batch_id, lead_id) do nothing
 """
 
+# Who came onto the list of suppressions since its profile was written: what was begun must stop.
+_SUPPRESSED: Final = """
+insert into work (batch_id, lead_id, reason)
+select distinct :batch_id, l.survivor_id, 'suppressed'
+from suppression s join batch b on b.batch_id = :batch_id
+join lead_key k on k.current and case s.kind when 'email' then k.kind in ('email', 'role_email') and k.value = s.value
+                                 else k.kind = 'domain' and k.value = s.value end
+join lead l on l.lead_id = k.lead_id
+cross join lateral (
+    select attributes, valid_from from lead_profile
+    where lead_id = l.survivor_id order by valid_from desc, profile_id desc limit 1
+) p
+cross join lateral (
+    select keys ->> 'mail_domain' as mail_domain from lead_revision
+    where lead_id = l.lead_id order by valid_from desc, content_hash desc limit 1
+) r
+where s.since <= b.as_of and s.since > p.valid_from and (s.kind = 'email' or r.mail_domain = s.value)
+  and (s.scope = 'contact' and p.attributes ->> 'suppressed' = 'false'
+       or s.scope = 'marketing' and p.attributes ->> 'opt_out' is distinct from 'true')
+on conflict (batch_id, lead_id) do nothing
+"""
+
 # Another run may have merged a lead of this batch since the first try.
 _FOLLOW: Final = """
 with lost as (
@@ -81,6 +103,7 @@ def note(connection: Connection, batch: Batch) -> int:
     if batch.takes_inbox:
         connection.execute(sa.text(_LEFT_WAITING), run | {"stalled_after": STALLED_AFTER})
         connection.execute(sa.text(_CALLED_FOR), run)
+        connection.execute(sa.text(_SUPPRESSED), run)
     connection.execute(sa.text(_FOLLOW), run)
     return int(connection.execute(sa.text(_COUNT), run).scalar_one())
 

@@ -91,8 +91,13 @@ def add(connection: Connection, names: Iterable[Name], key: Key, erasure_id: int
 
 def stands(connection: Connection, keys: Sequence[Key], name: Name) -> bool:
     """Whether there is a tombstone of this name."""
-    hashes = [key.hash(name) for key in keys]
-    return bool(connection.execute(_FOUND, {"hashes": hashes}).scalars().all())
+    return bool(stands_any(connection, keys, [name]))
+
+
+def stands_any(connection: Connection, keys: Sequence[Key], names: Sequence[Name]) -> set[Name]:
+    """Those of the names of which there is a tombstone."""
+    bearers = {key.hash(name): name for key in keys for name in names}
+    return {bearers[one] for one in connection.execute(_FOUND, {"hashes": list(bearers)}).scalars()}
 
 
 def drop(connection: Connection, batch: Batch, secrets: Secrets | None) -> int:
