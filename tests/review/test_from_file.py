@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from clearlane import policy
 from clearlane.cli import app
 from clearlane.review import from_file
+from clearlane.review.learning import binning
+from clearlane.review.learning.columns import Column, Table
 from clearlane.score import Unreadable, score_files
 
 SECONDS = itertools.count()
@@ -181,6 +183,17 @@ def test_a_column_that_knows_the_outcome_is_named_and_left_out(tmp_path):
     assert "filled only for rows that reached the target" in page
     assert "tells nearly all rows apart" in page
     assert metrics["auc"] < 0.95
+
+
+def test_a_leak_is_found_in_whatever_order_the_rows_come():
+    dice = np.random.default_rng(4)
+    won = np.arange(1000) < 500
+    stage, key = (won ^ (dice.random(1000) < 0.004)).astype(int), dice.integers(0, 1 << 63, 1000, np.uint64)
+    in_blocks = np.argsort(np.arange(1000) * 7919 % 1000 >= 500, kind="stable")
+    for order in (np.arange(1000), dice.permutation(1000), np.argsort(in_blocks)):
+        table = Table(1000, {"stage": Column("stage", codes=stage[order], categories=("a", "b"))})
+        left = binning.usable(table, won[order], (), (), key[order]).left_out
+        assert "alone it tells nearly all rows apart" in left["stage"]
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def taken(asked: Asked, protected: Collection[str], seed: int) -> Rows:
     times = _times(given, frame)
     lasting = {name: column for name, column in given.items() if name not in times}
     table = Table(len(frame), lasting, dict.fromkeys(times, "a moment: it will not come again"))
-    taught = binning.usable(choosing.part(table, ~apart), won[~apart], protected, OWN_NAMES)
+    taught = binning.usable(choosing.part(table, ~apart), won[~apart], protected, OWN_NAMES, key[~apart])
     kept = {name: column for name, column in table.columns.items() if name in taught.columns}
     ids = frame[asked.id] if asked.id and frame[asked.id].is_unique else pd.Series(range(1, len(frame) + 1))
     return Rows(Table(len(frame), kept, taught.left_out), won, apart, how, key, ids)

@@ -182,12 +182,24 @@ def rates(codes: NDArray[np.int64], won: Flags, weight: Floats, size: int) -> Fl
 # --- what is not learnt from ---
 
 
-def usable(table: Table, won: Flags, protected: Collection[str], reserved: Collection[str]) -> Table:
-    """Without the columns that must not or cannot be learnt from; `left_out` says why of each."""
+def usable(
+    table: Table,
+    won: Flags,
+    protected: Collection[str],
+    reserved: Collection[str],
+    key: NDArray[np.uint64],
+) -> Table:
+    """Without the columns that must not or cannot be learnt from; `left_out` says why of each.
+
+    `key` is a number of each row that its content gives: in its order every other row is in one half, and what leaks
+    is found by telling each half by the other, in whatever order the rows come.
+    """
+    half = np.empty(table.rows, np.bool_)
+    half[np.argsort(key, kind="stable")] = np.arange(table.rows) % 2 == 0
     kept, left_out = {}, dict(table.left_out)
     seen: dict[str, str] = {}
     for name, column in table.columns.items():
-        reason = _refused(column, won, protected, reserved) or _alike(name, seen)
+        reason = _refused(column, won, protected, reserved, half) or _alike(name, seen)
         if reason:
             left_out[name] = reason
         else:
@@ -200,7 +212,9 @@ def _alike(name: str, seen: dict[str, str]) -> str | None:
     return None if other == name else f"differs from {other} in capitals only"
 
 
-def _refused(column: Column, won: Flags, protected: Collection[str], reserved: Collection[str]) -> str | None:
+def _refused(
+    column: Column, won: Flags, protected: Collection[str], reserved: Collection[str], half: Flags
+) -> str | None:
     if _is_protected(column.name, protected):
         return "protected: people are not to be preferred or passed over by what they are"
     if column.name.casefold() in reserved:
@@ -209,7 +223,7 @@ def _refused(column: Column, won: Flags, protected: Collection[str], reserved: C
         return "its name is longer than 63 bytes"
     if column.missing.all():
         return "it is empty"
-    return _shape(column) or _leak(column, won)
+    return _shape(column) or _leak(column, won, half)
 
 
 def _is_protected(name: str, protected: Collection[str]) -> bool:
@@ -245,7 +259,7 @@ def _shape(column: Column) -> str | None:
     return None
 
 
-def _leak(column: Column, won: Flags) -> str | None:
+def _leak(column: Column, won: Flags, half: Flags) -> str | None:
     """Whether the column knows the outcome: it tells it nearly perfectly, or is filled only where it is known."""
     known = ~column.missing
     some = 0.02 <= known.mean() <= 0.98
@@ -255,18 +269,17 @@ def _leak(column: Column, won: Flags) -> str | None:
             share = known[outcome].mean()
             if pure > 0.99 and share > 0.9 and outcome.mean() < 0.9:
                 return f"it leaks the outcome: it is filled only for rows that {word}"
-    auc = _alone(column, won)
+    auc = _alone(column, won, half)
     if auc >= LEAKS:
         return f"it leaks the outcome: alone it tells nearly all rows apart (AUC {auc:.3f})"
     return None
 
 
-def _alone(column: Column, won: Flags) -> float:
+def _alone(column: Column, won: Flags, half: Flags) -> float:
     """AUC of the column alone, each half of the rows told by the rates of the other half."""
     from sklearn.metrics import roc_auc_score
 
     codes = _coarse(column)
-    half = (np.arange(len(won)) * 7919 % 1000) < 500
     told = np.empty(len(won))
     for learnt in (half, ~half):
         ones = np.ones(int(learnt.sum()))
