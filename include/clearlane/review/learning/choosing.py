@@ -48,6 +48,8 @@ ALIKE: Final = 6
 """pairs of the same two columns that are tried at once"""
 SEARCHED: Final = 25_000
 """rows on which rules are searched; points are always found on all rows"""
+MUCH: Final = 0.005
+"""AUC that many weak rules must add to be worth their number"""
 TOLERANCE: Final = 0.001
 """AUC that fewer rules may cost"""
 
@@ -124,7 +126,7 @@ def learned(taught: Taught, folds: int, most: int = MOST) -> Learned:
     slopes = [_shrunk(column, taught) for column in told.T]
     told = np.stack([_drawn(column, taught) for column in told.T], axis=1)
     size, curve = _size(told, won, weight)
-    spread = few and _is_better(_drawn(wide, taught), told[:, size], won, weight)
+    spread = few and size > 0 and _is_better(_drawn(wide, taught), told[:, size], won, weight)
     chosen, slope = (
         (_spread(taught), _shrunk(wide, taught)) if spread else (grown(taught, size), slopes[size])
     )
@@ -255,27 +257,23 @@ def _odds(grown_: Grown, rest: Taught, left: Table, most: int) -> Floats:
 
 
 def _size(told: Floats, won: Flags, weight: Floats) -> tuple[int, list[float]]:
-    """The fewest rules that are no worse than the best number, beyond chance; and the loss of each number.
+    """The fewest rules that put about as many rows in the right order as any number; and the loss of each number.
 
-    Fewer must not cost AUC, either; but none at all are best where chance explains all that rules tell.
+    Only numbers whose loss is no worse than the least beyond chance count; none at all where that is one of them.
     """
     each = np.logaddexp(0, np.where(won[:, None], -told, told))
     curve = [float(np.average(column, weights=weight)) for column in each.T]
-    best = int(np.argmin(curve))
-    auc = [_auc(column, won) for column in told.T]
-    for size in range(best):
-        worse = weight * (each[:, size] - each[:, best])
-        error = float(worse.std()) * len(worse) ** 0.5 / float(weight.sum())
-        if curve[size] <= curve[best] + error and (size == 0 or auc[size] >= auc[best] - TOLERANCE):
-            return size, curve
-    return best, curve
+    worse = weight[:, None] * (each - each[:, [int(np.argmin(curve))]])
+    near = worse.sum(axis=0) <= worse.std(axis=0) * len(worse) ** 0.5
+    auc = np.array([_auc(column, won) if fine else 0.0 for column, fine in zip(told.T, near, strict=True)])
+    return 0 if near[0] else int(np.argmax(auc >= auc.max() - TOLERANCE)), curve
 
 
 def _is_better(new: Floats, old: Floats, won: Flags, weight: Floats) -> bool:
     """Whether so many more rules pay: more in the right order, and less loss beyond chance."""
     gain = weight * (np.logaddexp(0, np.where(won, -old, old)) - np.logaddexp(0, np.where(won, -new, new)))
-    beyond = float(gain.sum()) > 2 * float(gain.std()) * len(gain) ** 0.5
-    return beyond and _auc(new, won) > _auc(old, won) + 2 * TOLERANCE
+    chance_gains = float(gain.std()) * len(gain) ** 0.5
+    return float(gain.sum()) > chance_gains and _auc(new, won) > _auc(old, won) + MUCH
 
 
 def _auc(told: Floats, won: Flags) -> float:
