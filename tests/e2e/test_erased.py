@@ -227,3 +227,39 @@ def test_the_command_tries_erases_and_verifies(
     assert "delete by hand" in done.output
     assert email not in done.output
     assert called("--verify").exit_code == 0
+
+
+def test_every_record_of_the_person_goes(river: River) -> None:
+    several = """
+    select survivor_id, min(k.value), count(distinct l.lead_id) from lead l join lead_key k using (lead_id)
+    where k.kind = 'email' and k.current group by 1 having count(distinct l.lead_id) > 1 order by 3 desc, 2 limit 1
+    """
+    survivor, email, count = rows(river, several)[0]
+    done = erase(river, str(email))
+    places = "select place, reason, count(*) from place join lead using (lead_id) where survivor_id = :id group by 1, 2"
+    assert rows(river, places, id=survivor) == [("closed", "erased", count)]
+    assert sum(" leads " in record for record in done.records) == count
+
+
+def test_a_name_and_a_number_in_what_people_wrote_go(river: River) -> None:
+    alone = """
+    select k.value, r.attributes ->> 'phone',
+           concat_ws(' ', r.attributes ->> 'first_name', r.attributes ->> 'last_name')
+    from lead_key k join lead_revision r using (lead_id)
+    where k.kind = 'email' and k.current and r.attributes ? 'phone' and r.attributes ->> 'last_name' not in (
+        select o.attributes ->> 'last_name' from lead_revision o
+        where o.lead_id <> r.lead_id and o.attributes ? 'last_name')
+    order by 1 limit 1
+    """
+    email, phone, name = (str(value) for value in rows(river, alone)[0])
+    said = f"{name.upper()} asked; call {phone}\nor {name}, not {name}sen"
+    river_change(
+        river,
+        "insert into incident (key, because, opened_at, seen_at) values ('k', :said, :at, :at)",
+        said=said,
+        at=END,
+    )
+    erase(river, email)
+    because = str(rows(river, "select because from incident where key = 'k'")[0][0])
+    assert phone not in because
+    assert because.lower().count(name.lower()) == 1, "only as a part of another name"
