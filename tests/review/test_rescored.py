@@ -65,13 +65,25 @@ def test_a_new_rule_may_count_an_activity() -> None:
     assert (found.points, found.cap) == (-4, 4)
 
 
+@pytest.mark.parametrize(("cap", "becomes"), [(24, 24), (2, 6)])
+def test_a_rule_that_the_file_holds_without_points_gets_them(cap: int, becomes: int) -> None:
+    """The change tells no condition and no activity: it is no new rule, and its cap stays where it has room."""
+    written = "points: 8\n      half_life: 7 days\n      cap: 24\n"
+    assert TEXT.count(written) == 1, "of pricing_page"
+    silent = TEXT.replace(written, f"points: 0\n      half_life: 7 days\n      cap: {cap}\n")
+    new = scoring_text(silent, [change("pricing_page", 6, 0)])
+    found = {one.id: one for one in policy.parse({**TEXTS, "scoring": new}).scoring.rules}["pricing_page"]
+    assert found == replace(RULES["pricing_page"], points=6, cap=becomes)
+    assert diff(silent, new).count("\n+ ") == 1 + (cap != becomes)
+
+
 def test_a_half_life_changes_alone() -> None:
     new = scoring_text(TEXT, [change("webinar", 10, half_life_days=45.0)])
     assert "+      half_life: 45 days" in diff(TEXT, new)
     assert diff(TEXT, new).count("\n+ ") == 1
 
 
-@pytest.mark.parametrize("wrong", [change("nobody", 3, 5), change("icp_size", 3, 0)])
+@pytest.mark.parametrize("wrong", [change("nobody", 3, 5), change("icp_size", 3, 0, when="employees > 1")])
 def test_a_change_of_a_rule_that_is_not_there_is_refused(wrong: Change) -> None:
     with pytest.raises(NotARule, match=wrong.rule):
         scoring_text(TEXT, [wrong])

@@ -91,7 +91,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Change:
-    """A rule whose points are proposed to change; `before` is 0 for a new rule, `after` is 0 for one to drop."""
+    """A rule whose points are proposed to change; `after` is 0 for one to drop.
+
+    `before` is 0 for a new rule, and for one that the file holds without points.
+    """
 
     rule: str
     group: str
@@ -108,6 +111,11 @@ class Change:
     half_life_days: float | None = None
     activity: str | None = None
     """the type of activity, of a new rule that counts one; its cap is its points"""
+
+    @property
+    def new(self) -> bool:
+        """Whether the file does not hold the rule: only then does the change say what the rule asks for."""
+        return self.when is not None or self.activity is not None
 
 
 @dataclass(frozen=True)

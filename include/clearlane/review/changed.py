@@ -30,7 +30,7 @@ def rescored(cases: Cases, scoring: Scoring, changes: Iterable[Change]) -> Float
     points = {rule.id: rule.points for rule in scoring.rules} | {
         one.rule: float(one.after) for one in changes
     }
-    new = {one.rule: cast(Group, one.group) for one in changes if not one.before}
+    new = {one.rule: cast(Group, one.group) for one in changes if one.new}
     return scored(evidence(cases, scoring, changes), points, scoring, new)
 
 
@@ -44,9 +44,9 @@ def evidence(cases: Cases, scoring: Scoring, changes: Iterable[Change]) -> pd.Da
 
 
 def _column(cases: Cases, scoring: Scoring, change: Change) -> pd.Series | None:
-    if change.before and change.half_life_days is not None:
+    if not change.new and change.half_life_days is not None:
         return _refaded(cases, change.rule, change.half_life_days)
-    if change.before:
+    if not change.new:
         return None
     if change.activity is not None:
         return _faded(cases, change.activity, change.half_life_days)

@@ -23,21 +23,21 @@ def scoring_text(text: str, changes: Iterable[Change]) -> str:
     """The text of scoring.yaml with the changes made: comments and order stay.
 
     Points of a rule that stays are written, and its cap in the same ratio, rounded to whole points and never less
-    than the rule's own; a rule with 0 points goes, a new one (0 points before) is put last in its group. The rules
-    of variants stay as they are. Raises NotARule.
+    than the rule's own; a rule that is to have 0 points goes, a new one is put last in its group. The rules of
+    variants stay as they are. Raises NotARule.
     """
     changes = tuple(changes)
     rules = _rules(text)
     _check_names(rules, changes)
-    kept = [change for change in changes if change.before and change.after]
+    kept = [change for change in changes if change.after and not change.new]
     return edited(
         text,
         Edits(
             values={path: value for change in kept for path, value in _values(change, *rules[change.rule])},
             removed=frozenset(
-                rules[change.rule][0] for change in changes if change.before and not change.after
+                rules[change.rule][0] for change in changes if not change.after and not change.new
             ),
-            added=_added(change for change in changes if change.after and not change.before),
+            added=_added(change for change in changes if change.after and change.new),
         ),
     )
 
@@ -73,9 +73,9 @@ def _rules(text: str) -> dict[str, tuple[Path, Mapping[str, Any]]]:
 
 def _check_names(rules: Mapping[str, Any], changes: Iterable[Change]) -> None:
     for change in changes:
-        if change.before and change.rule not in rules:
+        if not change.new and change.rule not in rules:
             raise NotARule(f"scoring.yaml has no rule {change.rule} whose points could change")
-        if not change.before and change.rule in rules:
+        if change.new and change.rule in rules:
             raise NotARule(f"scoring.yaml has a rule {change.rule} already")
 
 
@@ -88,8 +88,11 @@ def _values(change: Change, path: Path, rule: Mapping[str, Any]) -> Iterator[tup
 
 
 def _caps(path: Path, cap: float | list[float] | None, change: Change) -> Iterator[tuple[Path, Value]]:
-    """What a rule may give grows with what it gives; a list holds the least and the most."""
-    ratio = change.after / change.before
+    """What a rule may give grows with what it gives; a list holds the least and the most.
+
+    Of a rule that gave nothing the cap stays, and makes room where one time would be more.
+    """
+    ratio = change.after / change.before if change.before else 1.0
     if isinstance(cap, int | float):
         yield (*path, "cap"), max(round(cap * abs(ratio)), abs(change.after))
     elif cap:

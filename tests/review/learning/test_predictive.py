@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.review.funnels import SINCE, Funnel, planted
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from clearlane.review.judgement.performance import Outcomes
 from clearlane.review.learning import predictive as learning
@@ -150,3 +151,13 @@ def test_a_number_keeps_a_span_for_its_most_frequent_value_and_spans_hold_enough
     assert isinstance(
         learning._Column("rule", "x", pd.Series([1.0, 1.0])).part(np.ones(2, bool)).table, Numbers
     )
+
+
+def test_it_learns_on_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    def threads(*_: object) -> set[int]:
+        return {int(pool["num_threads"]) for pool in threadpool_info()}
+
+    monkeypatch.setattr(learning, "_predictive", threads)
+    with threadpool_limits(limits=2):
+        assert 2 in threads()
+        assert learnt(planted(1, 50)) == {1}

@@ -85,6 +85,26 @@ def test_where_nothing_is_wrong_the_points_stay(right: WeightReview) -> None:
     assert "Nothing: the points stay as they are." in told
 
 
+@pytest.mark.parametrize(
+    ("scale", "says"),
+    [(-0.04, "do not lead the right way: of 1,500 leads"), (0.001, "hardly more often: it may be chance")],
+    ids=["backwards", "chance"],
+)
+def test_points_that_do_not_order_leads_are_not_said_to_be_unbeaten(scale: float, says: str) -> None:
+    found = reviewed(planted(8, 1500, wins=0.15, scale=scale))
+    assert found.changes == ()
+    assert title(found) == "The score does not tell which leads were won"
+    assert says in verdict(found)[0]
+    assert verdict(found)[1].startswith("Nothing is proposed, for such a score is no unit")
+    assert "nothing beats" not in page(found)
+
+
+def test_what_chance_does_not_explain_is_said_where_nothing_may_move(right: WeightReview) -> None:
+    found = replace(right, proposal=replace(right.proposal, p_value=0.002))
+    assert "chance does not explain all that the points in force miss (p = 0.002)" in verdict(found)[0]
+    assert "nothing beats" not in " ".join(verdict(found))
+
+
 def test_what_stands_against_the_new_file_stands_on_the_page(wrong: tuple[Funnel, WeightReview]) -> None:
     _, found = wrong
     told = page(replace(found, obstacles=("scoring.yaml:12: expect[0]: found 40 <for> the better lead",)))

@@ -20,6 +20,7 @@ from scipy.sparse import csr_matrix
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from clearlane.policy.model import Scoring
 from clearlane.review.cases import Cases, Interval
@@ -82,8 +83,14 @@ def predictive(cases: Cases, scoring: Scoring, *, target: str, cut: datetime, se
     """Learn from the cases before the cut, judge on those from it on, then learn from all.
 
     Columns that tell the outcome too well to have been known before it are left out (`soundness.suspects`).
+    Learns on one core: more of them gain little on tables of this size, and workers beside it wait for none.
     Raises NothingToLearn where either part has fewer than FOLDS leads of a kind of outcome.
     """
+    with threadpool_limits(limits=1):
+        return _predictive(cases, scoring, target, cut, seed)
+
+
+def _predictive(cases: Cases, scoring: Scoring, target: str, cut: datetime, seed: int) -> Predictive:
     newest = (cases.leads["decided_at"] >= cut).to_numpy(bool)
     every = Outcomes(cases.leads[target].to_numpy(bool), cases.leads["weight"].to_numpy(np.float64))
     for own in (newest, ~newest):

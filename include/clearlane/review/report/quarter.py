@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from clearlane.review.backtest import IN_FORCE, PROPOSED
 from clearlane.review.cases import Change, Interval
+from clearlane.review.learning.proposals import OF_RULES
+from clearlane.review.learning.reasons import CALLED
 from clearlane.review.report import layout
 from clearlane.review.report.blocks import Card, Report, percent, signed
 from clearlane.review.report.details import details
@@ -56,6 +58,8 @@ def report(found: WeightReview) -> Report:
 
 def title(found: WeightReview) -> str:
     """The verdict as a heading: `Change 3 of 25 rules`."""
+    if not found.changes and _blind(found):
+        return f"The score does not tell which leads {CALLED[found.proposal.target]}"
     if not found.changes:
         return "Keep the points as they are"
     changed, dropped, added = (len(group) for group in kinds(found.changes))
@@ -69,8 +73,11 @@ def title(found: WeightReview) -> str:
 
 
 def verdict(found: WeightReview) -> tuple[str, ...]:
-    """What, what it brings, what it costs: three sentences, or one more where the file would not be valid."""
-    parts = [_what(found), _brings(found), _costs(found)]
+    """What, what it brings, what it costs: three sentences.
+
+    One more before them where the score does not order leads, one more after them where the file would not be valid.
+    """
+    parts = [_order(found) if _blind(found) else "", _what(found), _brings(found), _costs(found)]
     if found.obstacles:
         parts.append(
             "As it stands the new file would break what the policy promises to keep true: it can only be approved with"
@@ -81,20 +88,52 @@ def verdict(found: WeightReview) -> tuple[str, ...]:
 
 def _what(found: WeightReview) -> str:
     if not found.changes:
-        return (
-            f"On {found.leads:,} leads, {found.hits:,} of which {became(found)}, nothing beats the points in force"
-            f" beyond chance (p = {found.proposal.p_value:.2f})."
-        )
+        return _nothing(found)
     named = [_said(found, change) for change in found.changes[:NAMED]]
     more = len(found.changes) - len(named)
     said = "; ".join([*named, *([f"and {more} more"] if more else [])])
     return f"{said}."
 
 
+def _nothing(found: WeightReview) -> str:
+    if _blind(found):
+        return (
+            "Nothing is proposed, for such a score is no unit in which a rule's points could be measured: look at the"
+            " points in force rule by rule."
+        )
+    chance = f"p = {found.proposal.p_value:.3f}"
+    if found.proposal.p_value <= found.scoring.review.level * OF_RULES:
+        return (
+            f"On {_learnt_from(found)}, chance does not explain all that the points in force miss ({chance}), and"
+            " still nothing is proposed: what the evidence would move is locked, within its limits, or not confirmed;"
+            " what was found says which."
+        )
+    return f"On {_learnt_from(found)}, nothing beats the points in force beyond chance ({chance})."
+
+
+def _learnt_from(found: WeightReview) -> str:
+    return f"{found.leads:,} leads, {found.hits:,} of which {became(found)}"
+
+
+def _blind(found: WeightReview) -> bool:
+    """Whether the score in force does not tell beyond chance who has the outcome."""
+    return any(one.kind == "blind" for one in found.proposal.findings)
+
+
+def _order(found: WeightReview) -> str:
+    called = CALLED[found.proposal.target]
+    if found.proposal.before.scale <= 0:
+        return (
+            f"The points in force do not lead the right way: of {found.leads:,} leads those with more points {called}"
+            " less often than those with fewer, or no more often."
+        )
+    return f"Of {found.leads:,} leads those with more points {called} hardly more often: it may be chance."
+
+
 def _said(found: WeightReview, change: Change) -> str:
     """`“Looked at prices” is worth 12 points rather than 8`."""
     what = f"“{because(found, change.rule)}”"
-    if not change.before:
+    if change.new:
         return f"{what} is new, with {signed(change.after)} points"
     if not change.after:
         return f"{what} tells nothing and goes"

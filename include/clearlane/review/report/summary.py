@@ -87,15 +87,15 @@ def became(found: WeightReview) -> str:
 def because(found: WeightReview, rule: str) -> str:
     """What a rule says of itself."""
     known = {one.id: one.because for one in found.scoring.rules}
-    new = {one.rule: one.reason for one in found.changes if not one.before}
+    new = {one.rule: one.reason for one in found.changes if one.new}
     return known.get(rule) or new.get(rule) or rule
 
 
 def kinds(changes: Iterable[Change]) -> tuple[list[Change], list[Change], list[Change]]:
     """Changed, dropped, added."""
     every = list(changes)
-    changed = [one for one in every if one.before and one.after]
-    return changed, [one for one in every if not one.after], [one for one in every if not one.before]
+    changed = [one for one in every if one.after and not one.new]
+    return changed, [one for one in every if not one.after], [one for one in every if one.new]
 
 
 def tell(parts: Iterable[str]) -> str:
@@ -134,7 +134,7 @@ def _changes(found: WeightReview) -> Iterator[Block]:
 
 def _change(found: WeightReview, one: Change) -> Sequence[Cell]:
     points: Cell = moved(_points(one.before), _points(one.after))
-    if one.half_life_days is not None and one.before:
+    if one.half_life_days is not None and not one.new:
         points = Markup("{}<br><small>half-life {} days</small>").format(points, f"{one.half_life_days:g}")
     name = Markup("{} <code>{}</code>").format(because(found, one.rule), one.rule)
     return name, points, figure(one.points, 0), rate(one.rate_with), rate(one.rate_without), one.reason
