@@ -61,11 +61,11 @@ def share_right(seeds: Iterable[int], rule: str, off: int, scale: float) -> floa
 
 
 def test_pure_noise_changes_nothing() -> None:
-    assert share_that_propose(range(3), noise=True) == 0
+    assert share_that_propose(range(2), noise=True) == 0
 
 
 def test_points_that_are_right_are_left() -> None:
-    assert share_that_propose(range(4)) <= 1 / 4
+    assert share_that_propose(range(2)) == 0
 
 
 @pytest.mark.full
@@ -81,7 +81,7 @@ def test_false_proposals_are_at_most_one_in_twenty() -> None:
 
 @pytest.mark.parametrize("off", [10, -10])
 def test_a_rule_ten_points_wrong_moves_back(off: int) -> None:
-    assert share_right(range(4), "buyer", off, STEEP) >= 3 / 4
+    assert share_right(range(2), "buyer", off, STEEP) == 1
 
 
 @pytest.mark.full
@@ -221,8 +221,13 @@ def test_a_negative_rule_whose_leads_do_as_well_is_called_unfair() -> None:
     assert ("unfair", "free_mail") not in kinds(review(made))
 
 
+@cache
+def with_a_topic() -> Funnel:
+    return planted(3, 12_000, scale=STEEP, hidden={"topic": 12})
+
+
 def test_a_condition_that_no_rule_scores_is_found_in_the_language_of_the_rules() -> None:
-    told = review(planted(3, 12_000, scale=STEEP, hidden={"topic": 12}), ReviewTerms(most_change=20))
+    told = review(with_a_topic(), ReviewTerms(most_change=20))
     change = moved(told)["topic"]
     assert (change.when, change.before, change.group) == ("topic", 0, "fit")
     assert abs(change.after - 12) <= 4
@@ -244,7 +249,7 @@ def test_what_only_an_earlier_stage_says_is_told_and_changes_nothing() -> None:
 
 
 def test_a_protected_column_is_never_tried() -> None:
-    made = planted(3, 12_000, scale=STEEP, hidden={"topic": 12})
+    made = with_a_topic()
     protected = replace(made.scoring, protected=frozenset({"topic"}), review=FREE)
     assert "topic" not in moved(proposed(made.cases, protected))
 
