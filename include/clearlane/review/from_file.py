@@ -65,6 +65,7 @@ class Rows:
     how: str
     key: NDArray[np.uint64]
     ids: pd.Series
+    moment: Floats | None = None
 
 
 def review(
@@ -75,7 +76,9 @@ def review(
     rows = taken(asked, protected, seed)
     taught = ~rows.apart
     learnt = choosing.part(rows.table, taught)
-    given = choosing.Taught(learnt, rows.won[taught], np.ones(learnt.rows), rows.key[taught])
+    given = choosing.Taught(
+        learnt, rows.won[taught], np.ones(learnt.rows), rows.key[taught], _of(rows.moment, taught)
+    )
     card = choosing.learned(given, 3 if learnt.rows > MANY else 5)
     judged = choosing.part(rows.table, rows.apart)
     score, probability = card.scores(judged).astype(np.float64), card.probabilities(judged)
@@ -109,13 +112,18 @@ def taken(asked: Asked, protected: Collection[str], seed: int) -> Rows:
     table = Table(len(frame), lasting, dict.fromkeys(times, "a moment: it will not come again"))
     taught = binning.usable(choosing.part(table, ~apart), won[~apart], protected, OWN_NAMES, key[~apart])
     kept = {name: column for name, column in table.columns.items() if name in taught.columns}
+    moment = _moment(asked, frame[asked.time]) if asked.time else None
     ids = frame[asked.id] if asked.id and frame[asked.id].is_unique else pd.Series(range(1, len(frame) + 1))
-    return Rows(Table(len(frame), kept, taught.left_out), won, apart, how, key, ids)
+    return Rows(Table(len(frame), kept, taught.left_out), won, apart, how, key, ids, moment)
 
 
 def _times(given: Mapping[str, Column], frame: pd.DataFrame) -> set[str]:
     texts = (name for name, column in given.items() if column.numbers is None)
     return {name for name in texts if columns.times(frame[name]) is not None}
+
+
+def _of(moment: Floats | None, taught: Flags) -> Floats | None:
+    return None if moment is None else moment[taught]
 
 
 def _keys(frame: pd.DataFrame, seed: int) -> NDArray[np.uint64]:

@@ -18,7 +18,7 @@ from scipy.optimize import brentq
 from scipy.stats import rankdata
 
 from clearlane.review.cases import Limits
-from clearlane.review.learning.binning import conditions, fewest, matrix
+from clearlane.review.learning.binning import Found, conditions, fewest, matrix
 from clearlane.review.learning.broad import broad
 from clearlane.review.learning.columns import Flags, Floats, Table
 from clearlane.review.learning.conditions import Both, Condition
@@ -50,6 +50,8 @@ SEARCHED: Final = 25_000
 """rows on which rules are searched; points are always found on all rows"""
 MUCH: Final = 0.005
 """AUC that many weak rules must add to be worth their number"""
+SURE: Final = 2.0
+"""standard errors by which a condition must turn with time to be dropped"""
 TOLERANCE: Final = 0.001
 """AUC that fewer rules may cost"""
 
@@ -87,12 +89,13 @@ class Grown:
 
 @dataclass(frozen=True)
 class Taught:
-    """What is learnt from: `key` is a number of each row that its content gives."""
+    """What is learnt from: `key` is a number that the content of a row gives, `moment` its place in time if known."""
 
     table: Table
     won: Flags
     weight: Floats
     key: NDArray[np.uint64]
+    moment: Floats | None = None
 
     @property
     def soft(self) -> Floats:
@@ -101,7 +104,8 @@ class Taught:
         return np.where(self.won, (won + 1) / (won + 2), 1 / (lost + 2))
 
     def only(self, kept: Flags) -> Taught:
-        return Taught(part(self.table, kept), self.won[kept], self.weight[kept], self.key[kept])
+        moment = None if self.moment is None else self.moment[kept]
+        return Taught(part(self.table, kept), self.won[kept], self.weight[kept], self.key[kept], moment)
 
     def folds(self, number: int, shift: int) -> NDArray[np.int64]:
         """In which of so many parts each row falls; another shift gives other parts."""
@@ -151,7 +155,7 @@ def grown(taught: Taught, most: int) -> Grown:
     if taught.table.rows > SEARCHED:
         order = np.argsort(taught.key, kind="stable")[:SEARCHED]
         taught = taught.only(np.isin(np.arange(taught.table.rows), order))
-    first = conditions(taught.table, taught.won, taught.weight, taught.folds(5, 40))
+    first = _lasting(conditions(taught.table, taught.won, taught.weight, taught.folds(5, 40)), taught)
     found: list[Condition] = [each.condition for each in first]
     holds = (
         np.stack([each.holds for each in first], axis=1).astype(np.float32)
@@ -179,12 +183,37 @@ def grown(taught: Taught, most: int) -> Grown:
 
 def _spread(taught: Taught) -> Grown:
     """Points for many weak conditions at once, as a single step."""
-    first = conditions(taught.table, taught.won, taught.weight, taught.folds(5, 40))
+    first = _lasting(conditions(taught.table, taught.won, taught.weight, taught.folds(5, 40)), taught)
     found: list[Condition] = [each.condition for each in first]
     if not found:
         return Grown([], np.empty((0, 0), np.float32), [np.zeros(0, np.int64)])
     holds = np.stack([each.holds for each in first], axis=1).astype(np.float32)
     return Grown(found, holds, [broad(holds, taught.won, taught.weight, MANY, BOUND)])
+
+
+def _lasting(found: list[Found], taught: Taught) -> list[Found]:
+    """Without those that tell the opposite of the newer rows and of the older ones, beyond chance."""
+    if taught.moment is None or not found:
+        return found
+    holds = np.stack([each.holds for each in found], axis=1)
+    return [each for each, turns in zip(found, _turns(holds, taught), strict=True) if not turns]
+
+
+def _turns(holds: NDArray[np.generic], taught: Taught) -> Flags:
+    """Of each condition whether its log odds ratio has another sign among newer rows than among older ones."""
+    assert taught.moment is not None
+    newer = taught.moment >= np.median(taught.moment)
+    (one, doubt), (other, unsure) = (_ratio(holds[rows], taught.won[rows]) for rows in (~newer, newer))
+    return (one * other < 0) & (np.abs(one - other) > SURE * np.sqrt(doubt + unsure))
+
+
+def _ratio(holds: NDArray[np.generic], won: Flags) -> tuple[Floats, Floats]:
+    """Log odds ratio of each condition and its variance, half a row added to each count (Haldane 1956)."""
+    all_won, all_lost = float(won.sum()), float((~won).sum())
+    with_won, with_lost = (np.asarray(holds[rows].sum(axis=0), np.float64) for rows in (won, ~won))
+    counts = [each + 0.5 for each in (with_won, with_lost, all_won - with_won, all_lost - with_lost)]
+    a, b, c, d = counts
+    return np.log(a * d / (b * c)), 1 / a + 1 / b + 1 / c + 1 / d
 
 
 def _worthwhile(problem: Problem, points: Whole) -> list[Whole]:
