@@ -110,7 +110,7 @@ def _told(values: pd.Series, has_it: Truths) -> Floats:
     told = np.empty(len(groups))
     for part in range(_HALVES):
         other = groups[half != part]
-        had = np.bincount(other, has_it[half != part], groups.max() + 1)
+        had = np.bincount(other, has_it[half != part], int(np.max(groups)) + 1)
         rate = (had + has_it.mean()) / (np.bincount(other, minlength=len(had)) + 1)
         told[half == part] = rate[groups[half == part]]
     return told

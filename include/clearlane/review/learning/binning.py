@@ -169,9 +169,8 @@ def rates(codes: NDArray[np.int64], won: Flags, weight: Floats, size: int) -> Fl
     seen = total > 0
     spread = base * (1 - base)
     raw = np.where(seen, happened / np.where(seen, total, 1), base)
-    between = (total @ (raw - base) ** 2 - spread * (seen.sum() - 1)) / max(
-        total.sum() - (total @ total) / total.sum(), 1e-9
-    )
+    room = float(total.sum() - (total @ total) / total.sum())
+    between = (total @ (raw - base) ** 2 - spread * (seen.sum() - 1)) / max(room, 1e-9)
     pull = spread / between if between > 1e-9 else np.inf
     if np.isinf(pull):
         return np.full(size, base)
@@ -283,7 +282,7 @@ def _alone(column: Column, won: Flags, half: Flags) -> float:
     told = np.empty(len(won))
     for learnt in (half, ~half):
         ones = np.ones(int(learnt.sum()))
-        told[~learnt] = rates(codes[learnt], won[learnt], ones, int(codes.max()) + 1)[codes[~learnt]]
+        told[~learnt] = rates(codes[learnt], won[learnt], ones, int(np.max(codes)) + 1)[codes[~learnt]]
     return float(roc_auc_score(won, told))
 
 

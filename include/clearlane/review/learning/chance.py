@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from clearlane.review.learning.odds import Fit, Floats, fitted
 
@@ -115,5 +116,5 @@ def _gain(z: Floats, error: Floats) -> Floats:
 def _p_value(seen: Floats, by_chance: Floats) -> float:
     if not seen.size:
         return 1.0
-    as_good = np.logaddexp.reduce(by_chance, axis=1) >= np.logaddexp.reduce(seen)
+    as_good = logsumexp(by_chance, axis=1) >= logsumexp(seen)
     return float((1 + as_good.sum()) / (1 + DRAWS))

@@ -331,7 +331,7 @@ def _whole(grown_: Grown, taught: Taught, slope: float) -> Learned:
         scores = holds @ points.astype(np.float32)
         factor *= 0.97
     rules = sorted(zip(kept, map(int, points), strict=True), key=lambda rule: (-abs(rule[1]), rule[0].when))
-    base = LOWEST - int(scores.min())
+    base = LOWEST - int(np.min(scores))
     intercept, scale = _calibrated(np.asarray(scores + base, np.float64), taught, slope)
     return Learned(tuple(rule for rule in rules if rule[1]), base, intercept, scale, 0, ())
 

@@ -70,7 +70,7 @@ def tempered(weight: Floats, kept: float = 0.8) -> Floats:
     """
     if _effective(weight) >= kept * len(weight):
         return np.asarray(weight / weight.mean())
-    low, high = float(weight.min()), float(weight.max())
+    low, high = float(np.min(weight)), float(np.max(weight))
     for _ in range(STEPS):
         middle = (low + high) / 2
         enough = _effective(np.minimum(weight, middle)) >= kept * len(weight)

@@ -161,9 +161,10 @@ def _edges(known: Floats, leads: int) -> tuple[float, ...]:
         return ()
     values, counts = np.unique(known, return_counts=True)
     if len(values) > SPANS:
-        rest = known[known != values[counts.argmax()]]
+        common = int(np.argmax(counts))
+        rest = known[known != values[common]]
         cuts = np.quantile(rest, np.linspace(0, 1, SPANS)[:-1], method="lower")
-        around = values[counts.argmax() : counts.argmax() + 2] if counts.max() > 0.05 * leads else values[:0]
+        around = values[common : common + 2] if np.max(counts) > 0.05 * leads else values[:0]
         values = np.unique(np.concatenate([cuts, around]))
     return tuple(_wide_enough(known, values[1:], SHARE * leads))
 
@@ -295,7 +296,7 @@ def _platt(odds: Floats, outcomes: Outcomes) -> tuple[float, float]:
         return 0.0, 1.0
     told = calibrated(odds, outcomes, np.ones(len(odds), bool))
     line = np.log(told / (1 - told))
-    low, high = int(odds.argmin()), int(odds.argmax())
+    low, high = int(np.argmin(odds)), int(np.argmax(odds))
     slope = float((line[high] - line[low]) / (odds[high] - odds[low]))
     return float(line[low] - slope * odds[low]), slope
 
