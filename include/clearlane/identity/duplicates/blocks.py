@@ -76,10 +76,9 @@ _TOGETHER: Final = (
 
 
 def _joined(columns: list[pd.Series]) -> np.ndarray:
-    known = np.logical_and.reduce([column != "" for column in columns])
-    text = columns[0]
+    text, known = columns[0], columns[0] != ""
     for column in columns[1:]:
-        text = text + "|" + column
+        text, known = text + "|" + column, known & (column != "")
     return np.where(known, text, "")
 
 

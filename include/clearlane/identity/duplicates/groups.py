@@ -29,7 +29,7 @@ def coherent(size: int, left: np.ndarray, right: np.ndarray, known: Judged, judg
     left, right, bits = left[sure], right[sure], known.bits[sure]
     parts = _parts(size, left, right)
     threshold = SURE
-    while (sizes := np.bincount(parts)).max(initial=0) > LARGEST and threshold < _FAR:
+    while np.max(sizes := np.bincount(parts), initial=0) > LARGEST and threshold < _FAR:
         threshold += _STRICTER
         kept = (sizes[parts[left]] <= LARGEST) | (bits >= threshold)
         left, right, bits = left[kept], right[kept], bits[kept]
@@ -45,8 +45,8 @@ def _parts(size: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def _split(parts: np.ndarray, sizes: np.ndarray, judge: Judge) -> np.ndarray:
     """Parts of three and more, taken apart by average linkage where the average pair speaks against."""
     order = np.argsort(parts, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    members = [order[starts[part] : starts[part + 1]] for part in np.flatnonzero(sizes > 2)]
+    ends = np.cumsum(sizes)
+    members = [order[ends[part] - sizes[part] : ends[part]] for part in np.flatnonzero(sizes > 2)]
     corners = [np.triu_indices(len(places), 1) for places in members]
     if not members:
         return parts
@@ -55,9 +55,9 @@ def _split(parts: np.ndarray, sizes: np.ndarray, judge: Judge) -> np.ndarray:
         np.concatenate([places[two] for places, (_, two) in zip(members, corners, strict=True)]),
     )
     far = _FAR - np.where(told.allowed, np.clip(told.bits, -_FAR, _FAR), -_FAR)
-    ends = np.cumsum([len(one) for one, _ in corners])[:-1]
+    cuts = np.cumsum([len(one) for one, _ in corners])[:-1]
     clusters, new = parts.copy(), int(parts.max()) + 1
-    for places, distances in zip(members, np.split(far, ends), strict=True):
+    for places, distances in zip(members, np.split(far, cuts), strict=True):
         groups = fcluster(linkage(distances, "average"), _FAR, "distance")
         clusters[places] = new + groups
         new += int(groups.max()) + 1
