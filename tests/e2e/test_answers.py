@@ -165,6 +165,8 @@ DAMAGE = {
     "consumed_is_kept": "update inbox set state = 'consumed' where object = 'activities' and state = 'quarantined';"
     " insert into inbox (source, object, record_key, payload, state)"
     " values ('crm', 'activities', 'lost', '{}', 'consumed')",
+    "erased_is_gone": "update place set place = 'closed', reason = 'erased' where lead_id ="
+    " (select lead_id from lead_key order by lead_id limit 1)",
     "one_place": "delete from place where lead_id = (select lead_id from place limit 1)",
     "owned_is_assigned": "update assignment set ended_at = started_at where assignment_id ="
     " (select min(assignment_id) from assignment where ended_at is null)",
