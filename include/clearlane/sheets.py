@@ -6,6 +6,7 @@ Every column is read as text, so that what cannot be read is named with its file
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,16 @@ def of_frame(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFra
 
 def _texts(column: pd.Series) -> pd.Series:
     return column.astype("object").where(column.notna(), None).astype("str")
+
+
+def write(frame: pd.DataFrame, out: Path) -> None:
+    """Write a frame, Parquet or CSV by the file's ending, whole or not at all."""
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    if out.suffix.lower() in PARQUET:
+        frame.to_parquet(unfinished, index=False)
+    else:
+        frame.to_csv(unfinished, index=False)
+    os.replace(unfinished, out)
 
 
 # --- Parquet ---

@@ -5,7 +5,6 @@ What a column `owner` of the leads says is not looked at: every lead is routed a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ import duckdb
 import pandas as pd
 
 from clearlane import policy as policies
+from clearlane import sheets
 from clearlane.identity import mail_domains, normalise
 from clearlane.policy.model import Policy, Routing
 from clearlane.route import matching
@@ -26,7 +26,6 @@ from clearlane.route.owners import ANY_SOURCE, owner_names
 from clearlane.rules import Dialect, Type
 from clearlane.score import desk
 from clearlane.score.units import identifier
-from clearlane.sheets import PARQUET
 
 COLUMNS: Final = ("lead_id", "place", "rep", "team", "rule", "sla_due", "because")
 
@@ -83,12 +82,7 @@ def route_files(
     column) and policy.PolicyErrors; `out` is written whole or not at all.
     """
     frame = _frame(_routed(policies.load(policy_dir), leads, activities, accounts, as_of))
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    if out.suffix.lower() in PARQUET:
-        frame.to_parquet(unfinished, index=False)
-    else:
-        frame.to_csv(unfinished, index=False)
-    os.replace(unfinished, out)
+    sheets.write(frame, out)
     return len(frame)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,7 @@ import pandas as pd
 from clearlane import sheets
 from clearlane.identity.duplicates import clusters
 from clearlane.identity.duplicates.persons import NothingToCompare, ids
-from clearlane.sheets import PARQUET, Unreadable
+from clearlane.sheets import Unreadable
 
 COLUMNS: Final = ("lead_id", "cluster_id")
 
@@ -30,7 +29,7 @@ def dedupe_files(leads: Path, out: Path) -> int:
         )
     except NothingToCompare as refusal:
         raise Unreadable(str(leads), str(refusal), line=1) from None
-    _write(found, out)
+    sheets.write(found, out)
     return len(found)
 
 
@@ -42,12 +41,3 @@ def _texts(path: Path) -> pd.DataFrame:
         except duckdb.Error as error:
             raise sheet.broken(error) from None
     return frame.set_axis(list(sheet.columns), axis=1)
-
-
-def _write(frame: pd.DataFrame, out: Path) -> None:
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    if out.suffix.lower() in PARQUET:
-        frame.to_parquet(unfinished, index=False)
-    else:
-        frame.to_csv(unfinished, index=False)
-    os.replace(unfinished, out)

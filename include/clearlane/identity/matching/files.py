@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +16,7 @@ from clearlane.identity.matching.judgement import Judgement, Outcome, Thresholds
 from clearlane.identity.matching.likeness import Company, Likeness, likeness
 from clearlane.identity.matching.names import parsed, spelled
 from clearlane.identity.matching.rarity import Rarity
-from clearlane.sheets import PARQUET, Sheet, Unreadable
+from clearlane.sheets import Sheet, Unreadable
 
 COLUMNS: Final = ("lead_id", "account_id", "probability", "outcome", "because")
 CHUNK: Final = 20_000
@@ -62,17 +61,8 @@ def match_files(leads: Path, accounts: Path, out: Path, thresholds: Thresholds |
         known = _accounts(connection, accounts)
         chunks = list(_matched(connection, leads, known, thresholds or Thresholds()))
     frame = pd.concat([pd.DataFrame(columns=list(COLUMNS)), *chunks], ignore_index=True)
-    _write(frame, out)
+    sheets.write(frame, out)
     return len(frame)
-
-
-def _write(frame: pd.DataFrame, out: Path) -> None:
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    if out.suffix.lower() in PARQUET:
-        frame.to_parquet(unfinished, index=False)
-    else:
-        frame.to_csv(unfinished, index=False)
-    os.replace(unfinished, out)
 
 
 def _accounts(connection: duckdb.DuckDBPyConnection, path: Path) -> Accounts:

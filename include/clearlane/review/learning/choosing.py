@@ -15,7 +15,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import rankdata
 
 from clearlane.review.cases import Limits
 from clearlane.review.learning.binning import Found, conditions, fewest, matrix
@@ -23,6 +22,7 @@ from clearlane.review.learning.broad import broad
 from clearlane.review.learning.columns import Flags, Floats, Table
 from clearlane.review.learning.conditions import Both, Condition
 from clearlane.review.learning.points import Fit, Problem, Whole, chance, newton
+from clearlane.review.soundness import auc
 
 MOST: Final = 48
 """rules of a scorecard"""
@@ -294,23 +294,15 @@ def _size(told: Floats, won: Flags, weight: Floats) -> tuple[int, list[float]]:
     curve = [float(np.average(column, weights=weight)) for column in each.T]
     worse = weight[:, None] * (each - each[:, [int(np.argmin(curve))]])
     near = worse.sum(axis=0) <= worse.std(axis=0) * len(worse) ** 0.5
-    auc = np.array([_auc(column, won) if fine else 0.0 for column, fine in zip(told.T, near, strict=True)])
-    return 0 if near[0] else int(np.argmax(auc >= auc.max() - TOLERANCE)), curve
+    order = np.array([auc(column, won) if fine else 0.0 for column, fine in zip(told.T, near, strict=True)])
+    return 0 if near[0] else int(np.argmax(order >= np.max(order) - TOLERANCE)), curve
 
 
 def _is_better(new: Floats, old: Floats, won: Flags, weight: Floats) -> bool:
     """Whether so many more rules pay: more in the right order, and less loss beyond chance."""
     gain = weight * (np.logaddexp(0, np.where(won, -old, old)) - np.logaddexp(0, np.where(won, -new, new)))
     chance_gains = float(gain.std()) * len(gain) ** 0.5
-    return float(gain.sum()) > chance_gains and _auc(new, won) > _auc(old, won) + MUCH
-
-
-def _auc(told: Floats, won: Flags) -> float:
-    ranks = rankdata(told)
-    positives = int(won.sum())
-    return float(
-        (ranks[won].sum() - positives * (positives + 1) / 2) / max(positives * (len(won) - positives), 1)
-    )
+    return float(gain.sum()) > chance_gains and auc(new, won) > auc(old, won) + MUCH
 
 
 def _whole(grown_: Grown, taught: Taught, slope: float) -> Learned:
