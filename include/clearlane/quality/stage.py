@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -157,5 +158,6 @@ def _attributes(policy: Policy, name: str) -> Mapping[str, Type]:
 
 def _docs_folder(docs_dir: Path, batch: Batch) -> Path:
     """The batch's folder; a later try of the run gets one of its own, so that earlier pages are kept."""
-    tries = sum(1 for _ in docs_dir.glob(f"{batch.batch_id}*"))
-    return docs_dir / (f"{batch.batch_id}-{tries + 1}" if tries else str(batch.batch_id))
+    tries = (f"-{number}" if number > 1 else "" for number in count(1))
+    folders = (docs_dir / f"{batch.batch_id}{suffix}" for suffix in tries)
+    return next(folder for folder in folders if not folder.exists())
