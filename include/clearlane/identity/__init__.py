@@ -49,8 +49,10 @@ def run(connection: Connection, policy: Policy, batch: Batch) -> Identified:
     alike.take_verdicts(connection, batch.batch_id)
     companies.note_concerned(connection)
     connection.execute(sa.text(_NOTE_KNOWN), {"batch_id": batch.batch_id})
+    affiliated = companies.affiliate(connection, policy.sources.matching)
+    alike.look_again(connection)
     return Identified(
-        affiliated=companies.affiliate(connection, policy.sources.matching),
+        affiliated=affiliated,
         consumed=records.consume(connection, batch.batch_id),
         revisions=written["lead_revision"],
         activities=written["activity"],

@@ -83,6 +83,23 @@ def _weighed(pairs: Iterable[Any]) -> Iterator[tuple[str, str, float, list[Any]]
             )
 
 
+# The watch asks anew whose company may be an account: a name, an account or a verdict came, or a question is open.
+_ASK: Final = """
+insert into touch_due (lead_id)
+select distinct l.survivor_id from touched t join lead l using (lead_id)
+where t.reason <> 'activity' and (
+    exists (select from lead_key k join alike a on a.company = k.value
+            where k.lead_id = l.lead_id and k.kind = 'company')
+    or exists (select from sla_clock k where k.lead_id = l.survivor_id and k.place = 'match_ask'
+               and k.met_at is null and k.ended_at is null))
+"""
+
+
+def look_again(connection: Connection) -> None:
+    """List those of `touched` whose company is like an account's for the watch. After `companies.affiliate`."""
+    connection.execute(sa.text(_ASK))
+
+
 _TAKEN: Final = """
 with taken as (
     update match_verdict set taken_batch = :batch_id where taken_batch is null returning company

@@ -6,7 +6,7 @@ withdrawn. What is exact (contact, domain, the very name) is never asked about.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -73,7 +73,7 @@ with open as (
            1 - :companies / (sum(odds) over (partition by lead_id) + :companies) as any_of_them
     from named
 )
-select company, lead, account_id, account, name, evidence, probability from likely
+select company, lead, lead_id, account_id, account, name, evidence, probability from likely
 where any_of_them >= :ask order by company, lead, probability desc, account
 """
 _OPEN: Final = "l.survivor_id = l.lead_id and l.account_id is null and r.keys ->> 'company' is not null"
@@ -86,6 +86,13 @@ def asked(connection: Connection, matching: Matching) -> list[Question]:
         _question(company, list(found)) for company, found in groupby(rows, lambda row: str(row["company"]))
     ]
     return sorted(questions, key=lambda one: (-one.candidates[0].probability, one.company))
+
+
+def open_for(connection: Connection, matching: Matching, leads: Sequence[UUID]) -> Set[UUID]:
+    """Those of these surviving leads of whose company a person is asked."""
+    bound = {"leads": list(leads), "ask": matching.ask, "companies": matching.companies}
+    rows = _candidates(connection, f"l.lead_id = any(cast(:leads as uuid[])) and {_OPEN}", **bound)
+    return {row["lead_id"] for row in rows}
 
 
 def of_lead(connection: Connection, lead_id: UUID, matching: Matching) -> Question | None:

@@ -14,7 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 
-from clearlane.policy.model import Tier, Waiting
+from clearlane.policy.model import Sla, Tier, Waiting
 from clearlane.route.business_time import Stages, stages
 from clearlane.route.calendars import team_calendar
 from clearlane.route.decisions import Decision, calling_zone
@@ -108,14 +108,13 @@ def of_queue(floor: Floor, tier: Tier | None, place: str, since: datetime) -> It
     """What a place owes that is no rep: nothing to leads without a promise, but those in exceptions are somebody's."""
     if place != "exceptions" and (tier is None or tier.first_touch is None):
         return
-    promised = waiting(floor, place, since, tier)
+    promised = waiting(floor.policy.sla, place, since, tier)
     if promised:
         yield Clock("queue", tier.name if tier else NO_TIER, None, place, since, promised)
 
 
-def waiting(floor: Floor, place: str, since: datetime, tier: Tier | None = None) -> Stages | None:
+def waiting(sla: Sla, place: str, since: datetime, tier: Tier | None = None) -> Stages | None:
     """When a wait is warned of and falls due; it is never taken away."""
-    sla = floor.policy.sla
     span = sla.queues.get(cast(Waiting, place))
     if span is None:
         return None

@@ -36,7 +36,7 @@ _UNTOLD = """k.met_at is null and k.ended_at is null and k.breached_at is not nu
       select from sla_event e where e.clock_id = k.clock_id and e.kind in ('reassign', 'escalate_manager'))"""
 _QUEUED = f"""
 select k.clock_id, k.place, k.due_at, k.reassign_at from sla_clock k
-where k.kind = 'queue' and {_UNTOLD} order by k.place, k.clock_id
+where k.kind = 'queue' and k.place <> 'match_ask' and {_UNTOLD} order by k.place, k.clock_id
 """
 _LATE = f"""
 create temporary table late on commit drop as
@@ -101,7 +101,7 @@ select j.clock_id, p.lead_id, 'escalate_manager', p.since, :as_of, null, p.team,
        coalesce(t.manager, :exceptions_owner), {_DETAIL} || jsonb_build_object('because', p.because), :batch
 from place p
 cross join lateral (
-    select * from sla_clock where lead_id = p.lead_id
+    select * from sla_clock where lead_id = p.lead_id and place is distinct from 'match_ask'
     order by kind = 'queue' and met_at is null and ended_at is null desc, clock_id desc limit 1
 ) j
 left join sla_team t on t.team = p.team

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 
 from clearlane.policy.model import Policy
-from clearlane.sla import reading, suspensions
+from clearlane.sla import asking, reading, suspensions
 
 Told = tuple[str, str]
 """a moment, and what is told of it"""
@@ -20,8 +20,8 @@ _CLOCKS: Final = """
 select k.* from sla_clock k join lead l using (lead_id) where l.survivor_id = :lead order by k.started_at, k.clock_id
 """
 _EVENTS: Final = """
-select e.*, k.kind as clock from sla_event e join sla_clock k using (clock_id) join lead l on l.lead_id = e.lead_id
-where l.survivor_id = :lead order by e.occurred_at, e.event_id
+select e.*, k.kind as clock, k.place from sla_event e join sla_clock k using (clock_id)
+join lead l on l.lead_id = e.lead_id where l.survivor_id = :lead order by e.occurred_at, e.event_id
 """
 PROMISES: Final[Mapping[str, str]] = {
     "arrival": "a first touch to the lead",
@@ -29,8 +29,9 @@ PROMISES: Final[Mapping[str, str]] = {
     "accept": "an accept by its owner",
     "queue": "an owner",
     "follow_up": "following up",
+    asking.PLACE: "an answer to which company it is",
 }
-"""kind of clock -> what is promised"""
+"""kind of clock, or its place -> what is promised"""
 HAPPENED: Final[Mapping[str, str]] = {
     "warn": "a warning: {promise} is not there yet",
     "breach": "not kept: {promise}",
@@ -50,6 +51,7 @@ HAPPENED: Final[Mapping[str, str]] = {
 CAUSES: Final[Mapping[str, str]] = {
     "no_one_eligible": "nobody had it",
     "rep_silent": "its owner was silent",
+    "match_unanswered": "nobody said which company it is",
     "pipeline_late": "it came to its owner too late",
     "crm_late": "the CRM could not be read",
 }
@@ -65,10 +67,14 @@ def of_lead(connection: Connection, lead_id: UUID) -> Sequence[Told]:
 
 
 def _promised(clock: RowMapping) -> str:
-    what = PROMISES.get(clock["kind"], clock["kind"])
+    what = _what(clock["kind"], clock["place"])
     where = f" ({clock['place']})" if clock["place"] else ""
     owing = f", owed by {clock['rep_id']}" if clock["rep_id"] else ""
     return f"promised: {what}{where} by {clock['due_at']:%Y-%m-%d %H:%M}Z, {clock['tier']}{owing}; {_state(clock)}"
+
+
+def _what(kind: str, place: str | None) -> str:
+    return PROMISES.get(place or kind) or PROMISES.get(kind, kind)
 
 
 def _state(clock: RowMapping) -> str:
@@ -85,7 +91,7 @@ def _state(clock: RowMapping) -> str:
 
 def _happened(event: RowMapping) -> str:
     named: Mapping[str, Any] = {
-        "promise": PROMISES.get(event["clock"], event["clock"]),
+        "promise": _what(event["clock"], event["place"]),
         "rep": event["rep_id"] or "nobody",
         "to": event["to_rep_id"] or "nobody",
     }

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from clearlane.ledger import Batch, copy_rows
 from clearlane.policy.model import Policy
 from clearlane.route.exceptions import queue_owner, team_of_rule
-from clearlane.sla import alerts, escalation, follow_ups, pauses, reading, suspensions
+from clearlane.sla import alerts, asking, escalation, follow_ups, pauses, reading, suspensions
 from clearlane.sla.met import DUE, FOUND, WARN, meet, withdraw
 
 LOCK: Final = 0x636C_6561_7277_6174
@@ -57,6 +57,7 @@ def sweep(connection: Connection, policy: Policy, batch: Batch) -> Swept:
     reading.note(connection, policy)
     met = meet(connection, policy, batch)
     follow_ups.keep(connection, policy, batch)
+    asking.keep(connection, policy, batch)
     _name_people(connection, policy)
     _judge(connection, batch)
     bound = {
@@ -180,6 +181,7 @@ insert into sla_event (clock_id, lead_id, kind, occurred_at, noted_at, rep_id, t
 """
 _CAUSE: Final = """case when j.unverified_since is not null then 'crm_late'
     when o.place = 'waiting' or j.kind = 'arrival' and j.decided_at >= j.due_at then 'pipeline_late'
+    when j.place = 'match_ask' then 'match_unanswered'
     when j.kind = 'queue' or o.rep_id is null then 'no_one_eligible'
     else 'rep_silent' end"""
 _MET: Final = """jsonb_strip_nulls(jsonb_build_object('clock', j.kind, 'tier', j.tier, 'place', j.place,
