@@ -71,6 +71,13 @@ ReviewId = Annotated[
     str | None, typer.Argument(help="beginning of a review's id, from `review list`; default: the newest")
 ]
 AccountName = Annotated[str, typer.Argument(help="account id, or SOURCE:ID")]
+Reason = Annotated[
+    str | None,
+    typer.Option(help="as the list names it, such as `email or phone any_of`; or its field or rule"),
+]
+SourceName = Annotated[str | None, typer.Option(help="only of this source")]
+Since = Annotated[str | None, typer.Option(help="ISO 8601: there since then or later")]
+_MOST = 1_000_000
 RepId = Annotated[str, typer.Option("--rep", help="id of a rep of teams.yaml")]
 
 
@@ -1009,20 +1016,38 @@ def _print_tried(tried: Any) -> None:
 
 
 @quarantine_app.command("list")
-def quarantine_list(as_json: Json = False) -> None:
-    """The open records with their reasons."""
-    from clearlane.quality import quarantine
+def quarantine_list(
+    reason: Reason = None,
+    source: SourceName = None,
+    since: Since = None,
+    limit: Annotated[int, typer.Option(help="records shown", min=0)] = 20,
+    as_json: Json = False,
+) -> None:
+    """The open records by reason, with what mends each; then the records, requests for sales first."""
+    from clearlane.quality import quarantine, reasons
 
+    chosen = quarantine.Chosen(reason, source, None, _moment(since) if since else None)
     with _ledger() as connection:
-        entries = quarantine.listed(connection)
+        entries = quarantine.listed(connection, chosen, limit=_MOST if as_json else limit)
+        found = reasons.reasons(connection, _in_force(connection, _now()).sources, chosen)
     if as_json:
         _echo([quarantine.as_json(entry) for entry in entries])
         return
-    table = Table("record", "from", "since", "why", box=None)
-    for entry in entries:
-        cells = (str(entry.seq), entry.origin, f"{entry.since:%Y-%m-%d %H:%M}", entry.why)
-        table.add_row(*map(Text, cells))
-    out.print(table)
+    for table in reasons.tables(found, entries):
+        out.print(table, "")
+
+
+@quarantine_app.command("reasons")
+def quarantine_reasons(as_json: Json = False) -> None:
+    """The open records by reason only: how many, since when, what was found, what mends it."""
+    from clearlane.quality import reasons
+
+    with _ledger() as connection:
+        found = reasons.reasons(connection, _in_force(connection, _now()).sources)
+    if as_json:
+        _echo([reasons.as_json(one) for one in found])
+        return
+    out.print(*reasons.tables(found))
 
 
 @quarantine_app.command("show")
@@ -1035,15 +1060,39 @@ def quarantine_show(record: int) -> None:
 
 
 @quarantine_app.command("replay")
-def quarantine_replay(records: list[int], by: By, because: Because) -> None:
-    """Map the records again and hand them to the next run."""
-    from clearlane import policy
-    from clearlane.quality import quarantine
+def quarantine_replay(
+    by: By,
+    because: Because,
+    records: Annotated[list[int] | None, typer.Argument(help="numbers of records; else choose them")] = None,
+    reason: Reason = None,
+    source: SourceName = None,
+    since: Since = None,
+    everything: Annotated[bool, typer.Option("--all", help="all that are open")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="tell what would become of them")] = False,
+) -> None:
+    """Map records again by the published policy: what is good now goes to the next run, the rest stays."""
+    from clearlane.quality import quarantine, replaying
 
+    asked = (reason, source, since)
+    if bool(records) + any(asked) + everything != 1 or (records and dry_run):
+        _stop(
+            "give numbers of records; or --reason, --source, --since, or --all, with --dry-run where wanted"
+        )
+    now = _now()
     with _possible(), _ledger() as connection:
-        sources = policy.stored(connection, policy.in_force(connection, _now())).sources
-        count = quarantine.replay(connection, records, by=by, because=because, sources=sources)
-    out.print(f"{count} records wait for the next run")
+        policy = _in_force(connection, now)
+        if records:
+            count = quarantine.replay(connection, records, by=by, because=because, sources=policy.sources)
+            out.print(f"{count} records wait for the next run")
+            return
+        chosen = quarantine.Chosen(reason, source, None, _moment(since) if since else None)
+        done = replaying.replay(
+            connection.engine, policy, chosen, by=by, because=because, as_of=now, dry_run=dry_run
+        )
+    for line in replaying.lines(done, dry_run=dry_run):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    if not done.looked_at:
+        raise typer.Exit(1)
 
 
 @quarantine_app.command("dismiss")

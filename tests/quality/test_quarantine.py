@@ -15,7 +15,7 @@ from clearlane.connectors import pull
 from clearlane.ledger import open_batch
 from clearlane.policy.model import Lookup, ObjectMapping, Source, Sources
 from clearlane.quality import quarantine
-from clearlane.quality.quarantine import NotPossible
+from clearlane.quality.quarantine import Chosen, NotPossible
 
 SINCE = datetime(2026, 2, 1, tzinfo=UTC)
 BY = {"by": "ada", "because": "mapping repaired"}
@@ -95,9 +95,9 @@ def test_the_list_names_origin_and_every_reason_hand_raises_first(held: sa.Conne
 
 
 def test_the_list_can_be_narrowed(held: sa.Connection) -> None:
-    assert len(quarantine.listed(held, object="leads")) == 2
+    assert len(quarantine.listed(held, Chosen(object="leads"))) == 2
     assert len(quarantine.listed(held, limit=1)) == 1
-    assert quarantine.listed(held, source="web") == []
+    assert quarantine.listed(held, Chosen(source="web")) == []
     assert quarantine.listed(held, state="dismissed") == []
 
 

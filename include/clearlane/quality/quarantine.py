@@ -6,7 +6,7 @@ with its file. Reads and writes `quarantine` and `inbox`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from fnmatch import fnmatch
@@ -56,21 +56,47 @@ class Quarantined:
         return ", ".join(filter(None, (named, place)))
 
     @property
+    def readable(self) -> bool:
+        """Whether its columns were kept: what pull could not read comes again with its file only."""
+        return not any(reason["rule"] == UNREADABLE for reason in self.reasons)
+
+    @property
     def why(self) -> str:
         """Every reason in one line."""
         return "; ".join(map(_sentence, self.reasons))
 
 
+@dataclass(frozen=True)
+class Mapped:
+    """A record under our names, with what tells it from others and when its source says it changed."""
+
+    seq: int
+    record: Mapping[str, Any]
+    external_id: str | None
+    source_time: datetime | None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which records: all, or those of a source, of an object, with a reason, or there since a moment.
+
+    A reason is named as the list shows it (`email or phone any_of`), or by its field or rule alone.
+    """
+
+    reason: str | None = None
+    source: str | None = None
+    object: str | None = None
+    since: datetime | None = None
+
+
+ALL: Final = Chosen()
+
+
 def listed(
-    connection: Connection,
-    *,
-    source: str | None = None,
-    object: str | None = None,
-    state: State = "open",
-    limit: int = 1000,
+    connection: Connection, chosen: Chosen = ALL, *, state: State = "open", limit: int = 1000
 ) -> Sequence[Quarantined]:
-    """The records in that state, hand-raises first, then the oldest first."""
-    asked = {"source": source, "object": object, "state": state, "limit": limit}
+    """The chosen records in that state, hand-raises first, then the oldest first."""
+    asked = {**asdict(chosen), "state": state, "limit": limit}
     return [Quarantined(**row) for row in connection.execute(_LISTED, asked).mappings()]
 
 
@@ -96,9 +122,8 @@ def replay(connection: Connection, seqs: Sequence[int], *, by: str, because: str
     _refuse(
         _not_open(records, seqs) + [reason for record in records if (reason := _no_replay(record, sources))]
     )
-    mapped = [_mapped(record, sources) for record in records]
-    connection.execute(_WAITING, {"records": Jsonb(mapped)})
-    return _closed(connection, seqs, "replayed", by, because)
+    hand_over(connection, mapped(records, sources))
+    return closed(connection, seqs, "replayed", by, because)
 
 
 def dismiss(connection: Connection, seqs: Sequence[int], *, by: str, because: str) -> int:
@@ -107,7 +132,7 @@ def dismiss(connection: Connection, seqs: Sequence[int], *, by: str, because: st
     All of them or none: raises NotPossible for what is not open.
     """
     _refuse(_not_open(_locked(connection, seqs), seqs))
-    return _closed(connection, seqs, "dismissed", by, because)
+    return closed(connection, seqs, "dismissed", by, because)
 
 
 # --- what is possible -----------------------------------------------------------------------------
@@ -122,9 +147,9 @@ def _not_open(records: Sequence[Quarantined], seqs: Sequence[int]) -> list[str]:
 
 
 def _no_replay(record: Quarantined, sources: Sources) -> str | None:
-    if any(reason["rule"] == UNREADABLE for reason in record.reasons):
+    if not record.readable:
         return f"{record.seq} could never be read: deliver it again, repaired"
-    if _mapping_of(record, sources) is None:
+    if mapping_of(record, sources) is None:
         return f"{record.seq}: sources.yaml maps no {record.object} of {record.source}"
     return None
 
@@ -137,11 +162,22 @@ def _refuse(reasons: Sequence[str]) -> None:
 # --- mapping again --------------------------------------------------------------------------------
 
 
-def _mapping_of(record: Quarantined, sources: Sources) -> ObjectMapping | None:
+def mapping_of(record: Quarantined, sources: Sources) -> ObjectMapping | None:
     """The object's mapping; of several the one that reads the record's file and knows most of its columns."""
     source = sources.sources.get(record.source)
     candidates = [m for m in source.objects.values() if m.object == record.object] if source else []
     return max(candidates, key=lambda mapping: _likeness(mapping, record), default=None)
+
+
+def mapped(records: Iterable[Quarantined], sources: Sources) -> list[Mapped]:
+    """The records as the present mappings read them; each must have one (`mapping_of`)."""
+    mappers: dict[int, Mapper] = {}
+    found = []
+    for record in records:
+        mapping = mapping_of(record, sources)
+        assert mapping is not None
+        found.append(_mapped(record, mappers.setdefault(id(mapping), Mapper(mapping))))
+    return found
 
 
 def _likeness(mapping: ObjectMapping, record: Quarantined) -> tuple[bool, int]:
@@ -149,20 +185,12 @@ def _likeness(mapping: ObjectMapping, record: Quarantined) -> tuple[bool, int]:
     return fnmatch(record.file or "", mapping.read), known
 
 
-def _mapped(record: Quarantined, sources: Sources) -> dict[str, Any]:
-    mapping = _mapping_of(record, sources)
-    assert mapping is not None
-    mapper = Mapper(mapping)
+def _mapped(record: Quarantined, mapper: Mapper) -> Mapped:
     # What look-ups found when the record was pulled stays: the other file is not at hand.
-    found = {field: value for field, value in (record.record or {}).items() if field in mapping.lookups}
+    lookups = mapper.mapping.lookups
+    found = {field: value for field, value in (record.record or {}).items() if field in lookups}
     ours = mapper(record.payload) | found
-    moment = mapper.source_time(ours)
-    return {
-        "seq": record.seq,
-        "record": ours,
-        "external_id": ours.get("id"),
-        "source_time": moment.isoformat() if moment else None,
-    }
+    return Mapped(record.seq, ours, ours.get("id"), mapper.source_time(ours))
 
 
 def _sentence(reason: Mapping[str, Any]) -> str:
@@ -177,31 +205,61 @@ _SELECT: Final = """
            q.because, q.reasons, i.payload, i.record
     from quarantine q join inbox i using (seq)
 """
-_LISTED: Final = sa.text(
-    _SELECT
-    + """
-    where q.state = :state and i.source = coalesce(:source, i.source) and i.object = coalesce(:object, i.object)
-    order by q.hand_raise desc, q.since, q.seq limit :limit
+CHOSEN: Final = """
+    i.source = coalesce(:source, i.source) and i.object = coalesce(:object, i.object)
+    and q.since >= coalesce(:since, q.since)
+    and (cast(:reason as text) is null or exists (
+        select from jsonb_array_elements(q.reasons) named
+        where :reason in (named ->> 'field', named ->> 'rule', concat_ws(' ', named ->> 'field', named ->> 'rule'))))
 """
+"""whether a record (`q`, of the inbox `i`) is one of the chosen"""
+_LISTED: Final = sa.text(
+    f"{_SELECT} where q.state = :state and {CHOSEN} order by q.hand_raise desc, q.since, q.seq limit :limit"
 )
+_NEXT: Final = sa.text(f"""{_SELECT}
+    where q.state = 'open' and i.state = 'quarantined' and q.seq > :after and {CHOSEN}
+    order by q.seq limit :limit for update of q, i skip locked
+""")
 _SHOWN: Final = sa.text(_SELECT + "where q.seq = any(:seqs)")
 _LOCKED: Final = sa.text(_SELECT + "where q.seq = any(:seqs) order by q.seq for update")
-_WAITING: Final = sa.text("""
-    update inbox set state = 'waiting', batch_id = null, record = mapped.record,
-           external_id = mapped.external_id, source_time = mapped.source_time
+_MAPPED_AGAIN: Final = """
+    update inbox set record = mapped.record, external_id = mapped.external_id, source_time = mapped.source_time{more}
     from jsonb_to_recordset(:records)
         as mapped(seq bigint, record jsonb, external_id text, source_time timestamptz)
     where inbox.seq = mapped.seq
-""")
+"""
+_KEPT: Final = sa.text(_MAPPED_AGAIN.format(more=""))
+_WAITING: Final = sa.text(_MAPPED_AGAIN.format(more=", state = 'waiting', batch_id = null"))
 _CLOSED: Final = sa.text(
     "update quarantine set state = :state, by = :by, because = :because where seq = any(:seqs)"
 )
+
+
+def locked_next(connection: Connection, chosen: Chosen, after: int, limit: int) -> list[Quarantined]:
+    """The next open records behind a number, locked; those that somebody else works on are passed over."""
+    asked = {**asdict(chosen), "after": after, "limit": limit}
+    return [Quarantined(**row) for row in connection.execute(_NEXT, asked).mappings()]
+
+
+def hand_over(connection: Connection, records: Sequence[Mapped]) -> None:
+    """The records wait for the next run, as they are mapped now."""
+    connection.execute(_WAITING, {"records": Jsonb([_as_row(one) for one in records])})
+
+
+def keep(connection: Connection, records: Sequence[Mapped]) -> None:
+    """The records stay where they are, as they are mapped now."""
+    connection.execute(_KEPT, {"records": Jsonb([_as_row(one) for one in records])})
+
+
+def _as_row(one: Mapped) -> dict[str, Any]:
+    return asdict(one) | {"source_time": one.source_time.isoformat() if one.source_time else None}
 
 
 def _locked(connection: Connection, seqs: Sequence[int]) -> list[Quarantined]:
     return [Quarantined(**row) for row in connection.execute(_LOCKED, {"seqs": list(seqs)}).mappings()]
 
 
-def _closed(connection: Connection, seqs: Sequence[int], state: State, by: str, because: str) -> int:
+def closed(connection: Connection, seqs: Sequence[int], state: State, by: str, because: str) -> int:
+    """Say of open records what became of them, who did it and why; how many."""
     asked = {"seqs": list(seqs), "state": state, "by": by, "because": because}
     return connection.execute(_CLOSED, asked).rowcount

@@ -113,7 +113,7 @@ class _Tally:
 def _judge(
     connection: Connection, policy: Policy, batch: Batch, docs_dir: Path | None, engine: str
 ) -> tuple[_Tally, Path | None]:
-    contracts = _contracts(policy, waiting.objects(connection, batch))
+    contracts = contracts_of(policy, waiting.objects(connection, batch))
     if engine == "plain" or not contracts:
         return _judge_with(plain.violations, connection, contracts, batch), None
     from clearlane.quality.expectations import Expectations
@@ -141,8 +141,8 @@ def _judge_with(
     return tally
 
 
-def _contracts(policy: Policy, objects: frozenset[str]) -> dict[str, ObjectContract]:
-    """The contract of each object that waits, widened by the attributes that scoring.yaml declares for it."""
+def contracts_of(policy: Policy, objects: frozenset[str]) -> dict[str, ObjectContract]:
+    """The contract of each of these objects, widened by the attributes that scoring.yaml declares for it."""
     known = policy.contract.objects
     return {
         name: requirements.widened(known.get(name, _NO_CONTRACT), _attributes(policy, name))

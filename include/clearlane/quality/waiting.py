@@ -129,7 +129,7 @@ def save(connection: Connection, batch: Batch, judgement: Judgement) -> None:
     notes = judgement.emptied[["seq", "field", "rule", "found"]].itertuples(index=False, name=None)
     stage_rows(connection, "quality_noted", quality_note, ["seq", "field", "rule", "found"], notes)
     connection.execute(sa.text(_NOTE))
-    rows = ((seq, reasons, batch.as_of) for seq, reasons in _reasons(judgement.quarantined))
+    rows = ((seq, reasons, batch.as_of) for seq, reasons in reasons_by_record(judgement.quarantined))
     stage_rows(connection, "quality_quarantined", quarantine, ["seq", "reasons", "since"], rows)
     connection.execute(sa.text(_QUARANTINE))
     connection.execute(sa.text(_SET_ASIDE))
@@ -156,6 +156,7 @@ def _chunk(names: Sequence[str]) -> sa.Select[Any]:
     )
 
 
-def _reasons(quarantined: pd.DataFrame) -> Iterator[tuple[int, list[dict[Any, Any]]]]:
+def reasons_by_record(quarantined: pd.DataFrame) -> Iterator[tuple[int, list[dict[Any, Any]]]]:
+    """Of each record that was judged unusable its number and its reasons, as quarantine keeps them."""
     for seq, found in quarantined.groupby("seq"):
         yield int(str(seq)), found[["field", "rule", "found", "allowed"]].to_dict("records")
