@@ -997,7 +997,11 @@ sla_event = Table(
     _text("rep_id", nullable=True, comment="who owed it then"),
     _text("team", nullable=True),
     _text("to_rep_id", nullable=True, comment="who is told, beside the rep"),
-    _text("cause", nullable=True, comment="no_one_eligible, rep_silent, pipeline_late, crm_late, match_unanswered"),
+    _text(
+        "cause",
+        nullable=True,
+        comment="no_one_eligible, rep_silent, pipeline_late, crm_late, match_unanswered",
+    ),
     _json("detail", server_default="{}"),
     _batch(nullable=True),
     sa.UniqueConstraint(
