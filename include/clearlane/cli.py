@@ -680,6 +680,22 @@ def erase(
         raise typer.Exit(1)
 
 
+@app.command()
+def retention(
+    dry_run: Annotated[bool, typer.Option(help="count what is too old, and change nothing")] = False,
+) -> None:
+    """Prune what is older than `retention:` of contract.yaml keeps it, as the DAG does every week."""
+    from clearlane import steps
+    from clearlane.ledger import connect
+    from clearlane.privacy import showing
+
+    engine = connect(_ledger_url())
+    docs_dir = next(iter(_data_docs()), None)
+    counts = steps.retention(engine, _now(), docs_dir=docs_dir, dry_run=dry_run)
+    engine.dispose()
+    _lines(showing.pruned(counts, dry_run=dry_run))
+
+
 @suppress_app.command("import")
 def suppress_import(
     file: Annotated[

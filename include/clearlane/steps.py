@@ -26,6 +26,7 @@ from clearlane import score as _score
 from clearlane import sla as _sla
 from clearlane.ledger import Batch, batch_of
 from clearlane.policy.model import Policy, Source
+from clearlane.privacy import retention as _retention
 from clearlane.privacy import tombstones
 from clearlane.review import Answer
 from clearlane.score import refresh as _refresh
@@ -335,6 +336,19 @@ def digest(engine: Engine, batch_id: str, at: datetime, post: Post = KEPT) -> Co
     close(engine, batch_id)
     sent = send_mails(engine, at, post, dry_run=run.dry_run) if run.takes_unclaimed else {}
     return {"owed": owed, **sent}
+
+
+def retention(
+    engine: Engine,
+    as_of: datetime,
+    *,
+    docs_dir: Path | None = None,
+    dry_run: bool = False,
+) -> Counts:
+    """Prune what the policy in force at a moment no longer kept then, rows and folders; kind -> how many."""
+    with engine.begin() as connection:
+        kept = policy.stored(connection, policy.in_force(connection, as_of)).contract.retention
+    return _retention.run(engine, kept, as_of, docs_dir=docs_dir, dry_run=dry_run)
 
 
 def watch_pipeline(engine: Engine, at: datetime) -> Counts:

@@ -53,6 +53,12 @@ DRY_RUN = Param(
     title="Dry run",
     description="Keep what is owed to the sources in the outbox. Empty: as the deployment says (CLEARLANE_DRY_RUN).",
 )
+COUNT_ONLY = Param(
+    False,
+    type="boolean",
+    title="Dry run",
+    description="Count what is too old, and change nothing.",
+)
 REPLAY = {
     "from": Param(
         type="string",

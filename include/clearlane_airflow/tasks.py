@@ -206,6 +206,21 @@ def drain(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
 
 
 @task(multiple_outputs=False)
+def retention(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
+    """Prune what was too old at the end of the run's interval, in chunks; how many of each kind."""
+    from clearlane import steps
+
+    window = _window(dag_run)
+    counts = steps.retention(
+        ledger(),
+        window[1] if window else _now(),
+        docs_dir=data_docs_folder(),
+        dry_run=bool((params or {}).get("dry_run")),
+    )
+    return dict(counts)
+
+
+@task(multiple_outputs=False)
 def replay(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
     """Play history with another policy, in shadow; the report is the Data Docs of the run."""
     from clearlane import steps

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 KNOWN = {
     *("lead_flow", "crm_push", "outcome_sync", "score_refresh", "lead_replay", "sla_watch", "digest"),
-    "weight_review",
+    *("weight_review", "retention"),
 }
 FILES = sorted((ROOT / "dags").glob("*.py"))
 HEAVY = ("pandas", "great_expectations", "duckdb", "sqlalchemy", "clearlane")

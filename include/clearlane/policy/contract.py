@@ -1,18 +1,19 @@
-"""contract.yaml: what each object must hold to be usable, and what a whole delivery must look like."""
+"""contract.yaml: what each object must hold to be usable, what a whole delivery must look like, how long it is kept."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from dataclasses import fields
+from typing import Annotated, Any, Final, Literal
 
+from pydantic import BeforeValidator, model_validator
 from pydantic import Field as ShapeField
-from pydantic import model_validator
 
 from clearlane.policy.document import Document
-from clearlane.policy.model import OBJECTS, BatchRule, Check, Contract, Field, ObjectContract
+from clearlane.policy.model import OBJECTS, BatchRule, Check, Contract, Field, ObjectContract, Retention
 from clearlane.policy.problems import Path, nearest, shown
-from clearlane.policy.shapes import FileShape, Shape
+from clearlane.policy.shapes import FileShape, Shape, whole_days
 from clearlane.rules import Type
 
 ObjectName = Literal["leads", "contacts", "accounts", "opportunities", "activities", "reps", "outcomes"]
@@ -67,9 +68,37 @@ class BatchRuleShape(Shape):
     trailing_windows: int = ShapeField(default=28, ge=1)
 
 
+NEVER: Final = "never"
+
+
+def kept_for(value: object) -> int | None:
+    """`180 days`, `26 weeks`; `never`: nothing of it goes."""
+    try:
+        return None if value == NEVER else whole_days(value)
+    except ValueError:
+        raise ValueError("a number of whole days such as '180 days' or '26 weeks', or 'never'") from None
+
+
+Kept = Annotated[int | None, BeforeValidator(kept_for)]
+
+
+class RetentionShape(Shape):
+    payloads: Kept = ShapeField(default=Retention.payloads)
+    dismissed: Kept = ShapeField(default=Retention.dismissed)
+    quarantine: Kept = ShapeField(default=Retention.quarantine)
+    mails: Kept = ShapeField(default=Retention.mails)
+    writes: Kept = ShapeField(default=Retention.writes)
+    dead_writes: Kept = ShapeField(default=Retention.dead_writes)
+    shadow: Kept = ShapeField(default=Retention.shadow)
+    data_docs: Kept = ShapeField(default=Retention.data_docs)
+    reports: Kept = ShapeField(default=Retention.reports)
+    leads: Kept = ShapeField(default=Retention.leads)
+
+
 class ContractShape(FileShape):
     objects: dict[ObjectName, ObjectShape] = ShapeField(default={})
     batch_rules: list[BatchRuleShape] = ShapeField(default=[])
+    retention: RetentionShape = RetentionShape()
 
 
 EMPTY = Contract({}, ())
@@ -85,7 +114,8 @@ def built(document: Document, shape: ContractShape) -> Contract:
         BatchRule(rule.rule, tuple(rule.objects), rule.warn, rule.stop, rule.trailing_windows)
         for rule in shape.batch_rules
     )
-    return Contract(objects, tuple(rules))
+    kept = {one.name: getattr(shape.retention, one.name) for one in fields(Retention)}
+    return Contract(objects, tuple(rules), Retention(**kept))
 
 
 def _object(document: Document, path: Path, shape: ObjectShape) -> ObjectContract:

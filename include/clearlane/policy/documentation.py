@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Final
 
 from clearlane.policy import wording as say
@@ -442,6 +443,9 @@ def _contract(policy: Policy) -> Iterator[str]:
         ("rule", "objects", "warn", "stop", "windows before"),
         [(r.rule, say.names(r.objects), r.warn, r.stop, r.trailing_windows) for r in contract.batch_rules],
     )
+    yield "## How long it is kept"
+    kept = ((one.name, getattr(contract.retention, one.name)) for one in fields(contract.retention))
+    yield say.table(("what", "days"), [(say.code(name), days or "for ever") for name, days in kept])
 
 
 def _field(field: Field) -> Sequence[object]:

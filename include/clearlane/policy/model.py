@@ -666,9 +666,35 @@ class BatchRule:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """Days for which each kind of thing is kept as it is; None: for ever. docs/privacy.md says what is left of each."""
+
+    payloads: int | None = 180
+    """records that were used, as they came, and what was wrong with their fields"""
+    dismissed: int | None = 90
+    """records in quarantine that a person dismissed, counted from when they were set aside"""
+    quarantine: int | None = 365
+    """records in quarantine that nobody decided about"""
+    mails: int | None = 180
+    """what mails said that are no longer owed"""
+    writes: int | None = 180
+    """what was written to a source, but for what it is compared with"""
+    dead_writes: int | None = 180
+    """writes that failed and that nobody tried again"""
+    shadow: int | None = 540
+    """what shadow runs decided"""
+    data_docs: int | None = 90
+    reports: int | None = 730
+    """pages of the weight review and of replays, on disk"""
+    leads: int | None = None
+    """leads that are closed or disqualified, and of whom nothing was heard since: they are erased"""
+
+
+@dataclass(frozen=True)
 class Contract:
     objects: Mapping[str, ObjectContract]
     batch_rules: tuple[BatchRule, ...]
+    retention: Retention = Retention()
 
 
 # --- sources.yaml -----------------------------------------------------------------------------

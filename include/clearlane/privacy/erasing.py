@@ -339,7 +339,7 @@ def _emptied(connection: Connection, at: datetime) -> dict[str, int]:
         bound: dict[str, Any] = {"at": at} if ":at" in statement else {}
         counts[table] = connection.execute(sa.text(statement), bound).rowcount
     seqs = connection.execute(sa.text("select seq from gone_seq")).scalars().all()
-    counts["inbox"] = connection.execute(stones.EMPTY, {"seqs": seqs}).rowcount
+    counts["inbox"] = connection.execute(sa.text(stones.EMPTY), {"keys": seqs}).rowcount
     return counts
 
 

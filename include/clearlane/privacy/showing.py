@@ -1,8 +1,8 @@
-"""What the command line says of an erasure and of a search: tables and numbers, never the person."""
+"""What the command line says of an erasure, a search and of what was pruned: tables and numbers, never the person."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from clearlane.privacy.erasing import Erased
 from clearlane.privacy.proof import Searched
@@ -32,3 +32,13 @@ def search(searched: Searched) -> Iterator[str]:
         whose = " (the company's own people and rules: change them there)" if one.staff else ""
         yield f"  {one.count} in {one.where}{whose}"
     yield f"{searched.left} found in {searched.columns} columns and {searched.files} files"
+
+
+def pruned(counts: Mapping[str, int], *, dry_run: bool) -> Iterator[str]:
+    """How many of each kind went, or would go."""
+    gone = {name: count for name, count in counts.items() if count}
+    yield from (f"{count:>9} {name}" for name, count in gone.items())
+    if not gone:
+        yield "nothing is older than the policy keeps it"
+    if dry_run:
+        yield "a dry run: nothing was changed"

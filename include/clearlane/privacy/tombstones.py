@@ -126,7 +126,7 @@ def _dropped(connection: Connection, frame: pd.DataFrame, keys: Sequence[Key]) -
             bearers.setdefault(key.hash(name), set()).add(seq)
     found = connection.execute(_FOUND, {"hashes": list(bearers)}).scalars()
     seqs = sorted(set().union(*(bearers[one] for one in found)))
-    return connection.execute(EMPTY, {"seqs": seqs}).rowcount if seqs else 0
+    return connection.execute(sa.text(EMPTY), {"keys": seqs}).rowcount if seqs else 0
 
 
 def _names(frame: pd.DataFrame) -> Iterator[tuple[int, Name]]:
@@ -183,17 +183,17 @@ where batch_id = :batch_id and state = 'waiting' and object in ('leads', 'contac
 order by seq limit :size
 """)
 _FOUND: Final = sa.text("select hash from tombstone where hash = any(cast(:hashes as text[]))")
-EMPTY: Final = sa.text("""
+EMPTY: Final = """
 update inbox set state = 'erased', payload = '{}', record = null,
        external_id = case when not telling then external_id end,
        record_key = case when telling then 'erased:' || inbox.seq else record_key end
 from (
     select seq, record_key like '%@%' or coalesce(external_id in (record ->> 'email', record ->> 'phone'), false)
            as telling
-    from inbox where seq = any(cast(:seqs as bigint[]))
+    from inbox where seq = any(cast(:keys as bigint[]))
 ) told
 where inbox.seq = told.seq
-""")
+"""
 """The key of a record stays, so that it counts as a duplicate when it comes again; one that is an address goes."""
 _ADD_KEY: Final = sa.text(
     "insert into erasure_key (key_id, secret) values (:id, :secret) on conflict (key_id) do nothing"

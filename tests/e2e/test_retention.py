@@ -1,0 +1,191 @@
+"""What is too old goes, in chunks and beside other runs; what the river and a replay need stays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from tests.companies import END, WINDOWS
+from tests.e2e.conftest import flowing
+from tests.e2e.rivers import River
+from tests.e2e.snapshot import KNOWLEDGE, PROFILES, ROUTING, SCORES, snapshot
+from typer.testing import CliRunner
+
+from clearlane import replay, steps
+from clearlane.cli import app
+from clearlane.ledger import doctor, server
+from clearlane.policy.model import Retention
+from clearlane.privacy import retention
+
+LATER = datetime.now(UTC) + timedelta(days=2000)
+EVER = Retention(*[None] * 10)
+DAY = Retention(*[1] * 9, leads=None)
+
+
+@pytest.fixture(scope="module")
+def lived(ledger_server: server.Server, all_days: str) -> Iterator[str]:
+    """The name of a ledger in which all that may be pruned is there: sent, dead, dismissed, and decided in shadow."""
+    with flowing(ledger_server, "lived", all_days) as river:
+        owed = "where state = 'owed' and outbox_id % 3"
+        change(river, f"update outbox set state = 'sent', sent_at = owed_at, error = 'said' {owed} <> 0")
+        change(river, f"update outbox set state = 'dead' {owed} = 0")
+        change(river, "update mail set state = 'sent', sent_at = owed_at where mail_id % 2 = 0")
+        change(river, "update quarantine set state = 'dismissed' where seq % 2 = 0")
+        river.run(WINDOWS[1], run_type="backfill", mode="auto")
+        river.engine.dispose()
+        yield "lived"
+
+
+@pytest.fixture
+def river(new_river: Callable[..., River], lived: str) -> River:
+    return new_river("retention", like=lived)
+
+
+def change(river: River, statement: str, **bound: object) -> None:
+    with river.engine.begin() as connection:
+        connection.execute(sa.text(statement), bound)
+
+
+def ask(river: River, statement: str, **bound: object) -> list[tuple[object, ...]]:
+    with river.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(statement), bound)]
+
+
+def number(river: River, of: str) -> int:
+    return int(str(ask(river, f"select count(*) from {of}")[0][0]))
+
+
+def broken(river: River) -> list[str]:
+    with river.engine.connect() as connection:
+        return [one.check.id for one in doctor.examine(connection) if one.count]
+
+
+def test_all_that_is_old_goes_once_and_the_promises_hold(river: River) -> None:
+    would = retention.run(river.engine, DAY, LATER, dry_run=True)
+    assert number(river, "inbox where state = 'consumed' and payload = '{}'") == 0
+    assert retention.run(river.engine, DAY, LATER) == would
+    kinds = {kind.name for kind in retention.KINDS}
+    assert {name: would[name] > 0 for name in kinds} == dict.fromkeys(kinds, True)
+    assert set(retention.run(river.engine, DAY, LATER).values()) == {0}
+    assert broken(river) == []
+
+
+def test_nothing_of_a_person_is_left_in_what_was_pruned(river: River) -> None:
+    retention.run(river.engine, DAY, LATER)
+    assert number(river, "quarantine") == 0
+    assert number(river, "inbox where state = 'quarantined'") == 0
+    assert number(river, "outbox where state = 'dead'") == 0
+    sent = number(river, "outbox where state = 'sent' and fields <> '{}'")
+    assert number(river, "outbox where error is not null") == sent
+    assert number(river, "mail where state <> 'owed' and facts <> '{}'") == 0
+    left = "inbox i where state = 'consumed' and record is not null"
+    newest = """lead l join place p on p.lead_id = l.survivor_id cross join lateral (
+        select * from inbox n where (n.source, n.object, n.external_id) = (l.source, 'leads', l.external_id)
+          and n.state = 'consumed' order by source_time desc nulls last, seq desc limit 1) i
+        where p.place <> 'closed' and i.record is not null"""
+    assert number(river, left) == number(river, newest) > 0
+
+
+def test_decisions_can_be_made_again(river: River) -> None:
+    retention.run(river.engine, DAY, LATER)
+    with river.engine.connect() as connection:
+        found = replay.finding(connection)
+        assert replay.newest(connection)
+    assert found.count == 0, found
+
+
+def business(river: River) -> dict[str, list[str]]:
+    """What means something to the business, but for what retention takes by intention."""
+    live = "with decision as (select * from decision where mode <> 'shadow') "
+    queries = {**KNOWLEDGE, **PROFILES, **SCORES, **ROUTING, "decision": live + ROUTING["decision"]}
+    return snapshot(river.engine, {**queries, "outbox": ROUTING["outbox"] + " where state = 'owed'"})
+
+
+def test_the_river_goes_on_as_if_nothing_were_gone(
+    river: River, new_river: Callable[..., River], lived: str
+) -> None:
+    """The same records count as duplicates, nobody is told again, nobody seems to be gone from the source."""
+    whole = new_river("whole", like=lived)
+    retention.run(river.engine, DAY, LATER)
+    for each in (river, whole):
+        each.run(WINDOWS[2], run_id="again")
+    assert business(river) == business(whole)
+
+
+def test_a_run_and_a_pruning_go_side_by_side(new_river: Callable[..., River], first_day: str) -> None:
+    alone, pruned = new_river("alone", like=first_day), new_river("pruned", like=first_day)
+    alone.run(WINDOWS[1])
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(pruned.run, WINDOWS[1])
+        while not busy.done():
+            retention.run(pruned.engine, DAY, LATER)
+        busy.result()
+    assert number(pruned, "inbox where state = 'consumed' and payload = '{}'") > 100
+    assert business(pruned) == business(alone)
+    assert broken(pruned) == []
+
+
+def test_what_somebody_holds_is_left_to_the_next_run(river: River) -> None:
+    first = "seq = (select min(seq) from quarantine where state = 'dismissed')"
+    change(river, f"update quarantine set state = 'replayed' where {first}")
+    before = LATER - timedelta(days=1)
+    for kind in retention.KINDS:
+        due = sa.text(f"select x.{kind.key} from {kind.table} x where {kind.due} order by 1")
+        with river.engine.connect() as other, other.begin():
+            held = other.execute(due, {"before": before}).scalars().first()
+            other.execute(sa.text(f"select from {kind.table} where {kind.key} = {held} for update"))
+            retention.prune(river.engine, kind, before, size=50)
+            assert other.execute(due, {"before": before}).scalars().all() == [held]
+        assert retention.prune(river.engine, kind, before) == 1
+
+
+def test_an_earlier_moment_prunes_less_and_a_moment_before_all_nothing(river: River) -> None:
+    moments = [END - timedelta(days=400), END, datetime.now(UTC) + timedelta(days=170), LATER]
+    counts = [retention.run(river.engine, Retention(), moment, dry_run=True) for moment in moments]
+    assert set(counts[0].values()) == {0}
+    for earlier, later in pairwise(counts):
+        assert all(earlier[name] <= later[name] for name in later)
+    assert counts[2]["dismissed"] > 0 == counts[2]["payloads"]
+    assert retention.run(river.engine, EVER, LATER) == {}
+
+
+def test_a_backfilled_week_prunes_what_was_old_at_its_end(river: River) -> None:
+    assert set(steps.retention(river.engine, END).values()) == {0}
+
+
+def test_folders_of_runs_go_by_what_is_in_them(river: River, tmp_path: Path) -> None:
+    run = ask(river, "select batch_id from batch limit 1")[0][0]
+    judged, again, report = tmp_path / str(run), tmp_path / f"{run}-2", tmp_path / str(uuid4())
+    other = tmp_path / "somebody's notes"
+    for folder in (judged, again, report, other):
+        (folder / "pages").mkdir(parents=True)
+        file = folder / "pages" / "index.html"
+        file.write_text("x")
+        os.utime(file, (0, (END - timedelta(days=120)).timestamp()))
+    (again / "fresh.html").write_text("x")
+    os.utime(again / "fresh.html", (0, (END - timedelta(days=10)).timestamp()))
+    counts = retention.run(river.engine, Retention(), END, docs_dir=tmp_path, dry_run=True)
+    assert (counts["data_docs"], counts["reports"]) == (1, 0)
+    assert judged.exists()
+    retention.run(river.engine, Retention(reports=30), END, docs_dir=tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([again, other])
+
+
+def test_the_command_line_counts_and_then_prunes(river: River, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEARLANE_LEDGER_URL", river.engine.url.render_as_string(hide_password=False))
+    change(river, "update quarantine set since = since - interval '400 days'")
+    told, done, again = (
+        CliRunner().invoke(app, ["retention", *words]).output for words in (["--dry-run"], [], [])
+    )
+    assert "nothing was changed" in told
+    assert "quarantine" in done
+    assert told.splitlines()[:-1] == done.splitlines()
+    assert number(river, "quarantine") == 0
+    assert "nothing is older than the policy keeps it" in again
