@@ -85,7 +85,7 @@ def erase(
     if searched.left:
         raise Incomplete("left in " + ", ".join(one.where for one in searched.found if not one.staff))
     folders.rewrite(places, values)
-    return Erased(counts, records, made, shared, proof.search(connection, values, places))
+    return Erased(counts, records, made, shared, proof.and_folders(searched, values, places))
 
 
 def verify(connection: Connection, name: str, places: Sequence[Path] = ()) -> Searched:
@@ -354,7 +354,7 @@ def _swept(connection: Connection, values: Sequence[str], key: Key) -> dict[str,
     for table in metadata.sorted_tables:
         columns = [column for column in table.columns if _says(column.type)]
         if columns and table.name not in STAFF:
-            bound = {"any": wording.pattern(values)}
+            bound = {"hint": wording.hint(values), "any": wording.pattern(values)}
             for number, value in enumerate(values):
                 bound |= {f"value{number}": wording.one_pattern(value), f"word{number}": word_for(value, key)}
             swept = connection.execute(sa.text(_sweep(table, columns, len(values))), bound).rowcount
@@ -369,7 +369,8 @@ def word_for(value: str, key: Key) -> str:
 
 
 def _sweep(table: sa.Table, columns: Sequence[sa.Column[Any]], count: int) -> str:
-    holds = " or ".join(f'cast("{column.name}" as text) ~* :any' for column in columns)
+    texts = [f'cast("{column.name}" as text)' for column in columns]
+    holds = " or ".join(f"{text} ~* :hint and {text} ~* :any" for text in texts)
     sets = ", ".join(f'"{column.name}" = {_replaced(column, count)}' for column in columns)
     return f'update "{table.name}" set {sets} where {holds}'
 

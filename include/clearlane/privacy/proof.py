@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,23 +44,37 @@ class Searched:
 
 def search(connection: Connection, values: Iterable[str], folders: Sequence[Path] = ()) -> Searched:
     """Look for the values in every text, JSON and array column of the ledger, and in every file of the folders."""
-    pattern = wording.pattern(values)
+    wanted = tuple(values)
     columns = connection.execute(_COLUMNS).all()
+    found = tuple(_in_tables(connection, columns, wanted)) if wanted else ()
+    return and_folders(Searched(len(columns), 0, found), wanted, folders)
+
+
+def and_folders(searched: Searched, values: Sequence[str], folders: Sequence[Path]) -> Searched:
+    """What was searched and found, and every file of the folders with it."""
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    if not pattern:
-        return Searched(len(columns), len(files), ())
-    found = (*_in_tables(connection, columns, pattern), *_in_files(files, pattern))
-    return Searched(len(columns), len(files), found)
+    found = _in_files(files, wording.pattern(values)) if values else ()
+    return replace(searched, files=searched.files + len(files), found=(*searched.found, *found))
 
 
-def _in_tables(connection: Connection, columns: Sequence[sa.Row[Any]], pattern: str) -> Iterator[Found]:
+def _in_tables(
+    connection: Connection, columns: Sequence[sa.Row[Any]], values: Sequence[str]
+) -> Iterator[Found]:
+    asked = {"hint": wording.hint(values), "pattern": wording.pattern(values)}
+    for table, its in groupby(columns, key=lambda row: str(row.table_name)):
+        names = [str(row.column_name) for row in its]
+        counts = connection.execute(sa.text(_counting(connection, table, names)), asked).one()
+        for name, count in zip(names, counts, strict=True):
+            if count:
+                yield Found(f"{table}.{name}", int(count), table in STAFF)
+
+
+def _counting(connection: Connection, table: str, columns: Sequence[str]) -> str:
+    """The rows in which each column says it; one pass over the table."""
     quoted = connection.dialect.identifier_preparer.quote
-    for row in columns:
-        table, column = row.table_name, row.column_name
-        statement = f"select count(*) from {quoted(table)} where cast({quoted(column)} as text) ~* :pattern"
-        count = int(connection.execute(sa.text(statement), {"pattern": pattern}).scalar_one())
-        if count:
-            yield Found(f"{table}.{column}", count, table in STAFF)
+    texts = (f"cast({quoted(column)} as text)" for column in columns)
+    counts = (f"count(*) filter (where {text} ~* :hint and {text} ~* :pattern)" for text in texts)
+    return f"select {', '.join(counts)} from {quoted(table)}"
 
 
 def _in_files(files: Sequence[Path], pattern: str) -> Iterator[Found]:
