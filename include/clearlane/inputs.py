@@ -46,6 +46,12 @@ from {_ASKED} join batch b on b.batch_id = d.batch_id cross join lateral jsonb_e
 left join policy_file f using (hash)
 left join lateral (select encode(sha256(convert_to(f.content, 'UTF8')), 'hex') as now) h on true
 where h.now is distinct from v.hash
+union all
+select d.decision_seq, m.name, 'content', 'sha256 ' || left(h.now, 12), 'sha256 ' || left(m.hash, 12)
+from {_ASKED} join batch b on b.batch_id = d.batch_id join policy_file f on f.hash = b.policy ->> 'scoring'
+join policy_file m on starts_with(m.name, 'predictive-') and strpos(f.content, m.name) > 0
+cross join lateral (select encode(sha256(convert_to(m.content, 'UTF8')), 'hex') as now) h
+where h.now <> m.hash
 """
 _RECORDS = f"""
 select p.decision_seq, 'record ' || i.seq || ' of ' || {_NAMED}, 'record',

@@ -59,7 +59,7 @@ class PointsDecision(HITLOperator):
         self.subject = answers.subject(review)
         answered = file_page(run.dag_id, str(review.review_id), artefacts.DECISION)
         self.body = answers.body(review, page(run.dag_id, run.run_id), answered)
-        self.params = ParamsDict(_form(answers.proposed_points(review)))
+        self.params = ParamsDict(_form(answers.proposed_points(review), chance=bool(review.chance_file)))
         self.response_timeout = timedelta(days=context["params"]["answer_within"])
         return super().execute(context)
 
@@ -129,10 +129,20 @@ def _answered(event: Mapping[str, Any]) -> Answered:
         "points": given.get("points") or {},
         "in_force_from": given.get("in_force_from"),
         "because": given.get("because"),
+        "chance": bool(given.get("chance")),
     }
 
 
-def _form(points: Mapping[str, int]) -> dict[str, Param]:
+def _chance() -> Param:
+    return Param(
+        False,
+        type="boolean",
+        title="Chance of conversion",
+        description="Tell it beside the score, with its reasons, from the moment the points are in force.",
+    )
+
+
+def _form(points: Mapping[str, int], *, chance: bool = False) -> dict[str, Param]:
     return {
         "points": Param(
             dict(points),
@@ -155,4 +165,5 @@ def _form(points: Mapping[str, int]) -> dict[str, Param]:
             title="Because",
             description="Why; a rejection needs it.",
         ),
+        **({"chance": _chance()} if chance else {}),
     }

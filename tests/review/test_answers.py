@@ -20,6 +20,9 @@ from clearlane.review.answers import APPROVE, EDIT, REJECT, Answer, NotAllowed
 from clearlane.review.cases import Change, Interval
 from clearlane.review.register import Draft, NotPossible, Review
 from clearlane.review.rescored import scoring_text
+from clearlane.score import chances
+from clearlane.score.additive import Additive
+from clearlane.score.additive_file import loaded, saved
 
 NOW = datetime(2026, 10, 1, 6, tzinfo=UTC)
 AT = NOW + timedelta(hours=3)
@@ -99,6 +102,47 @@ def test_a_no_has_a_reason(undecided: Connection, review: Review) -> None:
 def test_no_answer_is_no_change_whatever_the_default_option(undecided: Connection, review: Review) -> None:
     done = answers.decide(undecided, ID, Answer(APPROVE, AT, None))
     assert (done.status, done.decided_by, done.published_hash) == ("timed_out", None, None)
+
+
+# --- a chance of conversion with the points -----------------------------------------------------
+
+MODEL = saved(Additive("won", "logistic", {"horizon_days": 90.0}, -2.0, (), {}))
+
+
+@pytest.fixture
+def telling(undecided: Connection, review: Review) -> Review:
+    """The review, with a chance of conversion that may be switched on."""
+    draft = {name: getattr(review, name) for name in Draft.__dataclass_fields__}
+    return register.store(undecided, Draft(**{**draft, "predictive": MODEL}))
+
+
+def test_a_chance_is_switched_on_by_a_tick_alone(undecided: Connection, telling: Review) -> None:
+    plain = answers.decision(undecided, telling, answer(APPROVE))
+    assert plain.text == telling.proposed_text
+    done = answers.decide(undecided, ID, answer(APPROVE, chance=True))
+    assert done.tells_chances
+    scoring = policy.stored(undecided, {"scoring": str(done.published_hash)}).scoring
+    assert scoring.predictive == telling.chance_file
+    assert chances.in_force(undecided, scoring) == loaded(MODEL)
+    assert "A chance of conversion is told" in "\n".join(recorded.lines(done))
+    assert f"--- /dev/null\n+++ b/{telling.chance_file}\n" in recorded.diff(undecided, done)
+
+
+def test_a_chance_goes_with_a_person_s_points_or_alone(undecided: Connection, telling: Review) -> None:
+    done = answers.decision(undecided, telling, answer(EDIT, points={}, chance=True))
+    assert points(done.text)["icp_size"] == 15
+    assert f'predictive: "{telling.chance_file}"' in str(done.text)
+
+
+def test_a_chance_that_must_stay_off_is_not_taken(undecided: Connection, review: Review) -> None:
+    assert "*chance*" not in answers.body(review, "page", "answered")
+    refused = replace(review, figures={"chance": {"because": ["90 leads of which 3 got there"]}})
+    with pytest.raises(NotAllowed, match="the chance of conversion cannot be switched on: 90 leads"):
+        answers.decision(undecided, refused, answer(APPROVE, chance=True))
+
+
+def test_the_question_offers_a_chance_that_may_be_switched_on(telling: Review) -> None:
+    assert "tick *chance*" in answers.body(telling, "page", "answered")
 
 
 # --- answers that cannot be taken ---------------------------------------------------------------

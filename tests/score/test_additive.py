@@ -10,12 +10,13 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clearlane.policy.model import ActivityTerm, Rule
 from clearlane.policy.scoring import EMPTY
-from clearlane.rules import Type, parse
+from clearlane.rules import Dialect, Type, parse
 from clearlane.score.additive import Additive, Names, Numbers, Part, added, because, meaning, probabilities
 from clearlane.score.additive_file import UnknownModel, loaded, problems, saved
 from clearlane.score.additive_sql import relation
@@ -61,12 +62,16 @@ def frames(rows: list[tuple[object, ...]]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return typed[named[:2]], typed[named[2:]]
 
 
-def in_duckdb(evidence: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
+def contributions(evidence: pd.DataFrame) -> list[str]:
     points = {rule.id: rule.points for rule in RULES}
-    said = [
+    return [
         json.dumps({rule: row[rule] * points[rule] for rule in evidence if row[rule]})
         for _, row in evidence.iterrows()
     ]
+
+
+def in_duckdb(evidence: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
+    said = contributions(evidence)
     with duckdb.connect() as desk:
         desk.register("scored", pd.DataFrame({"lead_id": evidence.index, "contributions": said}))
         desk.register("known", attributes.assign(lead_id=attributes.index))
@@ -75,15 +80,29 @@ def in_duckdb(evidence: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
         return desk.execute(f"select * from ({select}) order by lead_id").df().set_index("lead_id")
 
 
-@settings(max_examples=20, deadline=None)
+def in_postgres(postgres: sa.Connection, evidence: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
+    said = contributions(evidence)
+    known = [json.loads(row.dropna().to_json()) for _, row in attributes.astype(object).iterrows()]
+    rows = [
+        {"lead_id": lead, "contributions": json.loads(one), "attributes": other}
+        for lead, one, other in zip(evidence.index, said, known, strict=True)
+    ]
+    given = "given as (select * from jsonb_to_recordset(cast(:rows as jsonb))"
+    given += " as given(lead_id text, contributions jsonb, attributes jsonb))"
+    select = relation(MODEL, SCORING, "given", "given", Dialect.POSTGRES)
+    query = sa.text(f"with {given} select * from ({select}) as told")
+    return pd.DataFrame(postgres.execute(query, {"rows": json.dumps(rows)}).mappings()).set_index("lead_id")
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(leads)
-def test_sql_and_pandas_say_the_same(rows: list[tuple[object, ...]]):
+def test_both_engines_and_pandas_say_the_same(postgres: sa.Connection, rows: list[tuple[object, ...]]):
     evidence, attributes = frames(rows)
-    told = in_duckdb(evidence, attributes).reindex(evidence.index)
-    assert told["probability"].to_numpy() == pytest.approx(
-        probabilities(MODEL, evidence, attributes), abs=1e-12
-    )
-    assert told["probability_because"].tolist() == because(MODEL, evidence, attributes)
+    wanted = probabilities(MODEL, evidence, attributes)
+    for told in (in_duckdb(evidence, attributes), in_postgres(postgres, evidence, attributes)):
+        ordered = told.reindex(evidence.index)
+        assert ordered["probability"].to_numpy() == pytest.approx(wanted, abs=1e-12)
+        assert ordered["probability_because"].tolist() == because(MODEL, evidence, attributes)
 
 
 @settings(max_examples=40)

@@ -652,6 +652,12 @@ score = Table(
     Column("members", ARRAY(UUID), comment="the records the person was made of; null: one"),
     Column("override_id", sa.BigInteger, ForeignKey("score_override.override_id")),
     Column("account", JSONB, comment="what the other people of the account came to; null: no rule asks"),
+    Column(
+        "probability",
+        sa.Double,
+        comment="chance of conversion; null: the policy has no model of it for the lead",
+    ),
+    _text("probability_because", nullable=True, comment="the parts of the model that move it most, in words"),
     Index("score_lead_ix", "lead_id", "as_of", "policy_hash", "score_id"),
     comment="What a lead scored, and from what: a row for each change. The newest score_id of a moment counts.",
 )
@@ -1202,7 +1208,10 @@ policy_file = Table(
     "policy_file",
     metadata,
     Column("hash", sa.Text, primary_key=True, comment="sha256 of the content"),
-    _text("name", comment="scoring, routing, teams, sla, contract or sources"),
+    _text(
+        "name",
+        comment="scoring, routing, teams, sla, contract or sources; or a file's that one of them names",
+    ),
     _text("content"),
     _recorded("stored_at"),
     comment="Every version of every policy file, by its content hash.",
@@ -1257,6 +1266,11 @@ weight_review = Table(
     _json("figures", comment="what was measured, and what the proposal promises, with intervals"),
     _json("reasons", comment="the verdict in sentences"),
     _text("report", comment="the page, HTML"),
+    _text(
+        "predictive",
+        nullable=True,
+        comment="the model of probability that may be switched on, JSON; null: none may",
+    ),
     _text("refusal", nullable=True, comment="why the last answer could not be taken; it is asked for again"),
     _text(
         "decided_by", nullable=True, info=PERSONAL, comment="as Airflow knows who answered; null: nobody did"

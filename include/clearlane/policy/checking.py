@@ -13,7 +13,7 @@ import pandas as pd
 from clearlane.policy import probing
 from clearlane.policy.document import read
 from clearlane.policy.loading import parse, texts
-from clearlane.policy.model import Expectation, Scoring
+from clearlane.policy.model import FILES, Expectation, Scoring
 from clearlane.policy.problems import PolicyErrors, Problem
 
 EXPECTED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,10 +32,10 @@ def check(source: Path | Mapping[str, str], *overlays: Path, run_expectations: b
     """The report on a folder, or on contents by file name. Never raises for what an author wrote."""
     try:
         contents = texts(source, *overlays) if isinstance(source, Path) else source
-        policy = parse(contents)
+        policy = parse({name: content for name, content in contents.items() if name in FILES})
     except PolicyErrors as errors:
         return Report(errors.errors, ())
-    model = tuple(_misfits(source, policy.scoring)) if isinstance(source, Path) else ()
+    model = tuple(_misfits(source, policy.scoring))
     runs = run_expectations and policy.scoring.expect
     broken = tuple(_unkept(policy.scoring, contents["scoring"])) if runs else ()
     odd = (
@@ -46,14 +46,17 @@ def check(source: Path | Mapping[str, str], *overlays: Path, run_expectations: b
     return Report((*model, *broken), (*policy.warnings, *odd))
 
 
-def _misfits(directory: Path, scoring: Scoring) -> Iterator[Problem]:
-    """By what the model of probability that scoring.yaml names does not fit it."""
-    from clearlane.score import (
-        predictive_model,
-    )  # the score stage reads the policy: import it when it is needed
+def _misfits(source: Path | Mapping[str, str], scoring: Scoring) -> Iterator[Problem]:
+    """By what the model of probability that scoring.yaml names does not fit it; contents may come without it."""
+    # the score stage reads the policy: import it when it is needed
+    from clearlane.score.additive_file import fitting, predictive_model
 
+    name = scoring.predictive
     try:
-        predictive_model(directory, scoring)
+        if isinstance(source, Path):
+            predictive_model(source, scoring)
+        elif name and name in source:
+            fitting(source[name], name, scoring)
     except PolicyErrors as errors:
         yield from errors.errors
 

@@ -89,8 +89,8 @@ def _predictive(scoring: Scoring) -> Iterator[str]:
     if scoring.predictive:
         yield "## Chance of conversion"
         yield (
-            f"`clearlane score` tells it beside the score, with its largest reasons, by the model in "
-            f"`{scoring.predictive}`. Bands, stages and routing do not look at it."
+            f"It stands beside each score, with its largest reasons, by the model in `{scoring.predictive}`. "
+            "Bands, stages and routing do not look at it."
         )
 
 

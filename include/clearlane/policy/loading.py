@@ -75,6 +75,12 @@ def beside(directory: Path, name: str) -> str:
         raise PolicyErrors([problem]) from None
 
 
+def content_name(kind: str, content: str) -> str:
+    """`predictive-3f2a9c1b04de.json`: what a file is called whose name is to say which content it has."""
+    (digest,) = hashes({kind: content}).values()
+    return f"{kind}-{digest[:12]}.json"
+
+
 def hashes(contents: Mapping[str, str]) -> Mapping[str, str]:
     """File name -> sha256 of its content: the version of that file."""
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(contents.items())}

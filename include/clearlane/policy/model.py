@@ -224,7 +224,7 @@ class Scoring:
     variants: tuple[Variant, ...] = ()
     review: ReviewTerms = ReviewTerms()
     predictive: str | None = None
-    """file beside scoring.yaml with a model of probability: `clearlane score` tells it beside the score"""
+    """file beside scoring.yaml with a model of probability, which is told beside the score"""
 
     @property
     def models(self) -> tuple[Scoring, ...]:

@@ -15,9 +15,9 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from clearlane.policy.checking import check
-from clearlane.policy.loading import hashes, parse, texts
-from clearlane.policy.model import Policy
-from clearlane.policy.problems import PolicyErrors
+from clearlane.policy.loading import beside, content_name, hashes, parse, texts
+from clearlane.policy.model import FILES, Policy
+from clearlane.policy.problems import PolicyErrors, Problem
 
 _IN_FORCE = text("""
     select distinct on (name) name, hash from policy_in_force
@@ -28,6 +28,7 @@ _STORED = text("select name, content from policy_file where hash = any(:hashes)"
 _STORE = text("""
     insert into policy_file (hash, name, content) values (:hash, :name, :content) on conflict do nothing
 """)
+_BESIDE = text("select content from policy_file where name = :name")
 _LOG = text("""
     select distinct on (in_force_from) hash, in_force_from from policy_in_force where name = :name
     order by in_force_from nulls first, entry desc
@@ -58,16 +59,52 @@ def publish(
 
     What would then be in force together is checked first: PolicyErrors with every error. `in_force_from`
     is ignored for a file's first version, which covers all earlier time, and needed for any later one.
+    The model of probability that scoring.yaml names lies in the folder, among the contents, or is stored already;
+    its name holds its hash, so that a version of scoring.yaml says which model it means.
     """
-    contents = texts(source) if isinstance(source, Path) else dict(source)
+    given = dict(texts(source)) if isinstance(source, Path) else dict(source)
+    contents = {name: content for name, content in given.items() if name in FILES}
     connection.execute(_LOCK)
     present = in_force(connection, in_force_from) if _published(connection) else {}
     changed = {name: new for name, new in hashes(contents).items() if present.get(name) != new}
-    _check_together(connection, present, {name: contents[name] for name in changed})
-    for name, new in changed.items():
-        connection.execute(_STORE, {"hash": new, "name": name, "content": contents[name]})
+    model = _model(connection, source, contents["scoring"]) if "scoring" in changed else {}
+    new_contents = {**{name: contents[name] for name in changed}, **model}
+    _check_together(connection, present, new_contents)
+    for name, content in new_contents.items():
+        _store(connection, name, content)
     _enter(connection, changed, present, by, because, in_force_from)
     return changed
+
+
+def _store(connection: Connection, name: str, content: str) -> None:
+    (digest,) = hashes({name: content}).values()
+    connection.execute(_STORE, {"hash": digest, "name": name, "content": content})
+
+
+def _model(connection: Connection, source: Path | Mapping[str, str], scoring: str) -> Mapping[str, str]:
+    """File name -> content of the model that a scoring.yaml names; empty: it names none, or is no policy."""
+    try:
+        name = parse({"scoring": scoring}).scoring.predictive
+    except PolicyErrors:
+        return {}
+    if name is None:
+        return {}
+    here = beside(source, name) if isinstance(source, Path) else source.get(name)
+    content = here or attached(connection, name)
+    if content is None:
+        raise PolicyErrors(
+            [Problem(name, 0, "the file", "no such file", "the model that scoring.yaml names")]
+        )
+    if name != (own := content_name("predictive", content)):
+        allowed = f"{own}, which holds its hash: rename it, there and in predictive of scoring.yaml"
+        raise PolicyErrors([Problem(name, 0, "the file", f"the name {name}", allowed)])
+    return {name: content}
+
+
+def attached(connection: Connection, name: str) -> str | None:
+    """The stored content of a file that a policy file names, by a name that holds its hash; None: not stored."""
+    content: str | None = connection.execute(_BESIDE, {"name": name}).scalar()
+    return content
 
 
 @dataclass(frozen=True)

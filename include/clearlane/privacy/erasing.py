@@ -274,6 +274,11 @@ _EMPTIED: Final[Sequence[tuple[str, str]]] = (
     ("signal_due", "delete from signal_due where lead_id in (select lead_id from gone_lead)"),
     ("touch_due", "delete from touch_due where lead_id in (select lead_id from gone_lead)"),
     (
+        "score",
+        "update score set probability_because = null where probability_because is not null"
+        " and lead_id in (select lead_id from gone_lead)",
+    ),
+    (
         "score_override",
         "update score_override set because = 'erased',"
         " ended_because = case when ended_because is not null then 'erased' end"

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from clearlane import policy as policies
+from clearlane.policy.editing import Edits, edited
 from clearlane.policy.model import ReviewTerms, Rule, Scoring
 from clearlane.policy.problems import nearest
 from clearlane.review import register
@@ -38,7 +39,8 @@ class Answer:
     """What was answered, as Airflow keeps it: by whom (None: nobody in time) and when.
 
     `points` (rule -> points) says all changes that are wanted: a rule that is not named keeps what it has. It counts
-    with EDIT alone. `in_force_from` is ISO 8601; empty: the next midnight, UTC.
+    with EDIT alone. `in_force_from` is ISO 8601; empty: the next midnight, UTC. `chance`: tell the review's chance of
+    conversion beside the score as well; else it stays as it is today.
     """
 
     option: str
@@ -47,6 +49,7 @@ class Answer:
     points: Mapping[str, Any] = field(default_factory=dict)
     in_force_from: str | None = None
     because: str | None = None
+    chance: bool = False
 
 
 def decide(connection: Connection, review_id: str, answer: Answer) -> Review:
@@ -77,14 +80,23 @@ def decision(connection: Connection, review: Review, answer: Answer) -> Decision
         if not because:
             raise NotAllowed("a rejection needs its reason: the next review is read beside it")
         return Decision("rejected", answer.at, because, answer.by)
+    text = _text(connection, review, answer)
     return Decision(
         "edited" if answer.option == EDIT else "approved",
         answer.at,
         because or _because(review),
         answer.by,
-        _text(connection, review, answer),
+        _with_chance(text, review) if answer.chance else text,
         _moment(answer),
     )
+
+
+def _with_chance(text: str, review: Review) -> str:
+    """scoring.yaml that names the review's model of probability, where that may be switched on."""
+    if review.chance_file is None:
+        because = "; ".join(review.figures.get("chance", {}).get("because", ())) or "none was learnt"
+        raise NotAllowed(f"the chance of conversion cannot be switched on: {because}")
+    return edited(text, Edits(values={("predictive",): review.chance_file}))
 
 
 def proposed_points(review: Review) -> Mapping[str, int]:
@@ -149,8 +161,15 @@ def _body(review: Review, page: str, answered: str) -> Iterator[str]:
         " is not named keeps what it has today. Both hold from *in force from*, else from the next midnight, UTC."
         f" **{REJECT}** (say why) and no answer change nothing.",
         "",
+        *_offered(review),
         f"If you are asked this again, the answer could not be taken: [why]({answered}).",
     )
+
+
+def _offered(review: Review) -> Iterator[str]:
+    if review.chance_file:
+        yield "A chance of conversion may stand beside the score: tick *chance* to switch it on with the points."
+        yield ""
 
 
 def _row(review: Review, change: Mapping[str, Any]) -> str:
@@ -198,7 +217,7 @@ def _text(connection: Connection, review: Review, answer: Answer) -> str:
     if problems := list(_problems(review, chosen)):
         raise NotAllowed("; ".join(problems))
     changes = [change for rule, points in chosen.items() if (change := _change(review, rules, rule, points))]
-    if not changes:
+    if not changes and not answer.chance:
         raise NotAllowed(f"with these points nothing changes: choose {REJECT!r} to leave all as it is")
     return scoring_text(text, changes)
 

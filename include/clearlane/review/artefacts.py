@@ -33,6 +33,8 @@ def write_review(review: Review, changed: str, folder: Path) -> tuple[Path, ...]
     """Write a weight review into the folder, which is made: pages, and the difference to scoring.yaml if any."""
     contents = {"index.html": review.report, "review.json": _text(recorded.as_json(review))}
     contents |= {DECISION: recorded.page(review)} | ({f"{register.FILE}.diff": changed} if changed else {})
+    if review.chance_file and review.predictive:
+        contents[review.chance_file] = review.predictive
     return written(folder, contents)
 
 

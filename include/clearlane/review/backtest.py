@@ -64,7 +64,9 @@ def backtested(
     """
     cut, target = _cut(cases, holdout), proposal.target
     learnt = _learnt(before(cases, cut), scoring, seed)
-    told = _chance(cases, scoring, target, cut, seed) if chance else "nobody asked for one"
+    told = (
+        _chance(_lasting(cases, proposal), scoring, target, cut, seed) if chance else "nobody asked for one"
+    )
     probabilities = {CHANCE: told.told} if isinstance(told, Predictive) else {}
     scores = _scores(cases, scoring, learnt if proposal.changes else None)
     try:
@@ -104,6 +106,12 @@ def _learnt(older: Cases, scoring: Scoring, seed: int) -> Proposal | None:
         return proposed(older, scoring, seed=seed)
     except TooFew:
         return None
+
+
+def _lasting(cases: Cases, proposal: Proposal) -> Cases:
+    """Without the evidence of rules that would go or fade otherwise: what is learnt is to fit either policy."""
+    other = {one.rule for one in proposal.changes if not one.after or one.half_life_days is not None}
+    return replace(cases, evidence=cases.evidence.drop(columns=list(other & set(cases.evidence))))
 
 
 def _chance(cases: Cases, scoring: Scoring, target: str, cut: datetime, seed: int) -> Predictive | str:

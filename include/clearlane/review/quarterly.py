@@ -69,6 +69,7 @@ def drafted(connection: Connection, policy: Policy, batch: Batch, asked: Asked) 
         figures=weights.as_json(found),
         reasons=tuple(quarter.verdict(found)),
         report=quarter.page(found),
+        predictive=found.chance,
     )
 
 

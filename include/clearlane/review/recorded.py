@@ -16,17 +16,21 @@ from clearlane.review.report import layout
 from clearlane.review.report.blocks import Report
 from clearlane.review.rescored import diff as difference
 
-TEXTS: Final = ("proposed_text", "final_text", "report")
+TEXTS: Final = ("proposed_text", "final_text", "report", "predictive")
 """what is long: the diff and the page show it"""
 
 
 def diff(connection: Connection, review: Review) -> str:
-    """Of scoring.yaml, as it was judged, to what was approved, else proposed: a unified diff, empty for nothing."""
+    """Of scoring.yaml, as it was judged, to what was approved, else proposed: a unified diff, empty for nothing.
+
+    The model of probability that was switched on with it is a new file of the diff.
+    """
     after = review.final_text or review.proposed_text
     if after is None:
         return ""
     before = policies.contents(connection, {FILE: review.current_hash})[FILE]
-    return difference(before, after, f"{FILE}.yaml")
+    model = difference("", review.predictive or "", review.chance_file or "") if review.tells_chances else ""
+    return difference(before, after, f"{FILE}.yaml") + model
 
 
 def as_json(review: Review) -> Mapping[str, Any]:
@@ -82,6 +86,8 @@ def _decision(review: Review) -> Iterator[str]:
         yield f"Decided by {review.decided_by or 'nobody'} on {_minute(review.decided_at)}: {review.because}"
     if review.in_force_from and review.published_hash:
         yield f"scoring {review.published_hash[:12]} in force from {_minute(review.in_force_from)}"
+    if review.tells_chances:
+        yield "A chance of conversion is told beside the score from then on"
     if review.status == "rolled_back":
         yield "Taken back since: an earlier version is in force again"
 

@@ -20,6 +20,7 @@ from clearlane import policy as policies
 from clearlane.ledger import Mode
 from clearlane.ledger.models import weight_review
 from clearlane.policy import Undone
+from clearlane.policy.loading import content_name
 from clearlane.sla import publishing
 from clearlane.sla.publishing import Published
 
@@ -31,6 +32,8 @@ OPEN: Final = ("nothing", "proposed")
 UNDECIDED: Final = ("proposed", "timed_out")
 """a person may still decide"""
 PUBLISHED: Final = ("approved", "edited")
+CHANCE: Final = "predictive"
+"""what a stored model of probability is called, before the hash of its content"""
 SHORTEST: Final = 6
 """characters of an id that name a review"""
 
@@ -65,6 +68,13 @@ class Draft:
     """the verdict in sentences"""
     batch_id: UUID | None = None
     """the run; its id is the review's"""
+    predictive: str | None = None
+    """the model of probability that may be switched on, JSON; None: none may"""
+
+    @property
+    def chance_file(self) -> str | None:
+        """What scoring.yaml calls the model of probability."""
+        return content_name(CHANCE, self.predictive) if self.predictive else None
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,11 @@ class Review(Draft):
     decided_by: str | None = None
     decided_at: datetime | None = None
     because: str | None = None
+
+    @property
+    def tells_chances(self) -> bool:
+        """Whether the model of probability was switched on with the points."""
+        return bool(self.chance_file and self.final_text and self.chance_file in self.final_text)
 
 
 @dataclass(frozen=True)
@@ -209,9 +224,9 @@ def _published(connection: Connection, review: Review, decision: Decision) -> st
             " it has been published anew since; run the review again"
         )
     by, because, since = decision.by, decision.because, decision.in_force_from
-    versions = policies.publish(
-        connection, {FILE: decision.text}, by=by, because=because, in_force_from=since
-    )
+    beside = {review.chance_file: review.predictive} if review.chance_file and review.predictive else {}
+    contents = {FILE: decision.text, **beside}
+    versions = policies.publish(connection, contents, by=by, because=because, in_force_from=since)
     if FILE not in versions:
         raise NotPossible(
             "the points chosen are those in force: reject the proposal to leave them as they are"

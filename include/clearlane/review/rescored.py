@@ -43,11 +43,11 @@ def scoring_text(text: str, changes: Iterable[Change]) -> str:
 
 
 def diff(old: str, new: str, name: str = "scoring.yaml") -> str:
-    """A unified diff, as `git apply` reads it; empty where nothing differs."""
+    """A unified diff, as `git apply` reads it; empty where nothing differs, a new file where `old` is empty."""
     lines = difflib.unified_diff(
         old.splitlines(keepends=True),
         new.splitlines(keepends=True),
-        f"a/{name}",
+        f"a/{name}" if old else "/dev/null",
         f"b/{name}",
         n=CONTEXT,
     )

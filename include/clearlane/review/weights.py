@@ -31,6 +31,7 @@ from clearlane.review.learning.proposals import proposed
 from clearlane.review.promises import Kept, kept
 from clearlane.review.rescored import diff, scoring_text
 from clearlane.review.whatif import NothingToCompare, WhatIf, whatif
+from clearlane.score.additive_file import saved
 
 HORIZON: Final = timedelta(days=90)
 MOVERS: Final = 10
@@ -81,6 +82,12 @@ class WeightReview:
     def diff(self) -> str:
         """What would change in the file; empty where nothing is proposed."""
         return diff(self.old_text, self.new_text) if self.new_text is not None else ""
+
+    @property
+    def chance(self) -> str | None:
+        """The model of a chance of conversion that may be switched on, as a file; None: none may."""
+        told = self.backtest.chance
+        return saved(told.model) if told and not self.backtest.refusals else None
 
     @property
     def judgement(self) -> Judgement | None:

@@ -79,7 +79,7 @@ class Additive:
     kind: str
     """how it was learnt: logistic or boosting"""
     learnt: Mapping[str, Any]
-    """from what: leads, hits, since, until"""
+    """from what: leads, hits, since, until, horizon_days"""
     base: float
     parts: tuple[Part, ...]
     meanings: Mapping[str, str]

@@ -92,10 +92,13 @@ def loaded(text: str, name: str = "predictive.json") -> Additive:
 def predictive_model(directory: Path, scoring: Scoring) -> Additive | None:
     """The model beside the policy that scoring.yaml names; None: it names none. Raises PolicyErrors."""
     name = scoring.predictive
-    if name is None:
-        return None
+    return None if name is None else fitting(beside(directory, name), name, scoring)
+
+
+def fitting(text: str, name: str, scoring: Scoring) -> Additive:
+    """The model of a file's text, which fits the policy. Raises PolicyErrors."""
     try:
-        model = loaded(beside(directory, name), name)
+        model = loaded(text, name)
     except UnknownModel as unknown:
         raise PolicyErrors([_problem(name, str(unknown).removeprefix(f"{name}: "))]) from None
     found = [_problem(name, problem) for problem in problems(model, scoring)]

@@ -16,12 +16,13 @@ from sqlalchemy import Connection
 from clearlane.identity.records import ACTIVITY
 from clearlane.policy.model import Scoring
 from clearlane.rules import Dialect
-from clearlane.score import behaviour, persons
+from clearlane.score import behaviour, chances, persons
+from clearlane.score.additive import Additive
 from clearlane.score.statement import GROUPS, statement
 
 RESULTS: Final = (
     "model", "score", "total", *GROUPS, "band", "grade", "stage", "disqualified", "hand_raise", "contributions",
-    "activities", "account",
+    "activities", "account", *chances.COLUMNS,
 )  # fmt: skip
 """The columns of the table `score` that are computed."""
 
@@ -109,11 +110,12 @@ def scored_again(
     """
     connection.execute(sa.text("set local jit = off"))
     bound = {"scores": list(scores), "numbers": list(scores.values())}
-    rows = connection.execute(sa.text(_query(scoring)), bound).mappings()
+    query = _query(scoring, chances.in_force(connection, scoring))
+    rows = connection.execute(sa.text(query), bound).mappings()
     return {int(row["lead_id"]): {name: row[name] for name in RESULTS} for row in rows}
 
 
-def _query(scoring: Scoring) -> str:
+def _query(scoring: Scoring, chance: Additive | None) -> str:
     recycles = persons.recycles(scoring.recycling, "o")
     quiet_until = f"a.cycle_since + {persons.rest(scoring.recycling)}"
     persons_of = _OWN.format(quiet_until=quiet_until, recycles=recycles)
@@ -122,9 +124,11 @@ def _query(scoring: Scoring) -> str:
     special = {
         "contributions": "cast(contributions as jsonb)", "account": "cast(account as jsonb)", "activities": "counted",
     }  # fmt: skip
-    columns = ", ".join(f"{special[name]} as {name}" if name in special else name for name in RESULTS)
+    scored = [name for name in RESULTS if name not in chances.COLUMNS]
+    columns = ", ".join(f"{special[name]} as {name}" if name in special else name for name in scored)
     return f"""
      with asked as materialized ({_ASKED}), profiles as materialized ({persons_of}),
-     record as ({_RECORDS}), activities as materialized ({_DONE} union all ({_MOVED}))
-     select lead_id, {columns} from ({statement(scoring, Dialect.POSTGRES)}) as again
+     record as ({_RECORDS}), activities as materialized ({_DONE} union all ({_MOVED})),
+     scored as materialized (select lead_id, {columns} from ({statement(scoring, Dialect.POSTGRES)}) as again)
+     select * from scored left join ({chances.told(chance, scoring, "scored", "profiles")}) as chance using (lead_id)
     """

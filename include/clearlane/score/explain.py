@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clearlane.policy.model import Group, Rule, Scoring
+from clearlane.score import chances
 from clearlane.score.evidence import Did, Evidence, TermSeen, gathered
 from clearlane.score.statement import GROUPS
 
@@ -118,6 +119,18 @@ class Disqualified:
 
 
 @dataclass(frozen=True)
+class Chance:
+    """The chance of `target` (0 to 1) that was told beside the score; `horizon_days` None: the model does not say."""
+
+    probability: float
+    because: str
+    target: str
+    horizon_days: float | None
+    model: str
+    """the file that scoring.yaml names"""
+
+
+@dataclass(frozen=True)
 class Override:
     """What a person said: a score or a band; `until` None: until it is taken back."""
 
@@ -135,7 +148,7 @@ class Explanation:
     """A stored score and its reasons; iterating gives the rules that fired, most points first.
 
     `account`: what the other people of the account came to, where a rule asks. Points are those of the rules,
-    whatever an override shows in their place.
+    whatever an override shows in their place. `chance`: where the policy had a model of it for this lead.
     """
 
     lead_id: UUID
@@ -158,6 +171,7 @@ class Explanation:
     disqualified: Disqualified | None
     override: Override | None
     account: Values
+    chance: Chance | None
     fired: tuple[RuleStory, ...]
     silent: tuple[RuleStory, ...]
 
@@ -222,6 +236,7 @@ def explained(connection: Connection, scoring: Scoring, score: Score) -> Explana
         disqualified=_disqualified(model, score, evidence),
         override=_override(score.values),
         account=score.account or {},
+        chance=_chance(connection, scoring, score),
         fired=tuple(fired),
         silent=tuple(story for story in stories if not story.points),
     )
@@ -273,6 +288,15 @@ def _disqualified(scoring: Scoring, score: Score, evidence: Evidence) -> Disqual
         if rule.id == score.disqualified:
             return Disqualified(rule.id, rule.because, evidence.terms.get(f"disqualifier {rule.id}", ()))
     return None
+
+
+def _chance(connection: Connection, scoring: Scoring, score: Score) -> Chance | None:
+    model = None if score.probability is None else chances.in_force(connection, scoring)
+    if model is None:
+        return None
+    horizon = model.learnt.get("horizon_days")
+    because = score.probability_because or ""
+    return Chance(score.probability, because, model.target, horizon, scoring.predictive or "")
 
 
 def _override(values: Values) -> Override | None:

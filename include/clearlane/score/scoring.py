@@ -22,7 +22,8 @@ from clearlane.policy.columns import ROLLUP
 from clearlane.policy.model import FIRST_STAGE, Policy, Scoring
 from clearlane.rules import Dialect
 from clearlane.rules.sql import text_literal
-from clearlane.score import behaviour, fading, persons, signals
+from clearlane.score import behaviour, chances, fading, persons, signals
+from clearlane.score.additive import Additive
 from clearlane.score.signals import Counting
 from clearlane.score.statement import GROUPS, model_names
 from clearlane.score.units import first_true
@@ -102,7 +103,8 @@ def score_gathered(
     scores = persons.describe(connection, scoring, writing.as_of, known_seq=known_seq, numbers=numbers)
     connection.execute(sa.text(_NO_SURVIVORS))
     connection.execute(sa.text(_UNTOLD), {"as_of": writing.as_of})
-    saved = connection.execute(sa.text(_saving(scoring, scores)), vars(writing)).one()
+    chance = chances.in_force(connection, scoring)
+    saved = connection.execute(sa.text(_saving(scoring, scores, chance)), vars(writing)).one()
     return Counts(**saved._mapping)
 
 
@@ -187,8 +189,8 @@ def _found() -> str:
     return f"select {kept} from scores join (select {profile}, override_id, created_at from profiles) p using (lead_id)"
 
 
-def _saving(scoring: Scoring, scores: str) -> str:
-    """The chunk in one statement: score, write what changed, count.
+def _saving(scoring: Scoring, scores: str, chance: Additive | None) -> str:
+    """The chunk in one statement: score, write what changed with its chance of conversion, count.
 
     The bound values are those of Writing.
     """
@@ -204,9 +206,11 @@ def _saving(scoring: Scoring, scores: str) -> str:
        from (select *, cast(:policy_hash as text) as policy_hash from found) found
        left join lateral ({_PREVIOUS}) previous on true
      ),
+     chance as ({chances.told(chance, scoring, "(select * from compared where differs)", "pg_temp.profiles")}),
      written as (
-       insert into score ({", ".join(columns)}, policy_hash, batch_id, known_seq)
-       select {", ".join(columns)}, policy_hash, cast(:batch_id as uuid), :known_seq from compared where differs
+       insert into score ({", ".join((*columns, *chances.COLUMNS))}, policy_hash, batch_id, known_seq)
+       select {", ".join((*columns, *chances.COLUMNS))}, policy_hash, cast(:batch_id as uuid), :known_seq
+       from compared left join chance using (lead_id) where differs
        returning lead_id, score_id
      ),
      stood as (

@@ -13,7 +13,7 @@ from clearlane.policy.model import Scoring
 from clearlane.score.changes import Change as Found
 from clearlane.score.changes import listed, shown
 from clearlane.score.evidence import Did
-from clearlane.score.explain import BandStory, Explanation, GroupStory, Override, RuleStory
+from clearlane.score.explain import BandStory, Chance, Explanation, GroupStory, Override, RuleStory
 from clearlane.score.history import Cause, Change
 from clearlane.score.lift import LARGEST, TIMES, Lift, Lifts, More
 
@@ -58,6 +58,8 @@ def score(told: Explanation, standing: Mapping[str, Any] | None) -> Told:
         yield "cycle", f"number {told.cycle}, begun {_moment(told.cycle_since)}"
     if told.account:
         yield "colleagues", _account(told.account)
+    if told.chance:
+        yield "chance", _chance(told.chance)
 
 
 def rules(fired: Sequence[RuleStory]) -> Told:
@@ -130,6 +132,12 @@ def _override(said: Override) -> str:
     what = f"score {said.score}" if said.score is not None else f"band {said.band}"
     until = f"until {_moment(said.until)}" if said.until else "until taken back"
     return f"{what}, set by {said.by} on {_moment(said.since)}, {until}: {said.because}"
+
+
+def _chance(chance: Chance) -> str:
+    within = f" within {chance.horizon_days:g} days" if chance.horizon_days else ""
+    because = f": because {chance.because}" if chance.because else ": as of most leads"
+    return f"{chance.probability:.{0 if chance.probability >= 0.02 else 1}%} chance of {chance.target}{within}{because}"
 
 
 def _account(account: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from tests.review.report.reviewed import played, reviewed
 from tests.review.report.test_layout import Tags
 
 from clearlane.review import backtest, weights
-from clearlane.review.cases import Interval
+from clearlane.review.cases import Change, Interval
 from clearlane.review.promises import Kept
 from clearlane.review.report.quarter import files, page, title, verdict
 from clearlane.review.rescored import points_of, scoring_text
@@ -200,7 +200,20 @@ def test_a_chance_beside_the_score_is_judged_with_the_points() -> None:
     assert backtest.CHANCE in {one.name for one in found.judgement.performances}
     assert any("at least 1500 leads" in because for because in found.backtest.refusals)
     assert "It should not be switched on:" in page(found)
-    assert "predictive.json" not in files(found)
+    assert found.chance is None
+    assert not any(name.startswith("predictive") for name in files(found))
+
+
+def test_a_chance_does_not_look_at_rules_that_would_go_or_fade_otherwise(right: WeightReview) -> None:
+    funnel = planted(9, 60, wins=0.2)
+    nothing = Interval(0.0, 0.0, 0.0)
+    gone, faded = (str(name) for name in funnel.cases.evidence.columns[:2])
+    changes = tuple(
+        Change(rule, "fit", 5, after, nothing, 0, nothing, nothing, "tests", half_life_days=days)
+        for rule, after, days in ((gone, 0, None), (faded, 5, 3.0))
+    )
+    left = backtest._lasting(funnel.cases, replace(right.proposal, changes=changes)).evidence
+    assert set(funnel.cases.evidence.columns) - set(left.columns) == {gone, faded}
 
 
 def test_a_review_that_cannot_be_judged_says_why() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -117,6 +117,7 @@ def _described(
         "hits": int(outcomes.target.sum()),
         "since": cases.since.isoformat(),
         "until": cases.until.isoformat(),
+        "horizon_days": cases.horizon / timedelta(days=1),
     }
     used = {part.name for part in model.parts if part.of == "rule"}
     meanings = {rule.id: meaning(rule) for rule in scoring.rules if rule.id in used}

@@ -147,10 +147,10 @@ def _chance(found: WeightReview) -> Iterator[Block]:
         yield Text("It should not be switched on:")
         yield Points(found.backtest.refusals)
     else:
-        where = (
-            "It may be switched on: <code>predictive:</code> in scoring.yaml names its file, predictive.json."
+        yield Text(
+            "It may be switched on with the points: whoever approves ticks “Chance of conversion”. Each score then"
+            " has it beside its points, with the reasons."
         )
-        yield Text(Markup(where))
 
 
 def _calibration(told: Judgement) -> Iterator[Block]:

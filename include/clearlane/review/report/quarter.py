@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
+from clearlane.policy.loading import content_name
 from clearlane.review.backtest import IN_FORCE, PROPOSED
 from clearlane.review.cases import Change, Interval
 from clearlane.review.learning.proposals import OF_RULES
 from clearlane.review.learning.reasons import CALLED
+from clearlane.review.register import CHANCE
 from clearlane.review.report import layout
 from clearlane.review.report.blocks import Card, Report, percent, signed
 from clearlane.review.report.details import details
@@ -22,7 +24,6 @@ from clearlane.review.report.summary import (
     tell,
 )
 from clearlane.review.weights import WeightReview, as_json
-from clearlane.score.additive_file import saved
 
 NAMED = 3
 """changes that the verdict names"""
@@ -37,8 +38,8 @@ def files(found: WeightReview) -> Mapping[str, str]:
     """File name -> content: the page and the figures; a new scoring.yaml, what differs, a chance, where there are."""
     figures = json.dumps(as_json(found), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     contents = {"report.html": page(found), "metrics.json": figures}
-    if found.backtest.chance and not found.backtest.refusals:
-        contents["predictive.json"] = saved(found.backtest.chance.model)
+    if found.chance:
+        contents[content_name(CHANCE, found.chance)] = found.chance
     if found.new_text is not None:
         contents |= {"scoring.yaml": found.new_text, "scoring.diff": found.diff}
     return contents
