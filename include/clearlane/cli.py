@@ -29,6 +29,10 @@ quarantine_app = typer.Typer(help="Records kept whole because they could not be 
 matches_app = typer.Typer(
     help="Companies that may be an account: a person says which, and can take it back.", no_args_is_help=True
 )
+people_app = typer.Typer(
+    help="Records that are one person or two: a person says which, and can take it back.",
+    no_args_is_help=True,
+)
 exceptions_app = typer.Typer(help="Leads that nobody could take, and whose they are.", no_args_is_help=True)
 connector_app = typer.Typer(help="The systems that leads come from and go back to.", no_args_is_help=True)
 pool_app = typer.Typer(help="Shared queues from which reps pull leads.", no_args_is_help=True)
@@ -48,6 +52,7 @@ app.add_typer(policy_app, name="policy")
 app.add_typer(review_app, name="review")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(matches_app, name="matches")
+app.add_typer(people_app, name="people")
 app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(pool_app, name="pool")
 app.add_typer(sla_app, name="sla")
@@ -1369,6 +1374,75 @@ def _matches() -> Iterator[Any]:
     try:
         with _ledger() as connection:
             yield connection, lambda lead: stories.find(connection, lead)
+    except (stories.Unknown, NotPossible) as problem:
+        _stop(str(problem), code=1)
+
+
+@people_app.command("show")
+def people_show(lead: Lead, as_json: Json = False) -> None:
+    """The records of which a person is made, why each is one of them, and who is kept apart."""
+    from clearlane.identity import membership
+
+    with _people() as (connection, find):
+        person = membership.person(connection, find(lead))
+    if as_json:
+        _echo(asdict(person))
+        return
+    for label, records in {
+        "person": (person.survivor,),
+        "merged": person.merged,
+        "apart": person.apart,
+    }.items():
+        for one in records:
+            out.print(f"{label:6}  {one.record}: {one.because}", markup=False, highlight=False)
+
+
+@people_app.command("merge")
+def people_merge(lead: Lead, other: Lead, by: By, because: Because) -> None:
+    """The two records are one person: owners, promises and writes go along at once, the score with the next run."""
+    _say_of_people("merge", [lead, other], by, because)
+
+
+@people_app.command("apart")
+def people_apart(lead: Lead, other: Lead, by: By, because: Because) -> None:
+    """The two records are two people, however alike."""
+    _say_of_people("part", [lead, other], by, because)
+
+
+@people_app.command("unmerge")
+def people_unmerge(lead: Lead, by: By, because: Because) -> None:
+    """Part a record from those that a person merged it with; where nobody did, from all others of its person."""
+    _say_of_people("unmerge", [lead], by, because)
+
+
+@people_app.command("withdraw")
+def people_withdraw(lead: Lead, other: Lead, by: By, because: Because) -> None:
+    """Take back what was said of two records: their keys say again whether they are one person."""
+    _say_of_people("withdraw", [lead, other], by, because)
+
+
+def _say_of_people(act: str, leads: Sequence[str], by: str, because: str) -> None:
+    from clearlane.route import persons
+
+    with _people() as (connection, find):
+        now = _now()
+        word = persons.Word(by, because, now)
+        said = persons.ACTS[act](connection, _in_force(connection, now), word, *map(find, leads))
+    for names in said.persons:
+        out.print(" = ".join(names), highlight=False, markup=False)
+    if not said.news:
+        out.print("nothing new: that was said before")
+
+
+@contextmanager
+def _people() -> Iterator[Any]:
+    """The ledger and the very record of a name; what is not there or not possible ends with its own sentence."""
+    from clearlane import explain as stories
+    from clearlane.route.persons import NotPossible
+
+    try:
+        with _ledger() as connection:
+            yield connection, lambda lead: stories.record(connection, lead)
     except (stories.Unknown, NotPossible) as problem:
         _stop(str(problem), code=1)
 

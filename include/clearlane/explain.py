@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 
 from clearlane import policy
-from clearlane.identity import matches
+from clearlane.identity import matches, membership
 from clearlane.policy.model import Matching, Scoring
 from clearlane.route import covers, trace
 from clearlane.score import NotScored, wording
@@ -88,6 +88,13 @@ def find(connection: Connection, name: str) -> UUID:
             raise Unknown(f"{name!r} names {len(several)} leads: {', '.join(map(str, several))}")
 
 
+def record(connection: Connection, name: str) -> UUID:
+    """The very record of a lead id or SOURCE:EXTERNAL_ID, merged or not; of an e-mail address the survivor."""
+    statement = "select lead_id from lead where lead_id::text = :name or source || ':' || external_id = :name"
+    found = connection.execute(sa.text(statement), {"name": name}).scalar()
+    return UUID(str(found)) if found else find(connection, name)
+
+
 def shown_score(connection: Connection, lead_id: UUID) -> str:
     """`80, hot`: what is shown of a person now."""
     found = _rows(connection, "select score, band from standing where lead_id = :id", lead_id)
@@ -151,23 +158,15 @@ def _came_in(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
 
 
 def _who(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
-    merged = _rows(
-        connection,
-        """
-        select m.*, l.source, l.external_id from merge m join lead l on l.lead_id = m.loser_id
-        where m.survivor_id = :id and m.undone_at is null order by m.merged_seq
-        """,
-        lead_id,
-    )
+    person = membership.person(connection, lead_id)
     lead = _rows(connection, "select * from lead where lead_id = :id", lead_id)[0]
     account = _rows(
         connection,
         "select name from account_revision where account_id = :id order by valid_from desc, revision_id desc limit 1",
         lead["account_id"],
     )
-    lines = [
-        Line("merged", f"{m['source']}:{m['external_id']} is the same person by {m['rule']}") for m in merged
-    ]
+    lines = [Line("merged", f"{one.record} is the same person: {one.because}") for one in person.merged]
+    lines += [Line("not", f"{one.record} is another person: {one.because}") for one in person.apart]
     if lead["contact_id"]:
         lines.append(Line("contact", f"an existing contact, {lead['contact_id']}"))
     if account:

@@ -8,15 +8,19 @@ records in any order, in any number of batches, leave the same rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clearlane.identity import alike, arrivals, behaviour, companies, people, records, worklist
+from clearlane.identity import alike, arrivals, behaviour, companies, people, records, verdicts, worklist
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy
 
-__all__ = ["Identified", "run"]
+__all__ = ["LOCK", "Identified", "run"]
+
+LOCK: Final = "select pg_advisory_xact_lock(hashtext('clearlane.identity'))"
+"""held until the transaction ends by whoever says which records are one person"""
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,14 @@ def run(connection: Connection, policy: Policy, batch: Batch) -> Identified:
     sees all that the others wrote.
     """
     arrivals.bring(connection, batch.batch_id)
-    connection.execute(sa.text("select pg_advisory_xact_lock(hashtext('clearlane.identity'))"))
+    connection.execute(sa.text(LOCK))
     connection.exec_driver_sql("select nextval('known_seq')")
     _start_touched(connection)
     behaviour.note_former(connection)
     written = records.write(connection, batch.batch_id)
     merges = people.regroup(connection, batch.batch_id, batch.as_of)
     behaviour.attach(connection)
+    verdicts.take(connection, batch.batch_id)
     alike.note(connection)
     alike.take_verdicts(connection, batch.batch_id)
     companies.note_concerned(connection)

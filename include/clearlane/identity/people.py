@@ -1,11 +1,14 @@
 """Which lead records are one person: keys of revisions, connected components, reversible merges, places.
 
 Only what the batch touches is looked at: its leads, those they were merged with, and whatever shares a key
-with any of them. The survivor is the smallest (created_at, source, external id), whatever came first.
+with any of them. The survivor is the smallest (created_at, source, external id), whatever came first. What a person
+said of two records comes before all keys.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -13,9 +16,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from clearlane.identity import parting, verdicts
+from clearlane.ledger import copy_rows
 from clearlane.ledger.gone import MERGED
+from clearlane.ledger.models import LAST_DECISION
 
-_MERGING: Final = "('email', 'email_name', 'phone_name')"  # from the strongest to the weakest
+_MERGING: Final = "('email', 'email_name', 'phone_name')"
+_STRONGEST: Final = ("person", "merged_into", "merged_from", "email", "email_name", "phone_name")
+_STRENGTH: Final = f"array_position(array{list(_STRONGEST)}, {{kind}})"
 
 # --- keys -----------------------------------------------------------------------------------------
 
@@ -79,6 +87,8 @@ with recursive reached (lead_id, kind, value) as (
         union all
         select k.lead_id, null, null from lead_key k
         where :linked and k.value = cast(r.lead_id as text) and k.kind in {MERGED} and k.current
+        union all
+        select s.other_id, null, null from said s where s.lead_id = r.lead_id and s.verdict = 'same'
     ) next
 )
 select l.lead_id, l.survivor_id as former_id, l.survivor_id, cast(null as text) as rule,
@@ -95,6 +105,9 @@ where k.current and (k.kind in {_MERGING} or k.kind in {MERGED})
 union
 select p.lead_id, k.kind, k.value from person p join lead_key k on k.value = cast(p.lead_id as text)
 where :linked and k.current and k.kind in {MERGED}
+union
+select p.lead_id, 'person', cast(least(s.lead_id, s.other_id) as text) || ' ' || greatest(s.lead_id, s.other_id)
+from person p join said s using (lead_id) where s.verdict = 'same'
 """
 # Most sources merge nothing, and then nobody is looked up for it.
 _LINKED: Final = f"select exists (select from lead_key where kind in {MERGED} and current)"
@@ -121,17 +134,40 @@ update person p set survivor_id = n.lead_id from numbered n where n.label = p.la
 """
 
 # Of the keys by which a record hangs together with others of its person, the strongest.
-_RULES: Final = """
+_RULES: Final = f"""
 update person p set rule = r.rule
 from (
     select distinct on (k.lead_id) k.lead_id, k.kind as rule
     from tie k join person p using (lead_id)
     where p.survivor_id <> p.lead_id
-      and exists (select from tie o where o.kind = k.kind and o.value = k.value and o.lead_id <> k.lead_id)
-    order by k.lead_id,
-        array_position(array['merged_into', 'merged_from', 'email', 'email_name', 'phone_name'], k.kind)
+      and exists (
+          select from tie o join person q on q.lead_id = o.lead_id and q.survivor_id = p.survivor_id
+          where o.kind = k.kind and o.value = k.value and o.lead_id <> k.lead_id)
+    order by k.lead_id, {_STRENGTH.format(kind="k.kind")}
 ) r
 where r.lead_id = p.lead_id
+"""
+
+# --- whom a person keeps apart --------------------------------------------------------------------
+
+_TORN: Final = """
+create temporary table torn on commit drop as
+select distinct p.label
+from person p join said s using (lead_id) join person o on o.lead_id = s.other_id and o.label = p.label
+where s.verdict = 'apart'
+"""
+_TORN_RECORDS: Final = (
+    "select lead_id, n.label from person p join numbered n using (lead_id) join torn on torn.label = p.label"
+)
+_TORN_TIES: Final = f"""
+select {_STRENGTH.format(kind="k.kind")}, k.kind, k.value, k.lead_id
+from tie k join person p using (lead_id) join torn using (label)
+"""
+_TORN_APART: Final = """
+select s.lead_id, s.other_id from said s join person p using (lead_id) join torn using (label) where s.verdict = 'apart'
+"""
+_PART: Final = """
+update person p set label = g.label from parted g where g.lead_id = p.lead_id and g.label <> p.label
 """
 
 # --- merges and places ----------------------------------------------------------------------------
@@ -167,6 +203,21 @@ order by lead_id
 on conflict (lead_id) do nothing
 """
 
+# What the place of a record was before the record was one with others: it is given back.
+_KEEP_PLACES: Final = f"""
+with closing as (
+    select p.lead_id, p.survivor_id, to_jsonb(l) as was from person p join place l using (lead_id)
+    where p.survivor_id <> p.lead_id and (l.place, l.reason) <> ('closed', 'merged') and l.reason <> 'erased'
+), joined as (
+    insert into joining (members, joined_at, seq)
+    select array[lead_id, survivor_id], :as_of, {LAST_DECISION} from closing order by lead_id
+    returning joining_id, members
+)
+insert into joining_effect (joining_id, relation, key, before, after)
+select j.joining_id, 'place', cast(c.lead_id as text), c.was, '{{}}'
+from joined j join closing c on c.lead_id = j.members[1]
+"""
+
 _LOCK_PLACES: Final = """
 select from place where lead_id in (select lead_id from person) order by lead_id for update
 """
@@ -174,6 +225,7 @@ select from place where lead_id in (select lead_id from person) order by lead_id
 _CLOSE_LOSERS: Final = """
 update place set place = 'closed', reason = 'merged', because = case
                      when p.rule like 'merged%' then 'merged into another record in the source'
+                     when p.rule = 'person' then 'merged into another record of this person by hand'
                      else 'merged into another record of this person (by ' || translate(p.rule, '_', ' ') || ')' end,
                  team = null, rep_id = null, since = :as_of, decision_seq = null, batch_id = :batch_id
 from person p
@@ -194,7 +246,7 @@ insert into touched (lead_id, reason)
 select distinct unnest(array[former_id, survivor_id, lead_id]), 'merge' from person where former_id <> survivor_id
 """
 
-_TEMPORARY: Final = ("fresh_key", "rekeyed", "person", "numbered", "tie")
+_TEMPORARY: Final = ("fresh_key", "rekeyed", "person", "numbered", "tie", "torn", "parted")
 
 
 def regroup(connection: Connection, batch_id: UUID, as_of: datetime) -> int:
@@ -206,8 +258,21 @@ def regroup(connection: Connection, batch_id: UUID, as_of: datetime) -> int:
         connection.exec_driver_sql(f"drop table if exists pg_temp.{table}")
     for statement in (_FRESH_KEYS, _REKEYED, _DROP_KEYS, _ADD_KEYS):
         connection.execute(sa.text(statement))
+    verdicts.stage(connection)
     _find_components(connection)
     return _record(connection, batch_id, as_of)
+
+
+def regroup_known(
+    connection: Connection, records: Iterable[UUID], batch_id: UUID, as_of: datetime
+) -> list[UUID]:
+    """As `regroup`, of records that are known already and said nothing new; all members looked at."""
+    for table, columns in {"arrived_lead": "lead_id uuid", "touched": "lead_id uuid, reason text"}.items():
+        connection.exec_driver_sql(f"drop table if exists pg_temp.{table}")
+        connection.exec_driver_sql(f"create temporary table {table} ({columns}) on commit drop")
+    copy_rows(connection, "arrived_lead", ("lead_id",), ((record,) for record in records))
+    regroup(connection, batch_id, as_of)
+    return list(connection.execute(sa.text("select lead_id from person order by lead_id")).scalars())
 
 
 def _find_components(connection: Connection) -> None:
@@ -219,8 +284,25 @@ def _find_components(connection: Connection) -> None:
     connection.exec_driver_sql("analyze tie")
     while connection.execute(sa.text(_SPREAD)).rowcount:
         pass
+    _part(connection)
     connection.execute(sa.text(_SURVIVORS))
     connection.execute(sa.text(_RULES))
+
+
+def _part(connection: Connection) -> None:
+    """Take the components apart of which a person said that two of their records are two people."""
+    if not connection.execute(sa.text(_TORN)).rowcount:
+        return
+    records = {row.lead_id: row.label for row in connection.execute(sa.text(_TORN_RECORDS))}
+    ties: defaultdict[parting.Tie, list[UUID]] = defaultdict(list)
+    for strength, kind, value, record in connection.execute(sa.text(_TORN_TIES)):
+        ties[strength, kind, value].append(record)
+    apart: defaultdict[UUID, set[UUID]] = defaultdict(set)
+    for record, other in connection.execute(sa.text(_TORN_APART)):
+        apart[record].add(other)
+    connection.exec_driver_sql("create temporary table parted (lead_id uuid, label bigint) on commit drop")
+    copy_rows(connection, "parted", ("lead_id", "label"), parting.groups(records, ties, apart).items())
+    connection.execute(sa.text(_PART))
 
 
 def _record(connection: Connection, batch_id: UUID, as_of: datetime) -> int:
@@ -229,8 +311,9 @@ def _record(connection: Connection, batch_id: UUID, as_of: datetime) -> int:
     connection.execute(sa.text(_UNMERGE), {"as_of": as_of})
     merged = connection.execute(sa.text(_MERGE), {"as_of": as_of}).rowcount
     connection.execute(sa.text(_JOIN))
-    connection.execute(sa.text(_NEW_PLACES), run)
     connection.execute(sa.text(_LOCK_PLACES))
+    connection.execute(sa.text(_KEEP_PLACES), {"as_of": as_of})
+    connection.execute(sa.text(_NEW_PLACES), run)
     connection.execute(sa.text(_CLOSE_LOSERS), run)
     connection.execute(sa.text(_REOPEN), run)
     return merged

@@ -116,6 +116,24 @@ CHECKS = (
         """,
     ),
     Check(
+        "people_are_as_said",
+        "records that somebody keeps apart are two people; those said to be one are one, if nobody keeps them apart",
+        """
+        with said as (
+            select distinct on (lead_id, other_id) * from person_verdict order by lead_id, other_id, verdict_id desc
+        ), person as (
+            select s.*, l.survivor_id as one, o.survivor_id as other
+            from said s join lead l using (lead_id) join lead o on o.lead_id = s.other_id
+        )
+        select lead_id || ' ' || other_id from person where verdict = 'apart' and one = other
+        union all
+        select p.lead_id || ' ' || p.other_id from person p
+        where p.verdict = 'same' and p.one <> p.other and not exists (
+            select from person a
+            where a.verdict = 'apart' and (a.one in (p.one, p.other) or a.other in (p.one, p.other)))
+        """,
+    ),
+    Check(
         "decisions_are_complete",
         "a live decision that names a rep has an assignment, and every pick by turn is charged once",
         """

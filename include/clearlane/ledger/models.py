@@ -270,6 +270,52 @@ merge = Table(
     comment="Reversible record of which lead joined which, and by which key.",
 )
 
+person_verdict = Table(
+    "person_verdict",
+    metadata,
+    Column("verdict_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _lead(index=True),
+    Column(
+        "other_id", UUID, ForeignKey("lead.lead_id"), nullable=False, index=True, comment="the greater id"
+    ),
+    _text("verdict", comment="same: they are one person; apart: they are two"),
+    _text("by"),
+    _text("because"),
+    _time("decided_at"),
+    _batch("taken_batch", nullable=True),
+    _one_of("verdict", "same", "apart", "withdraw"),
+    Index("person_verdict_new_ix", "verdict_id", postgresql_where=text("taken_batch is null")),
+    comment="What people said on whether two records are one person; of each pair the latest counts.",
+)
+
+joining = Table(
+    "joining",
+    metadata,
+    Column("joining_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    Column("members", ARRAY(UUID), nullable=False, comment="records that were brought together"),
+    _time("joined_at"),
+    Column(
+        "seq",
+        sa.BigInteger,
+        nullable=False,
+        comment="the last decision number given out then: later decisions knew it",
+    ),
+    _time("undone_at", nullable=True, comment="since then its members are of several persons"),
+    Index("joining_open_ix", "members", postgresql_using="gin", postgresql_where=text("undone_at is null")),
+    comment="Owners, promises and places that were brought together because records turned out to be one person.",
+)
+
+joining_effect = Table(
+    "joining_effect",
+    metadata,
+    Column("joining_id", sa.BigInteger, ForeignKey("joining.joining_id"), primary_key=True),
+    Column("relation", sa.Text, primary_key=True),
+    Column("key", sa.Text, primary_key=True),
+    _json("before", nullable=True, comment="the columns that changed; null: the row is new"),
+    _json("after"),
+    comment="What a joining changed, row by row, so that it can be taken back.",
+)
+
 company_block = Table(
     "company_block",
     metadata,

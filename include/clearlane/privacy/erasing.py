@@ -332,6 +332,11 @@ _EMPTIED: Final[Sequence[tuple[str, str]]] = (
         " where lead_id in (select lead_id from gone_lead) and (place, reason) <> ('closed', 'erased')",
     ),
     (
+        "joining_effect",
+        "delete from joining_effect e using joining j where j.joining_id = e.joining_id"
+        " and j.members && (select array_agg(lead_id) from gone_lead)",
+    ),
+    (
         "suppression",
         "delete from suppression where kind = 'email' and value in (select value from gone_email)",
     ),

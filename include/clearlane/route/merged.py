@@ -2,7 +2,8 @@
 
 The owner in working contact stays, then that of the open opportunity, of the account, then the earliest; whoever
 loses the lead gets the turn back. A shadow run changes nobody's leads, clocks or turns: what identity merges in one is
-joined by the next live run, which looks for it (UNJOINED).
+joined by the next live run, which looks for it (UNJOINED). What is joined is kept (`joining`), so that records that are
+several persons again have their own back.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sqlalchemy import Connection
 
 from clearlane.ledger import Batch
 from clearlane.ledger.models import LAST_DECISION
+from clearlane.route import joining
 from clearlane.route.clocks import look_again
 from clearlane.route.events import give_back
 from clearlane.route.intake import owner_of
@@ -61,7 +63,7 @@ with open as (
 update assignment a set ended_at = greatest(a.started_at, cast(:as_of as timestamptz)), ended_because = 'merged',
     ended_seq = {LAST_DECISION}
 from open o where o.assignment_id = a.assignment_id and (o.nth > 1 or o.lead_id <> o.survivor_id)
-returning a.assignment_id, o.survivor_id, o.nth, a.decision_seq
+returning a.assignment_id, a.lead_id, o.survivor_id, o.nth, a.decision_seq
 """
 _MOVE = """
 insert into assignment (lead_id, rep_id, owner_external_id, team, decision_seq, by, because, started_at)
@@ -97,6 +99,12 @@ where k.lead_id = any(cast(:survivors as uuid[])) and k.met_at is null and k.end
         select from place p where p.lead_id = k.lead_id and p.place = k.place)
     else false end
 """
+# What is not sent yet of a record whose owner or queue is another's now would be wrong by the time it arrives.
+_UNSENT = """
+update outbox set state = 'superseded', note = concat_ws('; ', note, 'merged into another record')
+where lead_id = any(cast(:others as uuid[])) and state = 'owed' and claimed_until is null
+  and decision_seq is not null
+"""
 # What was answered about one record was answered about the person.
 _ANSWERED = """
 update link_use u set lead_id = m.survivor_id from lead m
@@ -116,26 +124,43 @@ where d.decision_seq = k.decision_seq and k.lead_id <> d.lead_id and m.survivor_
 def join_merged(connection: Connection, batch: Batch, leads: Sequence[UUID]) -> None:
     """Bring open assignments and clocks of merged records to the record that survives; after `intake.begin`.
 
-    Nothing in shadow.
+    Records that are several persons again have theirs back first. Nothing in shadow.
     """
     if not batch.live:
         return
-    parted = connection.execute(sa.text(_PARTED), {"leads": list(leads)}).rowcount
-    records = connection.execute(sa.text(_RECORDS), {"leads": list(leads)}).all()
-    losers = [record for record, survivor in records if record != survivor]
-    if losers:
-        everyone = [record for record, _ in records]
-        _join_assignments(connection, batch, everyone)
-        connection.execute(sa.text(_CLOCKS), {"losers": losers})
-        survivors = sorted({survivor for _, survivor in records})
-        connection.execute(sa.text(_NOT_OWED), {"survivors": survivors, "as_of": batch.as_of})
-        bound = {"losers": losers, "as_of": batch.as_of, "batch": batch.batch_id}
-        connection.execute(sa.text(_CLOSED), bound)
-        for effect in (_BARRED, _ANSWERED):
-            connection.execute(sa.text(effect), {"losers": losers})
-    if losers or parted:
-        look_again(connection, [record for record, _ in records])
-        _take_along(connection, [record for record, _ in records])
+    apart = joining.take_back(connection, leads, batch.as_of)
+    bound = {"leads": sorted({*leads, *apart})}
+    parted = connection.execute(sa.text(_PARTED), bound).rowcount
+    records = connection.execute(sa.text(_RECORDS), bound).all()
+    persons = {survivor for record, survivor in records if record != survivor}
+    joined = [record for record, survivor in records if survivor in persons]
+    if joined:
+        joining.watch(connection, joined)
+        _join(connection, batch, joined, sorted(persons))
+    if joined or parted or apart:
+        everyone = sorted({*apart, *(record for record, _ in records)})
+        look_again(connection, everyone)
+        _take_along(connection, everyone)
+        _end_unowed(connection, batch, sorted(apart - set(joined)))
+    if joined:
+        joining.keep(connection, joined, batch.as_of)
+
+
+def _join(connection: Connection, batch: Batch, records: Sequence[UUID], survivors: Sequence[UUID]) -> None:
+    losers = sorted({*records} - {*survivors})
+    stay = _join_assignments(connection, batch, records)
+    others = {*records} - {stay.get(survivor, survivor) for survivor in survivors}
+    connection.execute(sa.text(_CLOCKS), {"losers": losers})
+    _end_unowed(connection, batch, survivors)
+    bound = {"losers": losers, "as_of": batch.as_of, "batch": batch.batch_id}
+    connection.execute(sa.text(_CLOSED), bound)
+    connection.execute(sa.text(_UNSENT), {"others": sorted(others)})
+    for effect in (_BARRED, _ANSWERED):
+        connection.execute(sa.text(effect), {"losers": losers})
+
+
+def _end_unowed(connection: Connection, batch: Batch, survivors: Sequence[UUID]) -> None:
+    connection.execute(sa.text(_NOT_OWED), {"survivors": list(survivors), "as_of": batch.as_of})
 
 
 def _take_along(connection: Connection, records: Sequence[UUID]) -> None:
@@ -148,10 +173,12 @@ def _take_along(connection: Connection, records: Sequence[UUID]) -> None:
         connection.execute(sa.text(moved), {"records": list(records)})
 
 
-def _join_assignments(connection: Connection, batch: Batch, records: Sequence[UUID]) -> None:
-    ended = connection.execute(sa.text(_END), {"records": records, "as_of": batch.as_of}).all()
-    for assignment, survivor, nth, _ in ended:
-        if nth == 1:
-            connection.execute(sa.text(_MOVE), {"survivor": survivor, "assignment": assignment})
-            connection.execute(sa.text(_PLACE), {"survivor": survivor, "batch": batch.batch_id})
+def _join_assignments(connection: Connection, batch: Batch, records: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Of each survivor the record whose owner it has now."""
+    ended = connection.execute(sa.text(_END), {"records": list(records), "as_of": batch.as_of}).all()
+    stay = [row for row in ended if row.nth == 1]
+    for row in stay:
+        connection.execute(sa.text(_MOVE), {"survivor": row.survivor_id, "assignment": row.assignment_id})
+        connection.execute(sa.text(_PLACE), {"survivor": row.survivor_id, "batch": batch.batch_id})
     give_back(connection, [row.decision_seq for row in ended if row.nth > 1 and row.decision_seq])
+    return {row.survivor_id: row.lead_id for row in stay}
