@@ -26,6 +26,7 @@ review_app = typer.Typer(
     help="The quarterly review of the points: what it found, what was decided.", no_args_is_help=True
 )
 quarantine_app = typer.Typer(help="Records kept whole because they could not be used.", no_args_is_help=True)
+quality_app = typer.Typer(help="How good is what each source sends, and what should be asked of it.")
 matches_app = typer.Typer(
     help="Companies that may be an account: a person says which, and can take it back.", no_args_is_help=True
 )
@@ -50,6 +51,7 @@ app.add_typer(suppress_app, name="suppress")
 app.add_typer(push_app, name="push")
 app.add_typer(policy_app, name="policy")
 app.add_typer(review_app, name="review")
+app.add_typer(quality_app, name="quality")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(matches_app, name="matches")
 app.add_typer(people_app, name="people")
@@ -1031,6 +1033,39 @@ def _print_tried(tried: Any) -> None:
     wrong, notes = (sum(one.good is good for one in tried) for good in (False, None))
     verdict = "in order" if not wrong else f"{wrong} wrong: read or written, this fails or is left out"
     out.print(f"\n{verdict}; {notes} to know")
+
+
+# --- quality ----------------------------------------------------------------------------------
+
+
+@quality_app.callback(invoke_without_command=True)
+def quality(
+    context: typer.Context,
+    source: SourceName = None,
+    since: Annotated[str | None, typer.Option("--from", help="first day; default: a week")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="last day; default: yesterday")] = None,
+    as_json: Json = False,
+) -> None:
+    """What the sources sent, by day of the source (UTC): a score, what costs points, and what is not as usual."""
+    from clearlane.quality import profiles, scores
+
+    if context.invoked_subcommand:
+        return
+    now = _now()
+    last = _moment(until).date() if until else now.date() - timedelta(days=1)
+    first = _moment(since).date() if since else last - timedelta(days=6)
+    with _ledger() as connection:
+        policy = _in_force(connection, now)
+        profiles.refresh(connection, policy, now)
+        found = [
+            one for one in scores.scores(connection, policy, first, last) if source in (None, one.source)
+        ]
+        days = profiles.known(connection, first, last)
+    if as_json:
+        _echo([scores.as_json(one) for one in found])
+        return
+    for table in scores.tables(found, days):
+        out.print(table, "")
 
 
 # --- quarantine -------------------------------------------------------------------------------

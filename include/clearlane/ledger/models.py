@@ -208,6 +208,27 @@ quality_result = Table(
     comment="Batch rules: volume, share of bad rows, freshness, schema drift.",
 )
 
+quality_profile = Table(
+    "quality_profile",
+    metadata,
+    Column("day", sa.Date, primary_key=True, comment="of the source's time, UTC"),
+    _text("source", primary_key=True),
+    _text("object", primary_key=True),
+    _text("field", primary_key=True, comment="'' is the record as a whole"),
+    Column("rows", sa.BigInteger, nullable=False, comment="records; of a field those looked at"),
+    Column("filled", sa.BigInteger, nullable=False, comment="with a usable value; '': records looked at"),
+    Column("unusable", sa.BigInteger, nullable=False, comment="values emptied; '': records in quarantine"),
+    Column("variety", sa.BigInteger, nullable=False, comment="different values"),
+    _json(
+        "shape",
+        server_default="{}",
+        comment="kind of value -> count; a kind is a hash or a size, never a value",
+    ),
+    Column("quantiles", ARRAY(sa.Double), comment="5, 25, 50, 75, 95 % of the numbers"),
+    Column("known_seq", sa.BigInteger, nullable=False, comment="the newest inbox record when it was made"),
+    comment="What the records of each source were like, day by day: counts and no value of a record.",
+)
+
 # --- who it is --------------------------------------------------------------------------------
 
 lead = Table(

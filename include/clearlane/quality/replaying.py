@@ -25,7 +25,7 @@ from clearlane.policy.model import ObjectContract, Policy
 from clearlane.quality import plain, quarantine
 from clearlane.quality.judgement import judged
 from clearlane.quality.quarantine import Chosen, Mapped, Quarantined
-from clearlane.quality.stage import contracts_of
+from clearlane.quality.requirements import contracts_of
 from clearlane.quality.waiting import reasons_by_record
 
 CHUNK: Final = 2_000

@@ -13,7 +13,7 @@ from typing import Literal
 
 import pandas as pd
 
-from clearlane.policy.model import Check, Field, ObjectContract
+from clearlane.policy.model import Check, Field, ObjectContract, Policy
 from clearlane.quality.readings import Reading
 from clearlane.rules import Type
 
@@ -27,6 +27,9 @@ _MEANT: dict[Reading, str] = {
     "email": "an e-mail address",
     "phone": "a phone number of its country",
 }
+
+
+_NO_CONTRACT = ObjectContract(())
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,20 @@ def widened(contract: ObjectContract, attributes: Mapping[str, Type]) -> ObjectC
         Field(name, kind) for name, kind in attributes.items() if name not in named and kind is not Type.TEXT
     )
     return replace(contract, fields=contract.fields + more)
+
+
+def contracts_of(policy: Policy, objects: frozenset[str]) -> dict[str, ObjectContract]:
+    """The contract of each of these objects, widened by the attributes that scoring.yaml declares for it."""
+    known = policy.contract.objects
+    return {
+        name: widened(known.get(name, _NO_CONTRACT), _attributes(policy, name)) for name in sorted(objects)
+    }
+
+
+def _attributes(policy: Policy, name: str) -> Mapping[str, Type]:
+    if name in ("leads", "contacts", "accounts"):
+        return policy.scoring.attributes
+    return policy.scoring.activity_attributes if name == "activities" else {}
 
 
 def reading(field: Field) -> Reading:

@@ -1,6 +1,7 @@
 """The stage: batch rules first, then every waiting row of the batch is typed, emptied or quarantined.
 
-Reads inbox, batch, delivery; writes inbox, quality_note, quarantine, quality_result, and Data Docs.
+Reads inbox, batch, delivery; writes inbox, quality_note, quarantine, quality_result, and Data Docs. The first
+scheduled run of a day also counts what the day before was like (`profiles`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,10 @@ from sqlalchemy import Connection
 
 from clearlane.ledger import Batch
 from clearlane.policy.model import ObjectContract, Policy
-from clearlane.quality import batch_rules, plain, requirements, waiting
+from clearlane.quality import batch_rules, plain, profiles, requirements, waiting
 from clearlane.quality.batch_rules import Finding
 from clearlane.quality.judgement import Engine, judged
-from clearlane.rules import Type
 
-_NO_CONTRACT = ObjectContract(())
 Forget = Callable[[Connection, Batch], int]
 """empties the waiting records of a batch that are of people who were erased; how many"""
 
@@ -85,6 +84,8 @@ def run(
         findings += batch_rules.after_judging(connection, rules, batch)
         waiting.mark_hand_raises(connection, batch, policy.scoring.hand_raise_types)
     batch_rules.save(connection, batch, findings)
+    if engine == "gx" and batch.takes_inbox:
+        profiles.refresh(connection, policy, batch.as_of)
     warnings = sum(finding.verdict == "warn" for finding in findings)
     counts = Counts(
         claimed, judged_rows.checked, judged_rows.emptied, judged_rows.quarantined, warnings, erased
@@ -113,7 +114,7 @@ class _Tally:
 def _judge(
     connection: Connection, policy: Policy, batch: Batch, docs_dir: Path | None, engine: str
 ) -> tuple[_Tally, Path | None]:
-    contracts = contracts_of(policy, waiting.objects(connection, batch))
+    contracts = requirements.contracts_of(policy, waiting.objects(connection, batch))
     if engine == "plain" or not contracts:
         return _judge_with(plain.violations, connection, contracts, batch), None
     from clearlane.quality.expectations import Expectations
@@ -139,21 +140,6 @@ def _judge_with(
             tally.emptied += len(judgement.emptied)
             tally.quarantined += judgement.quarantined["seq"].nunique()
     return tally
-
-
-def contracts_of(policy: Policy, objects: frozenset[str]) -> dict[str, ObjectContract]:
-    """The contract of each of these objects, widened by the attributes that scoring.yaml declares for it."""
-    known = policy.contract.objects
-    return {
-        name: requirements.widened(known.get(name, _NO_CONTRACT), _attributes(policy, name))
-        for name in sorted(objects)
-    }
-
-
-def _attributes(policy: Policy, name: str) -> Mapping[str, Type]:
-    if name in ("leads", "contacts", "accounts"):
-        return policy.scoring.attributes
-    return policy.scoring.activity_attributes if name == "activities" else {}
 
 
 def _docs_folder(docs_dir: Path, batch: Batch) -> Path:
