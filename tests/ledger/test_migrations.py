@@ -89,7 +89,7 @@ IMPERSONAL = {
     "results.content", "decision.policy", "decision.refused", "routing_event.detail",
     "sla_event.detail", "account_revision.attributes",
     "opportunity_revision.attributes", "weight_review.changes", "weight_review.bounds", "weight_review.figures",
-    "weight_review.reasons", "erasure.counts", "joining_effect.before", "joining_effect.after",
+    "weight_review.reasons", "erasure.counts", "quality_profile.shape", "joining_effect.before", "joining_effect.after",
 }  # fmt: skip
 
 

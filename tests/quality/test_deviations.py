@@ -67,7 +67,11 @@ def test_nothing_at_all_is_told() -> None:
     ("figures", "what", "words"),
     [
         ({"filled": 300}, "missing", "missing in "),
-        ({"emptied": 60, "filled": TODAY.fields["country"].filled - 60}, "emptied", "unusable and emptied in "),
+        (
+            {"emptied": 60, "filled": TODAY.fields["country"].filled - 60},
+            "emptied",
+            "unusable and emptied in ",
+        ),
         ({"distinct": 2}, "variety", "2 different values in "),
         ({"shape": {"h0": 300, "h1": 20}}, "spread", "its values are spread otherwise: stability index"),
     ],

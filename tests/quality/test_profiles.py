@@ -107,6 +107,8 @@ def test_the_order_of_arrival_changes_no_day(connection: sa.Connection) -> None:
 def test_old_days_are_not_counted_and_forgotten_after_a_year(connection: sa.Connection) -> None:
     came(connection, FRIDAY - timedelta(days=200), lead("1"))
     assert counted(connection) == 1
+    assert counted(connection, AFTER + timedelta(days=500)) == 0
+    came(connection, FRIDAY + timedelta(days=499), lead("2"))
     assert counted(connection, AFTER + timedelta(days=500)) > 0
     oldest = connection.execute(sa.text("select min(day) from quality_profile")).scalar_one()
     assert oldest > FRIDAY + timedelta(days=90)
@@ -142,7 +144,7 @@ def test_a_source_without_faults_has_all_points() -> None:
 
 
 def test_points_are_lost_in_words_and_add_up() -> None:
-    broken = changed(DAYS[-1], "company", filled=100)
+    broken = changed(DAYS[-1], "company", filled=40)
     told = scores.score([*DAYS[:-1], broken], frozenset({"company", "phone"}), SINCE, UNTIL)
     assert told.points == round(100 - sum(cost.points for cost in told.costs))
     for words in (

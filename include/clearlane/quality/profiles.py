@@ -40,6 +40,8 @@ def refresh(connection: Connection, policy: Policy, as_of: datetime) -> int:
         return 0
     days = _days(connection, counted.day, counted.known_seq or 0, yesterday)
     asked = _asked(connection, policy, counted.known_seq or 0, yesterday)
+    if not asked["sources"]:
+        return 0
     for day in days:
         start, end = moments(day)
         connection.execute(_CLEAR, {"day": day})
