@@ -143,13 +143,22 @@ def identity(engine: Engine, batch_id: str) -> Counts:
     return _staged(engine, batch_id, _identity.run, wrote=_KNOWN)
 
 
-def enrich(engine: Engine, batch_id: str, secrets: Secrets | None = None) -> Counts:
-    """Add what providers know and write the profiles that rules read; without `secrets` only those of this machine."""
+def enrich(
+    engine: Engine, batch_id: str, secrets: Secrets | None = None, at: datetime | None = None
+) -> Counts:
+    """Add what providers know and write the profiles that rules read.
 
-    def stage(connection: Connection, pinned: Policy, run: Batch) -> object:
-        return _enrich.run(connection, pinned, run, _enrich.chosen(pinned.sources, secrets))
+    Those that are paid are asked only with `secrets` and `at` (now), and no longer than policy allows: what they say
+    later a later run takes in.
+    """
+    asked = _counts(_ask(engine, batch_id, secrets, at)) if secrets and at else {}
+    return {**asked, **_staged(engine, batch_id, _enrich.run, wrote=_PROFILED)}
 
-    return _staged(engine, batch_id, stage, wrote=_PROFILED)
+
+def _ask(engine: Engine, batch_id: str, secrets: Secrets, at: datetime) -> _enrich.Asked:
+    with engine.begin() as connection:
+        run, pinned = _run(connection, batch_id)
+    return _enrich.ask(engine, pinned, run, at, secrets)
 
 
 def score(engine: Engine, batch_id: str) -> Counts:
@@ -319,8 +328,9 @@ def river(
     for source in run.sources:
         pull(engine, batch_id, source, secrets)
     quality(engine, batch_id, lane=lane, secrets=secrets)
-    for stage in (identity, enrich, score):
-        stage(engine, batch_id)
+    identity(engine, batch_id)
+    enrich(engine, batch_id, secrets, at)
+    score(engine, batch_id)
     counts = {**route(engine, batch_id), **push(engine, batch_id, at, secrets, post)}
     close(engine, batch_id)
     return counts

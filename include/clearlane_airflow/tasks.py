@@ -108,7 +108,7 @@ def enrich(batch_id: str) -> Counts:
     """Add what providers know; decide the kind of each inquiry."""
     from clearlane import steps
 
-    return dict(steps.enrich(ledger(), batch_id, address))
+    return dict(steps.enrich(ledger(), batch_id, address, _now()))
 
 
 @task(multiple_outputs=False)

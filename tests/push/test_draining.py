@@ -14,10 +14,10 @@ from tests.push.conftest import NOON, Desk
 from tests.push.crm import Crm, ReadableCrm, Time
 
 from clearlane import connectors, push
-from clearlane.connectors import UNREADABLE, SourceFailed, Write
+from clearlane.connectors import UNREADABLE, SourceFailed, Write, gate
 from clearlane.policy import Policy
 from clearlane.policy.model import Rate
-from clearlane.push import claims, gate
+from clearlane.push import claims
 
 
 def no_secrets(name: str) -> str:

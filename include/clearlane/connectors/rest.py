@@ -49,7 +49,7 @@ class Rest:
             raise SourceFailed(f"source {source.name}: sources.yaml has no `rest` section")
         self._source, self._described = source, found
         place = placed(source, secrets)
-        self._auth = _auth(source, place, found.auth)
+        self._auth = auth_of(source, place, found.auth)
         self._http = Http(
             source.name, place.base, self._auth,
             **{"headers": found.headers, "pace": paces(source), **client},
@@ -275,7 +275,8 @@ def paces(source: Source) -> tuple[Pace, ...]:
     return (Pace(rate.requests, rate.seconds),) if rate else ()
 
 
-def _auth(source: Source, place: Place, auth: RestAuth) -> credentials.Auth:
+def auth_of(source: Source, place: Place, auth: RestAuth) -> credentials.Auth:
+    """How the system is told who asks, with what its connection says; SourceFailed where that is missing."""
     make: Mapping[str, Callable[[], credentials.Auth]] = {
         "none": credentials.Open,
         "bearer": lambda: credentials.Bearer(_needed(source, auth, place.password, "password")),

@@ -28,7 +28,8 @@ insert into unseen
 select r.revision_id
 from work w join lead l on l.survivor_id = w.lead_id join lead_revision r on r.lead_id = l.lead_id
 where w.batch_id = :batch_id
-  and (select count(*) from enrichment e where e.revision_id = r.revision_id and e.provider = any(:providers))
+  and (select count(*) from enrichment e
+       where e.revision_id = r.revision_id and e.provider = any(:providers) and e.turn = 1)
       < cardinality(cast(:providers as text[]))
 """
 
@@ -44,7 +45,7 @@ _KEEP: Final = """
 insert into enrichment (revision_id, provider, attributes, confidence, observed_at)
 select revision_id, provider, attributes, confidence, observed_at from observed
 order by revision_id, provider
-on conflict (revision_id, provider) do nothing
+on conflict (revision_id, provider, turn) do nothing
 """
 
 

@@ -104,6 +104,9 @@ with start as (
     select m.person_id, v.decided_at
     from member m join match_verdict v on v.company = m.company
     union all
+    select m.person_id, n.observed_at
+    from member m join enrichment n using (revision_id) where n.turn > 1
+    union all
     select m.person_id, s.since
     from member m {_ADDRESSES.format(row="m")} join suppression s using (kind, value)
 )
@@ -215,7 +218,10 @@ with known as (
     where s.speaks
     union all
     select s.person_id, s.at, s.rank, n.provider, null, n.provider, e.key, e.value
-    from subject s join enrichment n using (revision_id) cross join lateral jsonb_each(n.attributes) e
+    from subject s
+    join enrichment n on n.revision_id = s.revision_id
+         and (n.turn = 1 or n.observed_at <= s.at) and (n.until is null or s.at < n.until)
+    cross join lateral jsonb_each(n.attributes) e
     union all
     select f.person_id, f.at, 0, 'account', null, 'account', e.key, e.value
     from affiliation f join account_revision a on a.revision_id = f.account_revision_id

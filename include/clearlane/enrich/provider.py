@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
 import pandas as pd
 
@@ -16,7 +17,10 @@ class Skip(Exception):
 
 
 class Abort(Exception):
-    """The run must stop: going on would score leads by half of what is known."""
+    """The provider cannot be used before a person has acted: a provider of this machine stops the run.
+
+    One that is paid is left alone, and stops the run only where policy says that it is `required`.
+    """
 
 
 class Provider(Protocol):
@@ -38,3 +42,28 @@ class Provider(Protocol):
     def provides(self) -> Sequence[str]: ...
 
     def enrich(self, frame: pd.DataFrame) -> pd.DataFrame: ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a paid provider says: attributes, none where it knows nothing, and how sure it is (0 to 1)."""
+
+    attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    confidence: float = 1.0
+
+
+class Paid(Protocol):
+    """Asks over the network about one lead or company. What surrounds an ask (budget, age, breaker) is not its own."""
+
+    @property
+    def needs(self) -> Sequence[str]:
+        """Attributes that it sends where they are known, beside those it is asked by."""
+        ...
+
+    def ask(self, known: Mapping[str, str], key: str) -> Found:
+        """What it says of who has these attributes; `key` is the same whenever the same ask is tried again.
+
+        Raises SourceFailed where it does not answer as it should, Skip where this one must wait, Abort where none
+        can be asked; no text names a person or a secret.
+        """
+        ...

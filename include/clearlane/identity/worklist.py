@@ -80,6 +80,24 @@ where s.since <= b.as_of and s.since > p.valid_from and (s.kind = 'email' or r.m
 on conflict (batch_id, lead_id) do nothing
 """
 
+# A provider that is paid has answered since the lead's profile was written, or is to be asked about it again.
+_ASKED: Final = """
+insert into work (batch_id, lead_id, reason)
+select :batch_id, survivor_id, 'enrichment' from (
+    select l.survivor_id, bool_or(a.answered_at is not null) as answered, min(a.due_at) as due_at
+    from enrichment_ask a join lead_revision r using (revision_id) join lead l using (lead_id)
+    cross join (select as_of from batch where batch_id = :batch_id) b
+    where a.answered_at is not null
+       or a.due_at <= b.as_of and (a.claimed_until is null or a.claimed_until <= b.as_of) and not exists (
+              select from push_state s
+              where s.source = 'provider:' || a.provider and greatest(s.open_until, s.paused_until) > b.as_of)
+    group by l.survivor_id order by answered desc, due_at, survivor_id limit :most
+) ask
+on conflict (batch_id, lead_id) do nothing
+"""
+ASKED_AT_ONCE: Final = 500
+"""leads that a run takes up for a provider alone: with the next run five minutes later, a day holds 144,000"""
+
 # Another run may have merged a lead of this batch since the first try.
 _FOLLOW: Final = """
 with lost as (
@@ -104,6 +122,7 @@ def note(connection: Connection, batch: Batch) -> int:
         connection.execute(sa.text(_LEFT_WAITING), run | {"stalled_after": STALLED_AFTER})
         connection.execute(sa.text(_CALLED_FOR), run)
         connection.execute(sa.text(_SUPPRESSED), run)
+        connection.execute(sa.text(_ASKED), run | {"most": ASKED_AT_ONCE})
     connection.execute(sa.text(_FOLLOW), run)
     return int(connection.execute(sa.text(_COUNT), run).scalar_one())
 

@@ -115,7 +115,7 @@ work = Table(
     metadata,
     Column("batch_id", UUID, ForeignKey("batch.batch_id"), primary_key=True),
     _lead(primary_key=True, index=True),
-    _text("reason", comment="revision, activity, account, merge or waiting"),
+    _text("reason", comment="revision, activity, account, merge, waiting, event, suppressed or enrichment"),
     comment="The leads of a batch: survivors only.",
 )
 
@@ -571,10 +571,55 @@ enrichment = Table(
     metadata,
     Column("revision_id", sa.BigInteger, ForeignKey("lead_revision.revision_id"), primary_key=True),
     Column("provider", sa.Text, primary_key=True),
+    Column(
+        "turn",
+        sa.Integer,
+        primary_key=True,
+        server_default="1",
+        comment="1: counts ever, later from observed_at",
+    ),
     _json("attributes", info=PERSONAL),
     Column("confidence", sa.Double, nullable=False, server_default="1"),
     _time("observed_at"),
-    comment="What a provider added to a lead revision.",
+    _time("until", nullable=True, comment="the moment from which the next turn counts"),
+    Column("asked_key", sa.Text, comment="hash of what a provider that is paid was asked about"),
+    Index("enrichment_asked_ix", "provider", "asked_key", postgresql_where=text("asked_key is not null")),
+    comment="What a provider added to a lead revision; what it is asked about again is a further turn.",
+)
+
+enrichment_ask = Table(
+    "enrichment_ask",
+    metadata,
+    Column("revision_id", sa.BigInteger, ForeignKey("lead_revision.revision_id"), primary_key=True),
+    Column("provider", sa.Text, primary_key=True),
+    _text("asked_key", comment="hash of what it is asked about; asks of one key are one request"),
+    _time("since"),
+    _time("due_at", comment="not asked before"),
+    Column("tries", sa.Integer, nullable=False, server_default="0"),
+    _time("claimed_until", nullable=True, comment="a process is asking, and until then nobody else does"),
+    _time("answered_at", nullable=True, comment="until the lead's profile has been written with the answer"),
+    _text("because", nullable=True, comment="why it is still open"),
+    Index("enrichment_ask_key_ix", "provider", "asked_key"),
+    Index("enrichment_ask_due_ix", "due_at"),
+    comment="What providers that are paid are still to be asked, and answers that no profile holds yet.",
+)
+
+provider_day = Table(
+    "provider_day",
+    metadata,
+    Column("provider", sa.Text, primary_key=True),
+    Column("day", sa.Date, primary_key=True, comment="UTC"),
+    Column(
+        "asked",
+        sa.Integer,
+        nullable=False,
+        server_default="0",
+        comment="requests begun; never more than the budget",
+    ),
+    Column("known", sa.Integer, nullable=False, server_default="0"),
+    Column("unknown", sa.Integer, nullable=False, server_default="0"),
+    Column("failed", sa.Integer, nullable=False, server_default="0"),
+    comment="What each provider that is paid was asked in a day.",
 )
 
 lead_profile = Table(
@@ -1266,7 +1311,7 @@ push_state = Table(
     _time("open_until", nullable=True, comment="after too many failures nothing is sent until then"),
     _text("error", nullable=True, comment="of the last failure"),
     _time("failed_at", nullable=True),
-    comment="How each system may be written to at the moment; shared by all who write to it.",
+    comment="How each system may be written to, or a provider asked, at the moment; shared by all processes.",
 )
 
 # --- policy -----------------------------------------------------------------------------------

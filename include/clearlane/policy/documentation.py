@@ -10,6 +10,7 @@ from clearlane.policy import wording as say
 from clearlane.policy.model import (
     Check,
     Contract,
+    Enrichment,
     Explored,
     Field,
     Group,
@@ -493,6 +494,22 @@ def _sources(policy: Policy) -> Iterator[str]:
     yield say.table(
         ("attribute", "best first"), [(name, say.names(order)) for name, order in sources.precedence.items()]
     )
+    if sources.enrichment.providers:
+        yield from _paid(sources.enrichment)
+
+
+def _paid(enrichment: Enrichment) -> Iterator[str]:
+    """The providers that cost money."""
+    yield "## Paid providers"
+    yield (
+        f"A run waits for them no longer than {enrichment.deadline.total_seconds():g} seconds: who is not known by "
+        "then is routed on what is known, and again when the answer is there."
+    )
+    rows = [
+        (say.code(one.name), one.kind, say.names(one.by), f"{one.budget:,} requests", f"{one.age.days} days")
+        for one in enrichment.providers.values()
+    ]
+    yield say.table(("provider", "kind", "asked by", "budget a day", "asked again after"), rows)
 
 
 def _source(source: Source) -> str:

@@ -908,6 +908,79 @@ class Matching:
     companies: int = 2_000
 
 
+ProviderKind = Literal["sixsense", "apollo_person", "apollo_company", "json"]
+
+
+@dataclass(frozen=True)
+class JsonValue:
+    """Where a JSON answer holds one attribute, and what it must be; another type counts as unknown."""
+
+    at: str
+    """dotted path"""
+    type: Literal["text", "number", "boolean"] = "text"
+    values: Mapping[str, str] = field(default_factory=dict)
+    """their word -> ours"""
+
+
+@dataclass(frozen=True)
+class JsonAsk:
+    """One request about one lead or company, and where its answer holds what. Texts may hold `{attribute}`."""
+
+    path: str
+    attributes: Mapping[str, JsonValue]
+    method: Literal["GET", "POST"] = "GET"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """may hold `{idempotency_key}` too"""
+    body: Any = None
+    auth: RestAuth = RestAuth()
+    record: str = ""
+    """where the answer holds the record; nothing there: not known"""
+    unknown: tuple[int, ...] = (404,)
+    """statuses that mean: not known"""
+    confidence: str | float = 1.0
+    """from 0 to 1, or the path of a number that is"""
+
+
+@dataclass(frozen=True)
+class PaidProvider:
+    """A provider that is asked over the network, a request for each key: what `by` says, known of the lead."""
+
+    name: str
+    kind: ProviderKind
+    address: str
+    by: tuple[str, ...]
+    """attributes that must be known; those who share their values share the answer"""
+    budget: int = 1_000
+    """requests a day (UTC), by all processes together"""
+    age: timedelta = timedelta(days=90)
+    """after which a lead that is worked on is asked about again"""
+    unknown_age: timedelta = timedelta(days=30)
+    """the same where nothing was known"""
+    ages: Mapping[str, timedelta] = field(default_factory=dict)
+    """attribute -> its own age, where that is less"""
+    missing: tuple[str, ...] = ()
+    """it is asked only where one of these is not known by record and machine; empty: always"""
+    timeout: timedelta = timedelta(seconds=5)
+    """of one request, from its beginning to the end of the answer"""
+    least: float = 0.0
+    """an answer of less confidence counts as unknown"""
+    required: bool = False
+    """a run stops where it cannot be used; else the run goes on, and the runbook says what to do"""
+    limits: Limits = Limits()
+    """`batch` has no meaning here"""
+    json: JsonAsk | None = None
+
+
+@dataclass(frozen=True)
+class Enrichment:
+    """How long a run waits for the providers that are paid, and who they are."""
+
+    deadline: timedelta = timedelta(seconds=20)
+    """of a run, for all providers together: whoever is not known by then is routed on what is known"""
+    providers: Mapping[str, PaidProvider] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Sources:
     sources: Mapping[str, Source]
@@ -916,6 +989,7 @@ class Sources:
     masters: Mapping[str, str] = field(default_factory=dict)
     """field -> the source whose word on it counts, or CLEARLANE"""
     matching: Matching = Matching()
+    enrichment: Enrichment = Enrichment()
 
     def tells(self, source: str, name: str) -> bool:
         """Whether the source's word on the field counts: it is the master, or no source is."""

@@ -107,12 +107,7 @@ def check(
     document: Document, here: Path, shape: RestShape, reads: Mapping[Path, str], push: str | None
 ) -> None:
     """Report what is missing or unknown; `reads`: where objects and look-ups name one of `shape.reads`."""
-    _check_style(document, (*here, "auth"), shape.auth, _AUTH)
-    if shape.auth.by == "oauth2" and not shape.auth.token_address.startswith(("https://", "/")):
-        path = (*here, "auth", "token_address")
-        document.report(
-            path, shape.auth.token_address, "https://HOST/PATH, or a /PATH of the source: it gets secrets"
-        )
+    check_auth(document, (*here, "auth"), shape.auth)
     _check_style(document, (*here, "pages"), shape.pages, _PAGES)
     for name, read in shape.reads.items():
         if read.pages:
@@ -123,6 +118,16 @@ def check(
         _check_known(document, (*here[:-1], "push"), push, shape.writes)
     for path, text, allowed in _templates(here, shape):
         _check_placeholders(document, path, text, allowed)
+
+
+def check_auth(document: Document, here: Path, shape: AuthShape) -> None:
+    """Report what a way of telling who asks lacks, or cannot have."""
+    _check_style(document, here, shape, _AUTH)
+    if shape.by == "oauth2" and not shape.token_address.startswith(("https://", "/")):
+        path = (*here, "token_address")
+        document.report(
+            path, shape.token_address, "https://HOST/PATH, or a /PATH of the source: it gets secrets"
+        )
 
 
 def _check_style(document: Document, here: Path, shape: AuthShape | PagesShape, styles: Any) -> None:

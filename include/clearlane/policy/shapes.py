@@ -41,6 +41,7 @@ class FileShape(Shape):
 
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?) (minute|hour|day|week)s?")
+_BRIEF = re.compile(r"(\d+(?:\.\d+)?) (second|minute)s?")
 _LIMIT = re.compile(r"(\d+) per (?:(\d+) )?(day|week)s?")
 _RATE = re.compile(r"(\d+) per (?:(\d+) )?(second|minute|hour|day)s?")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -53,6 +54,14 @@ def duration(value: object) -> timedelta:
     if not match:
         raise ValueError("a length of time such as '30 minutes', '24 hours' or '7 days'")
     return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+def brief(value: object) -> timedelta:
+    """`5 seconds`, `1 minute`: how long somebody waits for an answer."""
+    match = _BRIEF.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError("a short time such as '5 seconds' or '1 minute'")
+    return timedelta(seconds=float(match[1]) * {"second": 1, **_UNITS}[match[2]])
 
 
 def span(value: object) -> Span:
@@ -189,6 +198,7 @@ def zone(value: str) -> str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(duration)]
+Brief = Annotated[timedelta, BeforeValidator(brief)]
 SpanText = Annotated[Any, BeforeValidator(span)]
 Limit = Annotated[Any, BeforeValidator(limit)]
 RateText = Annotated[Any, BeforeValidator(rate)]

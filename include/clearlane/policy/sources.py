@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from clearlane.policy import rest
+from clearlane.policy import enrichment, rest
 from clearlane.policy.contract import ObjectName
 from clearlane.policy.document import Document
+from clearlane.policy.enrichment import EnrichmentShape
 from clearlane.policy.model import (
     CLEARLANE,
     FEEDBACK,
@@ -99,6 +100,7 @@ class SourcesShape(FileShape):
     masters: dict[str, str] = Field(default={})
     precedence: dict[str, list[str]] = Field(default={})
     matching: MatchingShape = MatchingShape()
+    enrichment: EnrichmentShape = EnrichmentShape()
 
 
 EMPTY = Sources({}, {})
@@ -111,6 +113,7 @@ def built(document: Document, shape: SourcesShape) -> Sources:
     masters = _masters(document, shape)
     _check_pushed(document, shape, masters)
     _check_rest(document, shape)
+    enrichment.check(document, shape.enrichment, tuple(shape.sources))
     if shape.matching.ask > shape.matching.match:
         document.report(
             ("matching", "ask"), f"{shape.matching.ask:g}", f"at most match: {shape.matching.match:g}"
@@ -120,6 +123,7 @@ def built(document: Document, shape: SourcesShape) -> Sources:
         {attribute: tuple(order) for attribute, order in shape.precedence.items()},
         masters,
         Matching(**shape.matching.model_dump()),
+        enrichment.built(shape.enrichment, {name for order in shape.precedence.values() for name in order}),
     )
 
 

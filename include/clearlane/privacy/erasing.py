@@ -247,6 +247,11 @@ _EMPTIED: Final[Sequence[tuple[str, str]]] = (
         "delete from enrichment where revision_id in"
         " (select revision_id from lead_revision join gone_lead using (lead_id))",
     ),
+    (
+        "enrichment_ask",
+        "delete from enrichment_ask where revision_id in"
+        " (select revision_id from lead_revision join gone_lead using (lead_id))",
+    ),
     ("lead_key", "delete from lead_key where lead_id in (select lead_id from gone_lead)"),
     (
         "lead_revision",

@@ -16,10 +16,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 
-from clearlane.connectors import Receipt
+from clearlane.connectors import Receipt, gate
+from clearlane.connectors.gate import Hold
 from clearlane.policy.model import Source
-from clearlane.push import gate
-from clearlane.push.gate import Hold
 
 ATTEMPTS: Final = 8
 """sendings after which a write is dead and waits for a person"""

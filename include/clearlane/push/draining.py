@@ -26,11 +26,12 @@ from clearlane.connectors import (
     SourceFailed,
     Write,
     connected,
+    gate,
 )
+from clearlane.connectors.gate import Hold
 from clearlane.policy.model import Policy, Source
-from clearlane.push import claims, gate, owners
+from clearlane.push import claims, owners
 from clearlane.push.claims import Claim
-from clearlane.push.gate import Hold
 
 PATIENCE: Final = timedelta(minutes=4)
 """how long a drain waits in all for a source's pace, pauses and batches of others; the rest is the next one's"""

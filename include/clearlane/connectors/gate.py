@@ -1,4 +1,4 @@
-"""Whether a system may be written to at this moment, and how fast: one row of the ledger that all processes share.
+"""Whether a system may be written to, or asked, at this moment, and how fast: one row that all processes share.
 
 A system that failed several times in a row is left alone for a while, longer each time; then one write is tried, and
 with its success all go on. What a system asks to wait holds for everybody. Requests are spaced evenly, so that no span
@@ -72,6 +72,14 @@ _FAILED: Final = sa.text(
     returning failures
     """
 )
+_STOP: Final = sa.text(
+    """
+    insert into push_state (source, failures, error, failed_at, open_until)
+    values (:source, :failures, :error, :at, :until)
+    on conflict (source) do update set failures = greatest(push_state.failures + 1, :failures), error = :error,
+        failed_at = :at, open_until = :until
+    """
+)
 _PAUSE: Final = sa.text(
     "update push_state set paused_until = greatest(paused_until, :until) where source = :source"
 )
@@ -93,6 +101,12 @@ def failed(connection: Connection, source: str, limits: Limits, at: datetime, er
     if failures >= limits.failures:
         until = at + rest(limits, failures)
         connection.execute(_PROBING, {"source": source, "until": until})
+
+
+def stop(connection: Connection, source: str, limits: Limits, at: datetime, error: str) -> None:
+    """The system cannot be used before a person has acted: it is left alone for long, then tried once."""
+    bound = {"source": source, "at": at, "until": at + LONGEST_REST, "error": error}
+    connection.execute(_STOP, bound | {"failures": limits.failures})
 
 
 def rest(limits: Limits, failures: int) -> timedelta:

@@ -1,0 +1,147 @@
+"""A provider that is down or slow: leads are routed on what is known, and again when its answer is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from tests.companies import policy_for
+from tests.connectors.local_server import Asked, Local, Reply, serving
+from tests.e2e.rivers import River
+
+from clearlane import steps
+
+NOON = datetime(2026, 11, 17, 12, tzinfo=UTC)  # a Tuesday
+SOURCES = """
+schema: 1
+owner: o
+approver: a
+sources:
+  crm:
+    connector: files
+    address: {folder}
+    live_from: "2026-01-01T00:00:00Z"
+    objects:
+      leads:
+        read: leads.csv
+        cursor: updated_at
+        fields: {{id: Id, created_at: At, updated_at: At, email: Email, company: Company, title: Title,
+                 country: Country}}
+      activities:
+        read: activities.csv
+        cursor: occurred_at
+        fields: {{lead_id: Lead, type: Type, occurred_at: At}}
+precedence: {{"*": [lead, account, mail_domain, job_title, phone_country, domain_country, zone, firms]}}
+enrichment:
+  deadline: 2 seconds
+  providers:
+    firms:
+      kind: json
+      timeout: 1 second
+      json:
+        path: "/firms/{{domain}}"
+        attributes: {{employees: {{at: employees, type: number}}, industry: industry, seniority: rank}}
+"""
+LEADS = """Id,At,Email,Company,Title,Country
+ada,2026-11-17T11:59:00Z,ada@forge.example,Acme Forge,,US
+bob,2026-11-17T11:59:30Z,bob@anvil.example,Anvil,VP Sales,US
+"""
+ACTIVITIES = """Lead,Type,At
+bob,demo_request,2026-11-17T11:59:30Z
+ada,pricing_page_view,2026-11-17T11:59:40Z
+"""
+
+
+FORGE = {"employees": 300, "industry": "software", "rank": "vp"}
+
+
+@dataclass
+class Register:
+    down: bool = True
+    hangs: bool = False
+    local: Local | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, asked: Asked) -> Reply:
+        self.asked.append(asked.path)
+        if self.hangs and self.local:
+            return self.local.hang()
+        return Reply({}, status=500) if self.down else Reply(FORGE)
+
+
+@pytest.fixture
+def register() -> Iterator[Register]:
+    made = Register()
+    with serving(made) as local:
+        made.local = local
+        yield made
+
+
+@pytest.fixture
+def river(ledger_engine: sa.Engine, register: Register, tmp_path: Path) -> River:
+    (tmp_path / "leads.csv").write_text(LEADS)
+    (tmp_path / "activities.csv").write_text(ACTIVITIES)
+    assert register.local
+    made = River(ledger_engine, {"firms": register.local.address}.__getitem__)
+    made.publish({**policy_for(tmp_path), "sources": SOURCES.format(folder=tmp_path)})
+    return made
+
+
+def stands(river: River, lead: str) -> Any:
+    query = """
+    select place, band, standing.score, standing.fit, rep_id,
+           (select count(*) from decision d where d.lead_id = l.lead_id and d.mode = 'live') as decisions
+    from lead l join place using (lead_id) join standing using (lead_id)
+    where external_id = :lead
+    """
+    with river.engine.connect() as connection:
+        return connection.execute(sa.text(query), {"lead": lead}).one()
+
+
+def run(river: River, minutes: int) -> Any:
+    moment = NOON + timedelta(minutes=minutes)
+    batch = river.open(None, run_id=f"run {minutes}", as_of=moment)
+    return steps.river(river.engine, batch, moment, river.secrets)
+
+
+def test_leads_are_routed_on_what_is_known_and_again_when_the_answer_is_there(
+    river: River, register: Register
+) -> None:
+    run(river, 0)
+    ada, bob = stands(river, "ada"), stands(river, "bob")
+    assert (ada.place, bob.place, bob.decisions) == ("nurture", "owned", 1)
+    register.down = False
+    run(river, 60)
+    later, same = stands(river, "ada"), stands(river, "bob")
+    assert (later.place, later.decisions) == ("owned", 2), (ada, later)
+    assert later.fit > ada.fit
+    assert (same.place, same.rep_id, same.decisions) == (
+        "owned",
+        bob.rep_id,
+        1,
+    )  # an owner is never taken away
+    assert same.score > bob.score
+    asked = len(register.asked)
+    run(river, 120)
+    assert (len(register.asked), stands(river, "ada")) == (asked, later)
+
+
+def test_a_provider_that_never_answers_does_not_hold_up_who_raised_a_hand(
+    river: River, register: Register
+) -> None:
+    register.hangs = True
+    begun = time.monotonic()
+    run(river, 0)
+    taken = time.monotonic() - begun
+    bob = stands(river, "bob")
+    assert (bob.place, bob.decisions, len(register.asked)) == ("owned", 1, 2)
+    register.hangs = False
+    begun = time.monotonic()
+    run(river, 1)
+    assert taken < time.monotonic() - begun + 2 + 3  # the deadline, and what a busy machine adds
