@@ -22,13 +22,18 @@ EXPECTED = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(
+    scope="module", params=[800, pytest.param(3000, marks=pytest.mark.full)], ids="{} people".format
+)
 def shares(
-    ledger_server: server.Server, ledger_template: str, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    ledger_server: server.Server,
+    ledger_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, float]]:
-    """Share of every band and place after the demo's week: 3,000 people, its seed, its four runs."""
+    """Share of every band and place after the demo's week: its seed, its four runs; the demo has 3,000 people."""
     folder = tmp_path_factory.mktemp("week")
-    sample.write(folder, end=END, seed=7)
+    sample.write(folder, end=END, seed=7, leads=request.param)
     ledger_server.create("company", ledger_template)
     river = River(connect(ledger_server.url("company")))
     river.publish(policy_for(folder))

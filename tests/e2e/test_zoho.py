@@ -1,7 +1,7 @@
 """A whole CRM export through the river, twice: connected as it stands, and lived again month by month.
 
 What is expected is counted, grouped and scored from the export's own files (`workspace.py`), never from the ledger.
-The longer passes are marked `full`; their first half-year stays in `make test`.
+It is lived by quarters in `make test`; the passes by months are marked `full`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,11 @@ BEFORE_AND_AFTER = (datetime(2018, 1, 1, tzinfo=UTC), datetime(2021, 7, 1, tzinf
 MONTHS: Sequence[Window] = list(
     pairwise(datetime(2018 + n // 12, n % 12 + 1, 1, tzinfo=UTC) for n in range(6, 41))
 )
+QUARTERS: Sequence[Window] = [
+    (first[0], last[1]) for first, last in zip(MONTHS[::3], [*MONTHS[2::3], MONTHS[-1]], strict=True)
+]
 HALF_YEAR = MONTHS[:6]
-SAMPLED = 200
+SAMPLED = 120
 WITHHELD = {
     "owner", "status", "converted", "stage", "type", "Lead Owner", "Lead Status", "CONVERTED",
     "account_type", "account_owner", "contact_owner", "opportunity_owner",
@@ -114,11 +117,28 @@ def half_year(new_river: NewRiver) -> River:
 
 
 @pytest.fixture(scope="module")
-def lived(new_river: NewRiver, half_year: River) -> River:
+def lived_by_months(new_river: NewRiver, half_year: River) -> River:
     """All months, lived once in their order, and every lead scored as of their end."""
-    river = new_river("lived", like=half_year)
+    river = new_river("lived_by_months", like=half_year)
     live(river, MONTHS[len(HALF_YEAR) :])
     rescore(river, MONTHS)
+    return river
+
+
+@pytest.fixture(scope="module")
+def lived_by_quarters(new_river: NewRiver) -> River:
+    """The same, quarter by quarter."""
+    river = new_river("lived_by_quarters")
+    live(river, QUARTERS)
+    rescore(river, QUARTERS)
+    return river
+
+
+@pytest.fixture(
+    scope="module", params=["quarters", pytest.param("months", marks=pytest.mark.full)], ids="by_{}".format
+)
+def lived(request: pytest.FixtureRequest) -> River:
+    river: River = request.getfixturevalue(f"lived_by_{request.param}")
     return river
 
 
@@ -248,16 +268,20 @@ def test_what_has_no_time_is_nowhere_known(lived: River, workspace: Workspace) -
 
 
 @pytest.mark.parametrize(
-    "months", [MONTHS[::6], pytest.param(MONTHS, marks=pytest.mark.full)], ids=["some", "all"]
+    ("fixture", "windows"),
+    [
+        pytest.param("lived_by_quarters", QUARTERS[::3], id="some quarters"),
+        pytest.param("lived_by_months", MONTHS, marks=pytest.mark.full, id="all months"),
+    ],
 )
-def test_the_same_months_again_change_nothing(
-    months: Sequence[Window], lived: River, new_river: NewRiver
+def test_the_same_windows_again_change_nothing(
+    fixture: str, windows: Sequence[Window], request: pytest.FixtureRequest, new_river: NewRiver
 ) -> None:
     """Not even who took which turn; only a score of the past may know what came to light since."""
-    river = new_river(f"again_{len(months)}", like=lived)
+    river = new_river(f"again_{len(windows)}", like=request.getfixturevalue(fixture))
     everything = {**KNOWLEDGE, **PROFILES, **ROUTING, **TOTALS}
     first = snapshot(river.engine, everything)
-    live(river, months, "again")
+    live(river, windows, "again")
     rescore(river, MONTHS)
     assert differences(first, snapshot(river.engine, everything)) == {}
     healthy(river)
@@ -268,7 +292,7 @@ SHORT_AND_LONG = pytest.mark.parametrize(
     ("fixture", "months"),
     [
         pytest.param("half_year", HALF_YEAR, marks=pytest.mark.full),
-        pytest.param("lived", MONTHS, marks=pytest.mark.full),
+        pytest.param("lived_by_months", MONTHS, marks=pytest.mark.full),
     ],
     ids=["half_year", "all"],
 )
@@ -341,7 +365,11 @@ def test_what_decided_is_what_it_depends_on(lived: River, workspace: Workspace, 
     Where a lead follows its company and its turn would fall to that very rep as well, the way it was placed
     changes, and moving the company moves the lead.
     """
-    river, texts, chosen = new_river("reasons", like=lived), overlaid("reenactment"), sampled(workspace)
+    river, texts, chosen = (
+        new_river(f"reasons_{lived.engine.url.database}", like=lived),
+        overlaid("reenactment"),
+        sampled(workspace),
+    )
     whole, followed = policy.parse(texts), 0
     with river.engine.connect() as connection:
         decisions = [d for d in deciding(connection) if d["external_id"] in chosen]
@@ -416,7 +444,7 @@ def follows_its_company(connection: sa.Connection, whole: policy.Policy, decisio
 
 
 def test_points_are_those_of_the_files(lived: River, workspace: Workspace) -> None:
-    """Every score of every lead, as of the months in which it changed and as of the end, in plain Python."""
+    """Every score of every lead, as of the windows in which it changed and as of the end, in plain Python."""
     model = (ZOHO / "scoring.yaml").read_text()
     rules, bounds = plain_rules(model), yaml.safe_load(model)["groups"]
     for row in rows(lived, _SCORES):
