@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -85,6 +85,24 @@ def test_who_declines_in_time_is_not_silent_though_the_run_comes_late(world: Wat
     assert of_owner(world, lead) == ["warn"]
     assert world.owner(lead) not in (None, owner)
     assert world.rows("select cause from sla_event where kind = 'breach' and detail ->> 'clock' = 'arrival'")
+
+
+@pytest.mark.parametrize(("touched", "told"), [(DUE - MINUTE, []), (DUE + MINUTE, ["breach"])])
+def test_a_touch_that_is_shown_after_the_lead_moved_on_counts_if_it_was_in_time(
+    world: Watch, lead: UUID, touched: datetime, told: list[str]
+) -> None:
+    owner = world.owner(lead)
+    assert owner
+    world.read(WARN)
+    with world.engine.begin() as connection:
+        decline(connection, POLICY, lead, owner, "no capacity", DUE + 5 * MINUTE)
+    world.watch(POLICY, DUE + 6 * MINUTE, read=False)
+    world.touched(lead, touched, owner)
+    world.watch(POLICY, DUE + 10 * MINUTE)
+    promise = [(kind, rep) for kind, clock, rep in world.events(lead=lead) if clock == "assignment"]
+    assert [
+        kind for kind, rep in promise if rep == owner and kind not in ("warn", "unverified", "verified")
+    ] == told
 
 
 def test_a_breach_is_told_though_the_touch_came_before_the_run(world: Watch, lead: UUID) -> None:

@@ -1,10 +1,10 @@
 """Clocks that a touch has met: a logged call, mail, chat or meeting by the owner's team, after the clock began.
 
 Touches are the outcomes `first_touch` and `meeting`; an accept is met by `accepted` too. A touch whose member nobody
-knows counts: it was logged by somebody. One that is logged long after it happened counts, marked (`met_late`). What is
-met stays met, by its first touch, also where the source deletes the touch later: nobody tells us of that. A breach
-that a touch in time belies, logged after it was told, is withdrawn. Reads `outcome`, `touch_due`, writes `sla_clock`,
-`sla_event`.
+knows counts: it was logged by somebody. One that is logged long after it happened counts, marked (`met_late`); one in
+time counts also where the promise has ended since. What is met stays met, by its first touch, also where the source
+deletes the touch later: nobody tells us of that. A breach that a touch in time belies, logged after it was told, is
+withdrawn. Reads `outcome`, `touch_due`, writes `sla_clock`, `sla_event`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ with met as (
     left join batch b on b.batch_id = i.first_batch
     left join decision d on d.decision_seq = k.decision_seq
     left join owner_name n on n.source = o.source and n.name = lower(btrim(o.rep_id))
-    where k.kind <> 'follow_up' and (k.ended_at is null or k.met_at is not null)
+    where k.kind <> 'follow_up'
+      and (k.ended_at is null or k.met_at is not null or o.occurred_at <= k.due_at and o.occurred_at < k.ended_at)
       and o.kind = any(case when k.kind = 'accept' then array['first_touch', 'meeting', 'accepted']
                             else array['first_touch', 'meeting'] end)
       and o.occurred_at >= k.started_at - :skew and o.occurred_at < :as_of

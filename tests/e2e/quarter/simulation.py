@@ -32,12 +32,13 @@ STEP: Final = timedelta(minutes=5)
 HOUR: Final = timedelta(hours=1)
 NOWHERE: Final = "postgresql+psycopg://nobody@127.0.0.1:1/nothing?connect_timeout=2"
 
-# A moment matters when it is reached, and when all touches of before it can be known.
+# A moment matters when it is reached, and when all touches of before it can be known; of a follow-up also where all
+# attempts were made.
 _STIRS: Final = """
 select exists (
     select from sla_clock k
     cross join lateral unnest(array[k.warn_at, k.due_at, k.reassign_at]) m (at)
-    where (k.met_at is null or k.met_at > m.at) and (k.ended_at is null or k.ended_at > m.at)
+    where (k.met_at is null or k.met_at > m.at or k.kind = 'follow_up') and (k.ended_at is null or k.ended_at > m.at)
       and (m.at >= :since and m.at < :until or m.at >= :known_since and m.at < :known_until)
 ) or :up and exists (select from sla_clock where unverified_since is not null)
   or exists (select from routing_event where handled_batch is null and occurred_at < :until)

@@ -50,7 +50,8 @@ def check(simulation: Simulation) -> Truth:
     simulation.run()
     truth = Truth(simulation)
     print(simulation.figures())
-    assert truth.wrong() == []
+    wrong = truth.wrong()
+    assert not wrong, "\n".join(wrong)
     with simulation.engine.connect() as connection:
         broken = [(one.check.promise, one.offenders) for one in doctor.examine(connection) if one.count]
     assert broken == []

@@ -81,10 +81,13 @@ class Truth:
 
     # --- what happened ------------------------------------------------------------------------
 
-    def first_touch(self, clock: Mapping[str, Any], *, shown: bool = False) -> datetime:
+    def first_touch(
+        self, clock: Mapping[str, Any], *, shown: bool = False, known: datetime = NEVER
+    ) -> datetime:
         """When the promise was kept while it stood, by whoever may keep it; NEVER where nobody did.
 
         `shown`: a touch that came late counts only where a system showed it before the promise was called off.
+        `known`: only what had been read by then counts.
         """
         kinds = {"first_touch", "meeting"} | ({"accepted"} if clock["kind"] == "accept" else set())
         ended = clock["ended_at"] or NEVER
@@ -94,6 +97,7 @@ class Truth:
             if deed.kind in kinds
             and clock["started_at"] - SKEW <= deed.at < ended
             and self._counts(deed, clock)
+            and self._read(deed) <= known
             and not (shown and self._read(deed) > ended and deed.at > clock["due_at"])
         )
         return min(found, default=NEVER)
@@ -315,7 +319,8 @@ class Truth:
         """Whether what was not accepted in time was still owed when that was told."""
         clock = self._clock[event["clock_id"]]
         return event["kind"] != "time_out" or (
-            self.first_touch(clock) >= event["noted_at"] and (clock["ended_at"] or NEVER) >= event["noted_at"]
+            self.first_touch(clock, known=event["noted_at"]) >= event["noted_at"]
+            and (clock["ended_at"] or NEVER) >= event["noted_at"]
         )
 
     @cached_property
@@ -382,7 +387,11 @@ class Truth:
         ended = {one["decision_seq"]: one["ended_at"] for one in self._assignments}
         for clock in self.clocks:
             if clock["kind"] == "follow_up" and clock["place"] is None:
-                found = {one["kind"] for one in told.get(clock["clock_id"], ())} - {"warn"}
+                found = {one["kind"] for one in told.get(clock["clock_id"], ())} - {
+                    "warn",
+                    "unverified",
+                    "verified",
+                }
                 expected = self._follow_up(clock)
                 if found != expected:
                     yield f"follow-up {found}, not {expected}: {self._said(clock)}"
