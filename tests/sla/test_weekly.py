@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tests.sla.weeks import MONDAY, POLICY, Lived
 
 from clearlane.sla import digest, weekly
-from clearlane.sla.digest import Digest
+from clearlane.sla.digest import Digest, Quality
 from clearlane.sla.mails.content import Content, Desk, Void, Web, content
 from clearlane.sla.mails.rendering import letter
 from clearlane.sla.pictures import pictures
@@ -142,3 +142,31 @@ def test_a_week_without_anything_is_a_short_mail(told: Digest) -> None:
     said = letter(weekly.content(OF, Digest(empty, empty, (), (), ())))
     assert said.subject == "Week 10: no promise fell due"
     assert said.pictures == {}
+
+
+def test_the_quality_of_each_source_is_told_with_what_cost_points(told: Digest) -> None:
+    unusual = tuple(
+        f"2026-03-0{day} leads company: missing in 30% of the records, usually in 6%" for day in range(2, 9)
+    )
+    crm = Quality("crm", 87, ("6 for 1.5% of its records in quarantine",), unusual)
+    web = Quality("web", 100, (), ())
+    week = replace(told.week, quality=(web, crm))
+    of = replace(told, week=week, before=replace(told.before, quality=(replace(crm, score=91),)))
+    said = letter(weekly.content(OF, of)).text
+    assert "87 of 100 (91 the week before): 6 for 1.5% of its records in quarantine" in said
+    assert said.index("87 of 100") < said.index("100 of 100")
+    assert f"crm {unusual[4]}" in said
+    assert unusual[5] not in said
+    assert "and 2 more: `clearlane quality`" in said
+
+
+def test_the_quality_of_a_week_comes_from_what_was_counted(lived: Lived) -> None:
+    with lived.engine.connect() as connection:
+        connection.exec_driver_sql(
+            "insert into quality_profile (day, source, object, field, rows, filled, unusable, variety, known_seq)"
+            " select date '2026-03-02' + number, 'crm', 'leads', '', 100, 98, 2, 0, 1 from generate_series(0, 6) number"
+        )
+        (crm,) = digest.digest(connection, OF, MONDAY, AT).week.quality
+        connection.rollback()
+    assert (crm.source, crm.score, crm.unusual) == ("crm", 92, ())
+    assert crm.costs == ("8 for 2.0% of its records in quarantine",)

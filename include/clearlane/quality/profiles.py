@@ -79,10 +79,11 @@ def _days(connection: Connection, counted: date | None, known_seq: int, yesterda
 def _asked(connection: Connection, policy: Policy, known_seq: int, yesterday: date) -> dict[str, Any]:
     """What is counted: the objects of sources that are known, and the fields of each."""
     pairs = connection.execute(_PAIRS, {"seq": known_seq, "since": yesterday - HORIZON}).all()
-    objects, names, shaped = zip(*_fields(policy), strict=True)
+    fields = list(_fields(policy))
     return {
         "sources": [pair.source for pair in pairs], "kinds": [pair.object for pair in pairs],
-        "objects": list(objects), "names": list(names), "shaped": list(shaped),
+        "objects": [name for name, _, _ in fields], "names": [name for _, name, _ in fields],
+        "shaped": [shaped for _, _, shaped in fields],
         "newest": connection.execute(_NEWEST).scalar_one(), "sample": SAMPLE,
     }  # fmt: skip
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from clearlane.policy.model import Policy
+from clearlane.quality import profiles, scores
 from clearlane.sla import figures, speed
 from clearlane.sla.figures import Cohort, Intake, Offers, Reason, Trouble
 from clearlane.sla.speed import Breaches, Kept, Speed, Window
@@ -39,6 +40,17 @@ class Week:
     offers: Sequence[Offers]
     reasons: Sequence[Reason]
     intake: Sequence[Intake]
+    quality: Sequence[Quality]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good a source's records were in a week: 0 to 100 points, what cost some, what was not as usual."""
+
+    source: str
+    score: int
+    costs: tuple[str, ...]
+    unusual: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,7 @@ class Digest:
 def digest(connection: Connection, policy: Policy, monday: datetime, as_of: datetime) -> Digest:
     """The week that begins on a Monday (`monday_of`), as of a moment. Leaves temporary tables until the commit."""
     end = monday + WEEK
+    profiles.refresh(connection, policy, as_of)
     return Digest(
         week=_week(connection, policy, Window(monday, end, as_of)),
         before=_week(connection, policy, Window(monday - WEEK, monday, as_of)),
@@ -70,6 +83,17 @@ def _week(connection: Connection, policy: Policy, window: Window) -> Week:
         figures.offers(connection, policy.routing.rerouting.returned, window),
         figures.reasons(connection, window),
         figures.intake(connection, window),
+        _quality(connection, policy, window),
+    )
+
+
+def _quality(connection: Connection, policy: Policy, window: Window) -> Sequence[Quality]:
+    """By the days of the week that are over."""
+    last = min(window.until, window.as_of).date() - timedelta(days=1)
+    found = scores.scores(connection, policy, window.since.date(), last)
+    return tuple(
+        Quality(one.source, one.points, tuple(one.reasons), tuple(map(scores.sentence, one.deviations)))
+        for one in found
     )
 
 
@@ -156,6 +180,11 @@ def tables(told: Digest) -> Sequence[Table]:
             ((_of(one), one.reason, one.count) for one in week.reasons),
         ),
         _cohort_table(told.cohorts),
+        _table(
+            "Quality of sources",
+            ("source", "score", "points lost"),
+            ((one.source, one.score, "; ".join(one.costs)) for one in week.quality),
+        ),
     )  # fmt: skip
 
 

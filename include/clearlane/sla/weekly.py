@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy
 from clearlane.sla import mails
-from clearlane.sla.digest import WEEK, Digest, Week, digest, last_monday, percent, span
+from clearlane.sla.digest import WEEK, Digest, Quality, Week, digest, last_monday, percent, span
 from clearlane.sla.figures import Offers
 from clearlane.sla.mails import Content
 from clearlane.sla.mails.content import Reader
@@ -97,6 +97,7 @@ def facts(policy: Policy, told: Digest, drawn: Sequence[Picture], *, names: bool
         _section("Why leads were declined", rows=_reasons(told.week)),
         _section(COHORTS_TITLE, rows=_cohorts(told)),
         _section("Sources", rows=_sources(told.week)),
+        _section("Quality of the data", _unusual(told.week), rows=_quality(told)),
         _section("The pipeline itself", _troubles(told)),
     )
     return {
@@ -334,6 +335,30 @@ def _source(offers: Offers | None, intake: Any) -> Iterator[str]:
         yield f"{intake.received:,} records, {percent(intake.usable)} usable"
     if offers:
         yield f"{offers.offered:,} leads given, {percent(offers.share)} accepted"
+
+
+def _quality(told: Digest) -> Sequence[Sequence[str]]:
+    """Points of each source, of 100, and what cost them; the worst first."""
+    before = {one.source: one.score for one in told.before.quality}
+    return [
+        (one.source, f"{one.score} of 100{_points_before(before.get(one.source))}{_lost(one)}")
+        for one in sorted(told.week.quality, key=lambda one: (one.score, one.source))
+    ]
+
+
+def _points_before(score: int | None) -> str:
+    return f" ({score} the week before)" if score is not None else ""
+
+
+def _lost(one: Quality) -> str:
+    return f": {'; '.join(one.costs)}" if one.costs else ""
+
+
+def _unusual(week: Week) -> Sequence[str]:
+    found = [f"{one.source} {said}" for one in week.quality for said in one.unusual]
+    return found[:LISTED] + (
+        [f"and {len(found) - LISTED} more: `clearlane quality`"] if len(found) > LISTED else []
+    )
 
 
 def _troubles(told: Digest) -> Sequence[str]:
