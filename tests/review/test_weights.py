@@ -99,6 +99,36 @@ def test_a_proposal_is_played_and_names_the_leads_that_move(
     assert set(quarter.files(changed)) == {"report.html", "metrics.json", "scoring.yaml", "scoring.diff"}
 
 
+def test_what_changes_for_whom_is_what_changes_in_the_file(
+    ledger: sa.Connection, policy: Policy, found: WeightReview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule that is new, one that goes and one that gives less: in figures, in the file and for the leads alike."""
+    big = "employees > 20"
+    changes = (
+        Change("sizeable", "fit", 0, 5, SOME, 60, SOME, SOME, "because", when=big),
+        Change("recommender", "fit", 6, 0, SOME, 60, SOME, SOME, "because"),
+        Change("icp_size", "fit", 15, 12, SOME, 60, SOME, SOME, "because"),
+    )
+    monkeypatch.setattr(weights, "proposed", lambda *_, **__: replace(found.proposal, changes=changes))
+    changed = weights.review(ledger, policy, **SPAN, horizon=HORIZON, terms=TERMS)
+    wanted = {rule.id: rule.points for rule in policy.scoring.rules} | {"sizeable": 5.0, "icp_size": 12.0}
+    del wanted["recommender"]
+    assert points_of(changed.new_text or "") == wanted
+    after = weights.as_json(changed)["points"]["after"]
+    assert {rule: points for rule, points in after.items() if points} == {
+        rule: points for rule, points in wanted.items() if points
+    }
+    assert changed.played is not None
+    moved = {one.name for mover in changed.played.figures.movers for one in mover.rules}
+    assert moved & {"sizeable", "recommender", "icp_size"}
+    assert moved <= {"sizeable", "recommender", "icp_size"}
+    told = quarter.page(changed)
+    assert all(rule in told for rule in ("sizeable", "recommender"))
+    assert {"+    - id: sizeable", "-    - id: recommender"} <= {
+        line[:28].rstrip() for line in changed.diff.splitlines()
+    }
+
+
 def test_a_proposal_that_breaks_what_must_stay_true_says_so(
     cases: Cases, company: Company, policy: Policy, found: WeightReview, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -231,6 +231,8 @@ def test_a_condition_that_no_rule_scores_is_found_in_the_language_of_the_rules()
     change = moved(told)["topic"]
     assert (change.when, change.before, change.group) == ("topic", 0, "fit")
     assert abs(change.after - 12) <= 4
+    assert told.after.points["topic"] == change.after
+    assert told.after.loss < told.before.loss - 0.001
     assert change.rate_with.low > change.rate_without.value
 
 

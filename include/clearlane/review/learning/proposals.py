@@ -14,6 +14,7 @@ import numpy as np
 
 from clearlane.policy.model import Rule, Scoring
 from clearlane.review.cases import Cases, Change, Finding, Interval, Limits, Proposal, Scorecard, Worth
+from clearlane.review.changed import evidence
 from clearlane.review.learning import reasons
 from clearlane.review.learning.chance import Surprise, surprise
 from clearlane.review.learning.drift import drifting
@@ -226,13 +227,15 @@ class _Review:
 
     # --- both scorecards ---------------------------------------------------------------------------
 
-    def _scorecard(self, changes: Iterable[Change]) -> Scorecard:
-        """The points with the changes to rules of the model made, fitted to the outcome."""
+    def _scorecard(self, changes: Sequence[Change]) -> Scorecard:
+        """The points with the changes made, new rules and half-lives too, fitted to the outcome."""
         given = self.problem
         after = dict(zip(given.rules, given.points, strict=True)) | {
-            change.rule: float(change.after) for change in changes if change.rule in given.rules
+            change.rule: float(change.after) for change in changes
         }
-        total = given.evidence @ np.array([after[name] for name in given.rules])
+        total = evidence(self.cases, self.scoring, changes)[list(after)].to_numpy(np.float64) @ [
+            *after.values()
+        ]
         fit = fitted(np.column_stack([np.ones(len(total)), total]), given.target, given.weight)
         loss = fit.loss / float(given.weight.sum())
         points = {name: round(worth) for name, worth in after.items()}
