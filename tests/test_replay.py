@@ -72,8 +72,9 @@ def test_replaying_leaves_nothing_behind(connection: sa.Connection) -> None:
     count = sa.text(
         "select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_xact_user_tables where schemaname = 'public'"
     )
+    before = connection.execute(count).scalar_one()  # what earlier transactions did may not be reported yet
     replay.replay(connection, numbers(connection)[-1])
-    assert connection.execute(count).scalar_one() == 0
+    assert connection.execute(count).scalar_one() == before
     assert connection.execute(sa.text("select to_regclass('pg_temp.candidate')")).scalar_one() is None
 
 
