@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,23 +56,68 @@ def surprise(
     can be learnt, cost nothing. Its distribution under chance is simulated: outcomes are drawn from the fit of the
     base (a parametric bootstrap), so that skewness of rare outcomes and overlap between columns are accounted for.
     """
+    test = tested(base, columns, target, weight)
+    [by_chance] = drawn((test,), draws)
+    return told(test, by_chance, level)
+
+
+@dataclass(frozen=True)
+class Test:
+    """Score tests of columns, each alone beside a base. One entry per column in `z`, `error`."""
+
+    z: Floats
+    """0 where nothing can be told of the column"""
+    error: Floats
+    """standard error of the odds; infinite where nothing can be told"""
+    effect: Floats
+    """(n, m): by how much an outcome of each row raises each z"""
+    base: Fit
+
+    @property
+    def gain(self) -> Floats:
+        return np.where(np.isfinite(self.error), gains(self.z, self.error), -np.inf)
+
+
+def tested(base: Floats, columns: Floats, target: NDArray[np.bool_], weight: Floats) -> Test:
+    """Each of `columns` (n, m) alone beside `base` (n, k)."""
     fit = fitted(base, target, weight)
     spread = fit.probability * (1 - fit.probability)
     own = _beside(base, columns, weight * spread)
     information = np.einsum("ij,ij,i->j", own, own, weight * spread)
     noise = np.einsum("ij,ij,i->j", own, own, weight**2 * spread)
     told = information > DISTINCT * np.maximum(_variation(columns, weight * spread), 1e-12)
+    effect = np.where(told, own * weight[:, None] / np.sqrt(np.where(told, noise, 1)), 0)
     error = np.where(told, np.sqrt(noise) / np.where(told, information, 1), np.inf)
-    score = own.T @ (weight * (target - fit.probability))
-    z = np.where(told, score / np.sqrt(np.where(told, noise, 1)), 0)
-    by_chance = _by_chance(own[:, told], np.sqrt(noise[told]), fit.probability, weight, draws)
+    return Test((target - fit.probability) @ effect, error, effect, fit)
+
+
+def drawn(tests: Sequence[Test], draws: np.random.Generator) -> list[Floats]:
+    """Of each test the z (DRAWS, m) of outcomes that its base draws.
+
+    All tests look at the same draws of a row: who has the rarer of two outcomes has the other one, too.
+    """
+    n = len(tests[0].effect)
+    rows = max(1, ROOM // max(1, n))
+    effects = [test.effect.astype(np.float32) for test in tests]
+    found: list[list[NDArray[np.float32]]] = [[] for _ in tests]
+    for done in range(0, DRAWS, rows):
+        luck = draws.integers(0, 1 << 16, (min(rows, DRAWS - done), n), np.uint16)
+        for test, effect, parts in zip(tests, effects, found, strict=True):
+            chance = test.base.probability
+            parts.append(_had(luck, chance) @ effect - chance.astype(np.float32) @ effect)
+    return [np.concatenate(parts).astype(np.float64) for parts in found]
+
+
+def told(test: Test, by_chance: Floats, level: float) -> Surprise:
+    """The test held against its draws."""
+    known = np.isfinite(test.error)
     return Surprise(
-        p_value=_p_value(_gain(z[told], error[told]), _gain(by_chance, error[told])),
-        odds=np.where(told, z * np.where(told, error, 0), 0),
-        error=error,
-        gain=np.where(told, _gain(z, np.where(told, error, 1)), -np.inf),
+        p_value=p_value(gains(test.z, test.error)[known], gains(by_chance, test.error)[:, known]),
+        odds=np.where(known, test.z * np.where(known, test.error, 0), 0),
+        error=test.error,
+        gain=test.gain,
         critical=float(np.quantile(np.abs(by_chance).max(axis=1, initial=0), 1 - level)),
-        base=fit,
+        base=test.base,
     )
 
 
@@ -87,33 +133,19 @@ def _variation(columns: Floats, weight: Floats) -> Floats:
     return np.asarray(np.einsum("ij,ij,i->j", columns, columns, weight) - mean**2 * weight.sum())
 
 
-def _by_chance(
-    own: Floats, scale: Floats, chance: Floats, weight: Floats, draws: np.random.Generator
-) -> Floats:
-    """Scores (DRAWS, m) of outcomes that are drawn by `chance`."""
-    rows = max(1, ROOM // max(1, len(chance)))
-    scaled = (own * weight[:, None] / scale).astype(np.float32)
-    expected = chance.astype(np.float32) @ scaled
-    parts = [
-        _outcomes(draws, chance, min(rows, DRAWS - done)) @ scaled - expected
-        for done in range(0, DRAWS, rows)
-    ]
-    return np.concatenate(parts).astype(np.float64)
-
-
-def _outcomes(draws: np.random.Generator, chance: Floats, times: int) -> NDArray[np.float32]:
+def _had(luck: NDArray[np.uint16], chance: Floats) -> NDArray[np.float32]:
     """0 or 1 (times, n); probabilities to 16 bits are enough here, and four times as fast."""
-    drawn = draws.integers(0, 1 << 16, (times, len(chance)), np.uint16)
-    return (drawn < np.rint(chance * ((1 << 16) - 1)).astype(np.uint16)).astype(np.float32)
+    return (luck < np.rint(chance * ((1 << 16) - 1)).astype(np.uint16)).astype(np.float32)
 
 
-def _gain(z: Floats, error: Floats) -> Floats:
+def gains(z: Floats, error: Floats) -> Floats:
     """Log Bayes factor of odds drawn around 0 with spread EXPECTED against none, from their z (…, m)."""
     share = EXPECTED**2 / (EXPECTED**2 + error**2)
     return np.asarray(share * z**2 / 2 + np.log1p(-share) / 2)
 
 
-def _p_value(seen: Floats, by_chance: Floats) -> float:
+def p_value(seen: Floats, by_chance: Floats) -> float:
+    """How often the mean Bayes factor of draws (DRAWS, m) is as large as that of the columns seen (m,)."""
     if not seen.size:
         return 1.0
     as_good = logsumexp(by_chance, axis=1) >= logsumexp(seen)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from clearlane.review.learning.chance import Surprise, surprise
+from clearlane.review.learning.chance import Surprise, Test, drawn, gains, p_value, tested, told
 from clearlane.review.learning.odds import Fit, Floats, fitted
 from clearlane.review.learning.problem import Known, Problem
 
@@ -17,9 +17,9 @@ ROUNDS: Final = 3
 FAR: Final = 60.0
 """points by which one estimate may shift a rule"""
 OF_OUTCOME: Final = 1 / 3
-"""share of the level that the outcome itself gets where an earlier stage speaks, too"""
-CONFIRMED: Final = 1.282
-"""standard errors by which the outcome itself must agree with an earlier stage: 10 % on one side"""
+"""weight of the outcome alone where an earlier stage speaks, too: how likely it is that a rule is wrong for it only"""
+CONFIRMED: Final = 0.842
+"""standard errors by which the outcome itself must agree with an earlier stage: 20 % on one side"""
 TOLD: Final = 1.96
 """standard errors by which the score in force must tell who has the outcome, before its points can be a unit"""
 
@@ -57,8 +57,8 @@ class Moves:
 def moves(problem: Problem, most: int, level: float, draws: np.random.Generator) -> Moves:
     """The rules that move at the level given, by forward steps; at most `most`.
 
-    Each step tests all judged rules at once. A third of the level goes to the outcome and the rest to an earlier stage,
-    which more leads reach; what only the earlier stage shows has to be confirmed by the outcome.
+    Each step tests all judged rules at once, by the outcome and by an earlier stage that more leads reach; what the
+    earlier stage shows counts only where the outcome agrees.
     """
     chosen: tuple[int, ...] = ()
     early: frozenset[int] = frozenset()
@@ -82,42 +82,35 @@ class _Step:
 
     estimate: Estimate
     rest: Surprise
-    sooner: Surprise | None
-    share: float
-    sooner_share: float
+    level: float
+    sooner: Surprise | None = None
+    joint: Floats | None = None
+    """log Bayes factor of each judged rule by both, where there is an earlier stage"""
+    joint_p: float = 1.0
 
     @property
     def p_value(self) -> float:
-        """Of both tests; the smaller share of the level counts for more."""
-        if self.sooner is None:
-            return self.rest.p_value
-        return min(1.0, self.rest.p_value / OF_OUTCOME, self.sooner.p_value / (1 - OF_OUTCOME))
+        return self.rest.p_value if self.sooner is None else self.joint_p
 
     @property
     def by_outcome(self) -> bool:
-        return self.rest.p_value <= self.share
+        """Whether the outcome alone says so, with its share of the level."""
+        return self.rest.p_value <= (self.level if self.sooner is None else self.level * OF_OUTCOME)
 
     @property
     def found(self) -> int | None:
         """The judged rule to move next; None where chance explains all that is left."""
-        if self.by_outcome:
-            return self.rest.best
-        sooner = self._sooner
-        if sooner is None:
+        if self.p_value > self.level:
             return None
-        agrees = self.rest.odds * np.sign(sooner.odds) > CONFIRMED * self.rest.error
-        confirmed = replace(sooner, gain=np.where(agrees, sooner.gain, -np.inf)).best
-        return confirmed if agrees[confirmed] and _stands_out(sooner, confirmed) else None
+        return self.rest.best if self.joint is None else int(np.argmax(self.joint))
 
     @property
     def unconfirmed(self) -> int | None:
         """The judged rule that only the earlier stage would move."""
-        sooner = self._sooner
-        return sooner.best if sooner and self.found is None and _stands_out(sooner, sooner.best) else None
-
-    @property
-    def _sooner(self) -> Surprise | None:
-        return self.sooner if self.sooner and self.sooner.p_value <= self.sooner_share else None
+        sooner = self.sooner
+        if sooner is None or self.found is not None or sooner.p_value > self.level * (1 - OF_OUTCOME):
+            return None
+        return sooner.best if _stands_out(sooner, sooner.best) else None
 
 
 def _stands_out(told: Surprise, column: int) -> bool:
@@ -125,15 +118,28 @@ def _stands_out(told: Surprise, column: int) -> bool:
 
 
 def _step(problem: Problem, chosen: tuple[int, ...], level: float, draws: np.random.Generator) -> _Step:
+    """Each judged rule beside the points as shifted and the chosen rules."""
     estimate = estimated(problem, chosen)
-    share = level if problem.earlier is None else level * OF_OUTCOME
-    rest = _tested(problem, estimate, chosen, problem.target, share, draws)
-    sooner = (
-        None
-        if problem.earlier is None
-        else _tested(problem, estimate, chosen, problem.earlier, level - share, draws)
-    )
-    return _Step(estimate, rest, sooner, share, level - share)
+    known = problem.known(problem.points + estimate.shift).columns
+    base = np.column_stack([known, problem.evidence[:, list(chosen)]])
+    targets = [problem.target] if problem.earlier is None else [problem.target, problem.earlier]
+    tests = [tested(base, problem.evidence[:, problem.judged], each, problem.weight) for each in targets]
+    chances = drawn(tests, draws)
+    if problem.earlier is None:
+        return _Step(estimate, told(tests[0], chances[0], level), level)
+    shares = (level * OF_OUTCOME, level * (1 - OF_OUTCOME))
+    rest, sooner = (told(*each) for each in zip(tests, chances, shares, strict=True))
+    joint, by_chance = (_joint(tests, *each) for each in (tuple(test.z[None, :] for test in tests), chances))
+    return _Step(estimate, rest, level, sooner, joint[0], p_value(joint[0], by_chance))
+
+
+def _joint(tests: Sequence[Test], outcome: Floats, earlier: Floats) -> Floats:
+    """Log Bayes factors (…, m) by both z: of odds for the outcome only, or for both stages where they agree."""
+    alone, sooner = (gains(z, test.error) for z, test in zip((outcome, earlier), tests, strict=True))
+    agrees = outcome * np.sign(earlier) > CONFIRMED
+    together = np.where(agrees, np.log(1 - OF_OUTCOME) + sooner, -np.inf)
+    told_of = np.isfinite(tests[0].error)
+    return np.where(told_of, np.logaddexp(np.log(OF_OUTCOME) + alone, together), -np.inf)
 
 
 def estimated(problem: Problem, chosen: tuple[int, ...]) -> Estimate:
@@ -157,17 +163,3 @@ def estimated(problem: Problem, chosen: tuple[int, ...]) -> Estimate:
 
 def _slope(fit: Fit, known: Known) -> float:
     return float(fit.odds[1] / known.unit)
-
-
-def _tested(
-    problem: Problem,
-    estimate: Estimate,
-    chosen: tuple[int, ...],
-    target: NDArray[np.bool_],
-    level: float,
-    draws: np.random.Generator,
-) -> Surprise:
-    """Each judged rule beside the points as shifted and the chosen rules."""
-    known = problem.known(problem.points + estimate.shift).columns
-    base = np.column_stack([known, problem.evidence[:, list(chosen)]])
-    return surprise(base, problem.evidence[:, problem.judged], target, problem.weight, level, draws)
