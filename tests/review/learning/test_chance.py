@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clearlane.review.learning.chance import surprise
+from clearlane.review.learning.chance import drawn as by_chance
+from clearlane.review.learning.chance import surprise, tested
 from clearlane.review.learning.odds import fitted, tempered
 
 SEEDS = 60
@@ -31,6 +32,18 @@ def test_chance_alone_is_seldom_surprising() -> None:
         found.append(told.p_value)
     assert np.mean(np.array(found) <= 0.1) <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / SEEDS)
     assert 0.3 < np.mean(found) < 0.7
+
+
+def test_who_has_the_rarer_outcome_by_chance_has_the_more_frequent_one_too() -> None:
+    base, columns, had = drawn(2)
+    often = had | (np.random.default_rng(0).random(len(had)) < 0.3)
+    tests = [tested(base, columns, each, np.ones(len(had))) for each in (had, often)]
+    rare, more = by_chance(tests, np.random.default_rng(0))
+    assert rare.shape == more.shape == (999, 10)
+    assert rare.std(axis=0) == pytest.approx(np.ones(10), abs=0.1)
+    together = [np.corrcoef(rare[:, column], more[:, column])[0, 1] for column in range(10)]
+    p, q = had.mean(), often.mean()
+    assert np.mean(together) == pytest.approx(np.sqrt(p * (1 - q) / (q * (1 - p))), abs=0.1)
 
 
 def test_a_column_that_matters_is_found() -> None:

@@ -69,11 +69,11 @@ def test_points_that_are_right_are_left() -> None:
 
 
 @pytest.mark.full
-def test_false_proposals_are_at_most_one_in_twenty() -> None:
-    seeds = range(200)
-    assert share_that_propose(seeds, noise=True) <= 0.05
-    assert share_that_propose(seeds) <= 0.05
-    assert share_that_propose(seeds, skill=0.5, explored=0.02, threshold=10) <= 0.05
+@pytest.mark.parametrize(
+    "options", [{"noise": True}, {}, {"skill": 0.5, "explored": 0.02, "threshold": 10}], ids=str
+)
+def test_false_proposals_are_at_most_one_in_twenty(options: dict[str, object]) -> None:
+    assert share_that_propose(range(200), **options) <= 0.05
 
 
 # --- and something where something is -----------------------------------------------------------------
@@ -85,22 +85,39 @@ def test_a_rule_ten_points_wrong_moves_back(off: int) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("scale", [0.04, 0.05])
 @pytest.mark.parametrize("off", [10, -10])
-def test_a_rule_ten_points_wrong_moves_back_nine_times_out_of_ten(off: int) -> None:
-    assert share_right(range(200), "buyer", off, 0.05) >= 0.9
+def test_a_rule_ten_points_wrong_moves_back_nine_times_out_of_ten(off: int, scale: float) -> None:
+    assert share_right(range(200), "buyer", off, scale) >= 0.9
 
 
-def test_planted_points_are_recovered_where_the_sample_allows_it() -> None:
-    off = {"buyer": 9, "icp_size": -8, "free_mail": -12, "hand_raise": 10}
-    made = lean(5, 30_000, scale=STEEP, wrong=off)
+FOUR_WRONG = {"buyer": 9, "icp_size": -8, "free_mail": -12, "hand_raise": 10}
+
+
+def off_by(made: Funnel, found: Mapping[str, Change]) -> dict[str, int]:
+    """How many points each rule that was wrong is off after the review."""
+    return {rule: abs(found[rule].after - made.truth[rule]) for rule in FOUR_WRONG}
+
+
+@pytest.mark.full
+def test_planted_points_are_recovered_within_one_point_where_the_sample_allows_it() -> None:
+    made = [lean(seed, 100_000, scale=STEEP, wrong=FOUR_WRONG) for seed in range(6)]
+    off = [each for one in made for each in off_by(one, moved(review(one))).values()]
+    assert max(off) <= 2
+    assert np.mean(np.array(off) <= 1) >= 0.9
+
+
+def test_planted_points_are_recovered_as_far_as_their_intervals_reach() -> None:
+    made = lean(5, 30_000, scale=STEEP, wrong=FOUR_WRONG)
     told = review(made)
     found = moved(told)
-    assert set(off) <= set(found)
-    for rule in off:
-        assert abs(found[rule].after - made.truth[rule]) <= 3, rule
+    for rule, off in off_by(made, found).items():
+        assert off <= 2, rule
         assert found[rule].points.low <= made.truth[rule] <= found[rule].points.high
     assert all(
-        abs(change.after - made.truth[change.rule]) <= 2 for change in told.changes if change.rule not in off
+        abs(change.after - made.truth[change.rule]) <= 2
+        for change in told.changes
+        if change.rule not in FOUR_WRONG
     )
     truth, after = ([points[rule] for rule in made.truth] for points in (made.truth, told.after.points))
     assert np.corrcoef(truth, after)[0, 1] > 0.98
