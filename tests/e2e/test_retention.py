@@ -160,22 +160,20 @@ def test_a_backfilled_week_prunes_what_was_old_at_its_end(river: River) -> None:
     assert set(steps.retention(river.engine, END).values()) == {0}
 
 
-def test_folders_of_runs_go_by_what_is_in_them(river: River, tmp_path: Path) -> None:
+def test_pages_of_runs_and_reports_go_each_in_their_time(river: River, tmp_path: Path) -> None:
     run = ask(river, "select batch_id from batch limit 1")[0][0]
-    judged, again, report = tmp_path / str(run), tmp_path / f"{run}-2", tmp_path / str(uuid4())
-    other = tmp_path / "somebody's notes"
-    for folder in (judged, again, report, other):
-        (folder / "pages").mkdir(parents=True)
-        file = folder / "pages" / "index.html"
-        file.write_text("x")
-        os.utime(file, (0, (END - timedelta(days=120)).timestamp()))
-    (again / "fresh.html").write_text("x")
-    os.utime(again / "fresh.html", (0, (END - timedelta(days=10)).timestamp()))
+    judged, report, other = tmp_path / str(run), tmp_path / str(uuid4()), tmp_path / "somebody's notes"
+    for folder in (judged, report, other):
+        folder.mkdir()
+        (folder / "index.html").write_text("x")
+        os.utime(folder / "index.html", (0, (END - timedelta(days=120)).timestamp()))
     counts = retention.run(river.engine, Retention(), END, docs_dir=tmp_path, dry_run=True)
     assert (counts["data_docs"], counts["reports"]) == (1, 0)
     assert judged.exists()
-    retention.run(river.engine, Retention(reports=30), END, docs_dir=tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted([again, other])
+    assert retention.run(river.engine, Retention(), END, docs_dir=tmp_path)["data_docs"] == 1
+    assert set(tmp_path.iterdir()) == {report, other}
+    assert retention.run(river.engine, Retention(reports=30), END, docs_dir=tmp_path)["reports"] == 1
+    assert set(tmp_path.iterdir()) == {other}
 
 
 def test_the_command_line_counts_and_then_prunes(river: River, monkeypatch: pytest.MonkeyPatch) -> None:

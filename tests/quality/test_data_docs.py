@@ -6,10 +6,8 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from clearlane.ledger import ids
-from clearlane.quality.data_docs import prune
+from clearlane.quality.data_docs import old, remove
 
 AS_OF = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -29,24 +27,24 @@ def run(number: int) -> str:
     return str(ids.batch_id("lead_flow", str(number)))
 
 
+def before(days: int) -> datetime:
+    return AS_OF - timedelta(days=days)
+
+
 def test_pages_go_when_they_are_older_than_is_kept(tmp_path: Path) -> None:
-    old, again = docs(tmp_path, run(1), 30.1), docs(tmp_path, f"{run(1)}-2", 31)
+    first, again = docs(tmp_path, run(1), 30.1), docs(tmp_path, f"{run(1)}-2", 31)
     young = docs(tmp_path, run(2), 29.9)
-    assert prune(tmp_path, 30, AS_OF) == 2
-    assert (old.exists(), again.exists(), young.exists()) == (False, False, True)
-    assert prune(tmp_path, 30, AS_OF) == 0
+    assert remove(old(tmp_path, before(30))) == 2
+    assert (first.exists(), again.exists(), young.exists()) == (False, False, True)
+    assert remove(old(tmp_path, before(30))) == 0
 
 
 def test_what_is_no_runs_folder_stays(tmp_path: Path) -> None:
-    other = docs(tmp_path, "reviews", 400)
+    docs(tmp_path, "reviews", 400)
     elsewhere = docs(tmp_path / "elsewhere", "pages", 400)
-    link = tmp_path / run(1)
-    link.symlink_to(elsewhere, target_is_directory=True)
-    assert prune(tmp_path, 1, AS_OF) == 0
-    assert [path.exists() for path in (other, link, elsewhere)] == [True] * 3
+    (tmp_path / run(1)).symlink_to(elsewhere, target_is_directory=True)
+    assert old(tmp_path, before(1)) == []
 
 
-def test_a_folder_that_is_not_there_holds_none_and_no_days_are_refused(tmp_path: Path) -> None:
-    assert prune(tmp_path / "none", 30, AS_OF) == 0
-    with pytest.raises(ValueError, match="keep_days: found 0, allowed: 1 or more"):
-        prune(tmp_path, 0, AS_OF)
+def test_a_folder_that_is_not_there_holds_none(tmp_path: Path) -> None:
+    assert old(tmp_path / "none", before(30)) == []

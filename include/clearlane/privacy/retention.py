@@ -6,14 +6,11 @@ beside the river: what another transaction holds is left to the next run.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
@@ -21,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from clearlane.ledger import keep_from_erasing
 from clearlane.policy.model import Retention
 from clearlane.privacy import tombstones
+from clearlane.quality import data_docs
 
 CHUNK: Final = 5_000
 DOCS: Final = "data_docs"
@@ -63,7 +61,9 @@ def run(
     if docs_dir:
         with engine.connect() as connection:
             old = old_folders(connection, docs_dir, before)
-        counts |= {name: len(folders) if dry_run else delete(folders) for name, folders in old.items()}
+        counts |= {
+            name: len(folders) if dry_run else data_docs.remove(folders) for name, folders in old.items()
+        }
     return counts
 
 
@@ -179,48 +179,14 @@ KINDS: Final = (
 def old_folders(
     connection: Connection, docs_dir: Path, before: Mapping[str, datetime]
 ) -> Mapping[str, list[Path]]:
-    """Kind (`data_docs`, `reports`) -> folders of runs in which no file is as young as the kind's first kept moment.
-
-    A folder that bears no run's id is somebody else's.
-    """
-    runs = {path: run for path in sorted(docs_dir.glob("*")) if path.is_dir() and (run := _run_of(path))}
-    judged = set(
-        connection.execute(_JUDGED, {"ids": list(set(runs.values())), "others": list(REPORTING)}).scalars()
-    )
-    kinds = {path: DOCS if run in judged else REPORTS for path, run in runs.items()}
+    """Kind (`data_docs`, `reports`) -> folders of runs that are older than the kind's first kept moment."""
+    told = {name: data_docs.old(docs_dir, before[name]) for name in (DOCS, REPORTS) if name in before}
+    runs = {data_docs.run_of(path) for paths in told.values() for path in paths}
+    judged = set(connection.execute(_JUDGED, {"ids": list(runs), "others": list(REPORTING)}).scalars())
     return {
-        kind: [path for path, of in kinds.items() if of == kind and _untouched(path, before[kind])]
-        for kind in (DOCS, REPORTS)
-        if kind in before
+        name: [path for path in paths if (data_docs.run_of(path) in judged) == (name == DOCS)]
+        for name, paths in told.items()
     }
-
-
-def delete(folders: list[Path]) -> int:
-    """Delete folders; how many. One that somebody else deletes meanwhile is none the less gone."""
-    for folder in folders:
-        with suppress(FileNotFoundError):
-            shutil.rmtree(folder)
-    return len(folders)
-
-
-def _run_of(folder: Path) -> UUID | None:
-    """The run whose folder it is: its id, perhaps with the number of a try."""
-    try:
-        return UUID(folder.name[:36])
-    except ValueError:
-        return None
-
-
-def _untouched(folder: Path, before: datetime) -> bool:
-    return all(_written(file) < before for file in _files(folder))
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
-
-
-def _written(file: Path) -> datetime:
-    return datetime.fromtimestamp(file.stat().st_mtime, UTC)
 
 
 _JUDGED: Final = sa.text("select batch_id from batch where batch_id = any(:ids) and dag_id <> all(:others)")

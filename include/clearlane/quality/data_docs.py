@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 _OF_A_RUN: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-[0-9]+)?")
 
 
-def prune(folder: Path, keep_days: int, as_of: datetime) -> int:
-    """Remove the Data Docs that were written more than `keep_days` days before `as_of`; how many runs' folders.
+def old(folder: Path, before: datetime) -> list[Path]:
+    """The folders of runs whose pages were written before a moment (UTC); a missing folder holds none.
 
-    Only what bears a batch id as its name is looked at, and links are left alone. A missing folder holds none.
-    ValueError where not even a day is kept.
+    Only what bears a batch id as its name is looked at, and links are left alone.
     """
-    if keep_days < 1:
-        raise ValueError(f"keep_days: found {keep_days}, allowed: 1 or more")
-    old = [path for path in _folders(folder) if _written(path) < as_of - timedelta(days=keep_days)]
-    for path in old:
+    return [path for path in _folders(folder) if _written(path) < before]
+
+
+def remove(folders: Iterable[Path]) -> int:
+    """Remove folders; how many are gone."""
+    gone = 0
+    for path in folders:
         # Two prunings at once, or a page that a reader holds open: what is left goes next time.
         shutil.rmtree(path, ignore_errors=True)
-    return sum(not path.exists() for path in old)
+        gone += not path.exists()
+    return gone
+
+
+def run_of(folder: Path) -> UUID:
+    """The run whose pages a folder holds."""
+    return UUID(folder.name[:36])
 
 
 def _folders(folder: Path) -> Iterator[Path]:
