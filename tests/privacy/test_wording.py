@@ -7,6 +7,7 @@ import json
 import re
 from urllib.parse import quote
 
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,3 +32,16 @@ def test_the_hint_is_inside_anothers_too_and_the_pattern_is_not() -> None:
     inside = "xann@firm.example"
     assert re.search(wording.hint(["ann@firm.example"]), inside)
     assert not re.search(wording.pattern(["ann@firm.example"]), inside)
+
+
+def test_several_columns_are_looked_at_as_one(ledger_engine: sa.Engine) -> None:
+    said = ["Anna Maria O'Neill", "anna+crm@acme.example", "+49 (30) 555-0101", "c++ {x} [y] $1 ^2 a|b \\ *?"]
+    together = wording.together(("number", "said", "whole"))
+    statement = f"""
+        select count(*) from (values (1, cast(:text as text), jsonb_build_object('who', cast(:text as text)))) t
+            (number, said, whole)
+        where {together} ~* :hint and said ~* :pattern and cast(whole as text) ~* :pattern"""
+    with ledger_engine.connect() as connection:
+        for text in said:
+            asked = {"text": text, "hint": wording.hint(said), "pattern": wording.pattern(said)}
+            assert connection.execute(sa.text(statement), asked).scalar_one() == 1, text

@@ -6,7 +6,7 @@ meanwhile, for none may write what it read before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -107,7 +107,8 @@ def _choose(connection: Connection, name: str) -> None:
         connection.execute(sa.text(statement), used)
     addresses = connection.execute(sa.text("select value from gone_email")).scalars().all()
     if addresses:
-        connection.execute(sa.text(_MORE_SEQS), {"pattern": wording.pattern(addresses)})
+        asked = {"pattern": wording.pattern(addresses), "hint": wording.hint(addresses)}
+        connection.execute(sa.text(_MORE_SEQS), asked)
 
 
 _LEADS: Final = """
@@ -152,10 +153,11 @@ union select i.seq from inbox i join gone_lead g on i.object in ('activities', '
     and i.source = g.source and i.record ->> 'lead_id' = g.external_id and i.state <> 'consumed'
 """
 # Records that nobody consumed are known by their text alone: an address in one of them is whom it is about.
-_MORE_SEQS: Final = """
+_MORE_SEQS: Final = f"""
 insert into gone_seq
 select seq from inbox
 where state in ('waiting', 'quarantined') and object not in ('accounts', 'opportunities', 'reps')
+  and {wording.together(("payload", "record"))} ~* :hint
   and (cast(payload as text) ~* :pattern or cast(record as text) ~* :pattern)
 except select seq from gone_seq
 """
@@ -198,13 +200,20 @@ def _values(connection: Connection) -> tuple[list[str], int]:
     emails = connection.execute(sa.text("select value from gone_email")).scalars().all()
     said = connection.execute(sa.text(_SAID)).scalars().all()
     told = {value.strip() for value in said if len(value.strip()) >= wording.SHORTEST} - set(emails)
-    own = [value for value in sorted(told) if not _shared(connection, value)]
-    return [*emails, *own], len(told) - len(own)
+    others = _shared(connection, told)
+    return [*emails, *sorted(told - others)], len(others)
 
 
-def _shared(connection: Connection, value: str) -> bool:
-    pattern = wording.one_pattern(value)
-    return bool(connection.execute(sa.text(_OTHERS), {"pattern": pattern}).scalar_one())
+def _shared(connection: Connection, told: Set[str]) -> set[str]:
+    """Those of the values that somebody else has too, or a company or colleague goes by."""
+    if not told:
+        return set()
+    asked = {
+        "values": list(told),
+        "patterns": [*map(wording.one_pattern, told)],
+        "hint": wording.hint(told),
+    }
+    return set(connection.execute(sa.text(_OTHERS), asked).scalars())
 
 
 _SAID: Final = """
@@ -224,17 +233,21 @@ select distinct value from told cross join lateral (values
 """
 # A name or a number that someone else has as well, or a company or colleague goes by, tells of them too.
 _OTHERS: Final = """
-select exists (select from lead_revision r where not exists (select from gone_lead g where g.lead_id = r.lead_id)
-        and cast(r.attributes as text) ~* :pattern)
-    or exists (select from contact_revision r
-        where not exists (select from gone_contact g where g.contact_id = r.contact_id)
-        and (r.phone ~* :pattern or cast(r.attributes as text) ~* :pattern))
-    or exists (select from lead_revision r join gone_lead using (lead_id)
-        where r.attributes ->> 'company' ~* :pattern)
-    or exists (select from account_revision where name ~* :pattern or cast(attributes as text) ~* :pattern)
-    or exists (select from owner where name ~* :pattern)
-    or exists (select from roster where cast(content as text) ~* :pattern)
-    or exists (select from policy_file where content ~* :pattern)
+with others as materialized (
+    select said from (
+        select cast(r.attributes as text) as said from lead_revision r
+            where not exists (select from gone_lead g where g.lead_id = r.lead_id)
+        union all select concat_ws(chr(10), r.phone, cast(r.attributes as text)) from contact_revision r
+            where not exists (select from gone_contact g where g.contact_id = r.contact_id)
+        union all select r.attributes ->> 'company' from lead_revision r join gone_lead using (lead_id)
+        union all select concat_ws(chr(10), name, cast(attributes as text)) from account_revision
+        union all select name from owner
+        union all select cast(content as text) from roster
+        union all select content from policy_file
+    ) texts where said ~* :hint
+)
+select value from unnest(cast(:values as text[]), cast(:patterns as text[])) as told (value, pattern)
+where exists (select from others where said ~* pattern)
 """
 
 # --- what is left of the records ----------------------------------------------------------------------
@@ -358,7 +371,7 @@ def _emptied(connection: Connection, at: datetime) -> dict[str, int]:
     return counts
 
 
-# --- traces by value ------------------------------------------------------------------------------------
+# --- hint by value ------------------------------------------------------------------------------------
 
 
 def _swept(connection: Connection, values: Sequence[str], key: Key) -> dict[str, int]:
@@ -385,9 +398,10 @@ def word_for(value: str, key: Key) -> str:
 
 def _sweep(table: sa.Table, columns: Sequence[sa.Column[Any]], count: int) -> str:
     texts = [f'cast("{column.name}" as text)' for column in columns]
-    holds = " or ".join(f"{text} ~* :hint and {text} ~* :any" for text in texts)
+    holds = " or ".join(f"{text} ~* :any" for text in texts)
     sets = ", ".join(f'"{column.name}" = {_replaced(column, count)}' for column in columns)
-    return f'update "{table.name}" set {sets} where {holds}'
+    named = wording.together(f'"{column.name}"' for column in columns)
+    return f'update "{table.name}" set {sets} where {named} ~* :hint and ({holds})'
 
 
 def _replaced(column: sa.Column[Any], count: int) -> str:

@@ -70,11 +70,11 @@ def _in_tables(
 
 
 def _counting(connection: Connection, table: str, columns: Sequence[str]) -> str:
-    """The rows in which each column says it; one pass over the table."""
-    quoted = connection.dialect.identifier_preparer.quote
-    texts = (f"cast({quoted(column)} as text)" for column in columns)
-    counts = (f"count(*) filter (where {text} ~* :hint and {text} ~* :pattern)" for text in texts)
-    return f"select {', '.join(counts)} from {quoted(table)}"
+    """The rows in which each column says it; one pass over the table, one look at most rows."""
+    quoted = [connection.dialect.identifier_preparer.quote(column) for column in columns]
+    counts = (f"count(*) filter (where cast({column} as text) ~* :pattern)" for column in quoted)
+    rows = f"{connection.dialect.identifier_preparer.quote(table)} where {wording.together(quoted)} ~* :hint"
+    return f"select {', '.join(counts)} from {rows}"
 
 
 def _in_files(files: Sequence[Path], pattern: str) -> Iterator[Found]:

@@ -60,3 +60,8 @@ def _forms(value: str) -> Sequence[str]:
 def _escaped(text: str) -> str:
     """As both engines read it: every character that is no letter or digit, in a class of its own or escaped."""
     return "".join(char if char.isalnum() or char in "_@%'<>&;# " else re.escape(char) for char in text)
+
+
+def together(columns: Iterable[str]) -> str:
+    """SQL: what several columns of a row say as one text, in which a `hint` is looked for once for all of them."""
+    return "concat_ws(chr(10), " + ", ".join(f"cast({column} as text)" for column in columns) + ")"
