@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -131,3 +132,29 @@ def _data(text: str) -> dict:  # type: ignore[type-arg]
 def _changed(new: str) -> list[str]:
     lines = difflib.unified_diff(TEXT.splitlines(), new.splitlines(), n=0, lineterm="")
     return [line for line in lines if line[:1] in "-+" and line[:3] not in ("---", "+++")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a: text\n", {"type": "text", "checks": [{"max_length": 5}]}),
+        ("a: {type: text}  # why\n", {"type": "text", "checks": [{"max_length": 5}]}),
+        ("a: {type: text, checks: []}\n", {"type": "text", "checks": [{"max_length": 5}]}),
+        ("a: {type: text, checks: [email]}\n", {"type": "text", "checks": ["email", {"max_length": 5}]}),
+        ("a:\n  type: text\n  checks: [email]\n", {"type": "text", "checks": ["email", {"max_length": 5}]}),
+    ],
+)
+def test_checks_are_added_to_a_field_however_it_is_written(before: str, after: dict[str, object]) -> None:
+    entry = {"max_length": 5}
+    if before == "a: text\n":
+        edits = Edits(values={("a",): {"type": "text", "checks": [entry]}})
+    else:
+        edits = Edits(added={("a", "checks"): [entry]})
+    written = edited(before, edits)
+    assert yaml.safe_load(written) == {"a": after}
+    assert ("# why" in written) == ("# why" in before)
+
+
+@pytest.mark.parametrize("value", [True, False, 5_000_000, 12_345_678, 0, -7, 2.5])
+def test_numbers_and_truths_are_read_back_as_they_were(value: float) -> None:
+    assert yaml.safe_load(edited("a: 1\n", Edits(values={("a",): value}))) == {"a": value}

@@ -15,7 +15,7 @@ from clearlane.policy.problems import Path, dotted
 _Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Value = str | int | float
-Entry = Mapping[str, Value | Sequence[str]]
+Entry = Mapping[str, Value | Sequence[Any]]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Edits:
     is made where its key is missing.
     """
 
-    values: Mapping[Path, Value] = field(default_factory=dict)
+    values: Mapping[Path, Value | Entry] = field(default_factory=dict)
     removed: frozenset[Path] = frozenset()
     added: Mapping[Path, Sequence[Entry]] = field(default_factory=dict)
 
@@ -47,7 +47,7 @@ def edited(text: str, edits: Edits) -> str:
     return text
 
 
-def _with_value(text: str, path: Path, value: Value) -> str:
+def _with_value(text: str, path: Path, value: Value | Entry) -> str:
     root = _root(text)
     found = _entry(root, path)
     if found:
@@ -85,6 +85,8 @@ def _with_entries(text: str, path: Path, entries: Sequence[Entry]) -> str:
     root = _root(text)
     found, parent = _entry(root, path), _at(root, path[:-1])
     column = parent.start_mark.column
+    if parent.flow_style:
+        return _with_flow_entries(text, parent, found, path[-1], entries)
     if not found:
         made = f"{' ' * column}{path[-1]}:\n{_block(entries, column + 2)}"
         return _inserted(text, _line_end(text, parent), made)
@@ -96,6 +98,17 @@ def _with_entries(text: str, path: Path, entries: Sequence[Entry]) -> str:
     made = "\n" + _block(entries, column + 2).rstrip("\n")
     begins = text.index(":", _end(found[0])) + 1
     return _replaced(text, begins, max(begins, _end(there)), made)
+
+
+def _with_flow_entries(text: str, parent: Any, found: Any, key: str | int, entries: Sequence[Entry]) -> str:
+    """Into a list that stands, or comes to stand, in braces."""
+    flow = ", ".join(map(_flow, entries))
+    if not found:
+        return _inserted(text, _end(parent.value[-1][1]), f", {key}: [{flow}]")
+    there = found[1]
+    if there.value:
+        return _inserted(text, _end(there.value[-1]), f", {flow}")
+    return _replaced(text, _start(there), _end(there), f"[{flow}]")
 
 
 # --- as text ------------------------------------------------------------------------------------------------
@@ -114,11 +127,20 @@ def _flow(entry: Entry) -> str:
     return "{" + ", ".join(f"{name}: {_written(value)}" for name, value in entry.items()) + "}"
 
 
-def _written(value: Value | Sequence[str]) -> str:
-    """Numbers short, plain words as they are, any other text in double quotes."""
-    if isinstance(value, str):
-        return value if _plain(value) else json.dumps(value, ensure_ascii=False)
-    return f"{value:g}" if isinstance(value, int | float) else f"[{', '.join(map(_written, value))}]"
+def _written(value: Value | Entry | Sequence[Any]) -> str:
+    """Numbers short, plain words as they are, any other text in double quotes, lists and mappings on one line."""
+    match value:
+        case str():
+            return value if _plain(value) else json.dumps(value, ensure_ascii=False)
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value)
+        case float():
+            return f"{value:g}"
+        case Mapping():
+            return _flow(value)
+    return f"[{', '.join(map(_written, value))}]"
 
 
 def _plain(value: str) -> bool:
