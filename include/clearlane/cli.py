@@ -1068,6 +1068,32 @@ def quality(
         out.print(table, "")
 
 
+@quality_app.command("propose")
+def quality_propose(
+    source: SourceName = None,
+    policy: PolicyDir = DEFAULT_POLICY,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="ISO 8601 moment; default: now")] = None,
+    out_file: Annotated[Path | None, typer.Option("--out", help="write the diff there")] = None,
+) -> None:
+    """What contract.yaml could ask, learnt from the last 180 days: a diff to edit, apply and publish."""
+    from clearlane import policy as policies
+    from clearlane.quality import proposals
+
+    moment = _moment(as_of) if as_of else _now()
+    with _readable(), _ledger() as connection:
+        text, contract = policies.texts(policy).get("contract", ""), policies.load(policy).contract
+        found = list(proposals.proposed(connection, contract, moment, source))
+    for one, others in found:
+        err.print(proposals.line(one, others), markup=False, soft_wrap=True)
+    if not found:
+        _stop("nothing to propose: too little came, or all that it keeps to is asked already", code=1)
+    change = proposals.diff(text, [one for one, _ in found], contract)
+    if out_file:
+        out_file.write_text(change, encoding="utf-8")
+    else:
+        typer.echo(change, nl=False)
+
+
 # --- quarantine -------------------------------------------------------------------------------
 
 

@@ -51,7 +51,7 @@ def _with_value(text: str, path: Path, value: Value | Entry) -> str:
     root = _root(text)
     found = _entry(root, path)
     if found:
-        return _replaced(text, _start(found[1]), _end(found[1]), _written(value))
+        return _replaced(text, _start(found[1]), _end(_last(found[1])), _written(value))
     parent, said = _at(root, path[:-1]), f"{path[-1]}: {_written(value)}"
     if parent.flow_style:
         return _inserted(text, _end(parent.value[-1][1]), f", {said}")

@@ -24,7 +24,7 @@ SAME_WEEKDAYS: Final = 4
 ALL_DAYS: Final = 28
 """fewer days of the same weekday, or of any, are too few to judge by"""
 FALSE_ALARMS: Final = 0.0025
-"""share of steady days of a source on which anything is told of; promised is four times that, for days are not all alike"""
+"""share of steady days of a source on which anything is told of; promised is 1 %, for days are not all alike"""
 FEWEST: Final = 30
 """records or values, below which a share says little"""
 
