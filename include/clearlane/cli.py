@@ -59,6 +59,8 @@ app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(pool_app, name="pool")
 app.add_typer(sla_app, name="sla")
 app.add_typer(connector_app, name="connector")
+enrichment_app = typer.Typer(help="What others know of leads, and what nobody does.", no_args_is_help=True)
+app.add_typer(enrichment_app, name="enrichment")
 
 out = Console()
 err = Console(stderr=True, highlight=False)
@@ -1187,6 +1189,57 @@ def quarantine_dismiss(records: list[int], by: By, because: Because) -> None:
 
 
 # --- push -------------------------------------------------------------------------------------
+
+
+@enrichment_app.command("status")
+def enrichment_status(as_json: Json = False) -> None:
+    """Each paid provider: the day's budget, its breaker, how old its answers are, what is still to be asked."""
+    from clearlane.enrich import status
+
+    now = _now()
+    with _ledger() as connection:
+        found = status.statuses(connection, _in_force(connection, now), now)
+    if as_json:
+        _echo([status.as_json(one) for one in found])
+        return
+    if found:
+        out.print(_table(status.HEADS, map(status.cells, found)))
+    for line in status.notes(found):
+        out.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+@enrichment_app.command("gaps")
+def enrichment_gaps(
+    as_json: Json = False,
+    page: Annotated[Path | None, typer.Option(help="write it as an HTML page there")] = None,
+) -> None:
+    """Which attributes that rules use are missing, for how many leads of which source, worth how many points."""
+    from clearlane.enrich import status
+    from clearlane.review import lacking
+    from clearlane.score import gaps
+
+    now = _now()
+    with _ledger() as connection:
+        policy = _in_force(connection, now)
+        found, providers = (
+            gaps.gaps(connection, policy.scoring, now),
+            status.statuses(connection, policy, now),
+        )
+    if page:
+        page.write_text(lacking.page(found, providers, now), encoding="utf-8")
+    if as_json:
+        _echo([gaps.as_json(one) for one in found])
+        return
+    out.print(_table(gaps.HEADS, map(gaps.cells, found)))
+    for line in lacking.verdict(found):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(*heads, box=None)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
 
 
 @push_app.command("status")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,9 +15,13 @@ import sqlalchemy as sa
 from tests.companies import policy_for
 from tests.connectors.local_server import Asked, Local, Reply, serving
 from tests.e2e.rivers import River
+from typer.testing import CliRunner
 
-from clearlane import steps
+from clearlane import policy, steps
+from clearlane.cli import app
+from clearlane.score import gaps
 
+COOL = 25  # points from which on the default policy calls a lead cool
 NOON = datetime(2026, 11, 17, 12, tzinfo=UTC)  # a Tuesday
 SOURCES = """
 schema: 1
@@ -65,6 +70,7 @@ FORGE = {"employees": 300, "industry": "software", "rank": "vp"}
 class Register:
     down: bool = True
     hangs: bool = False
+    knows: set[str] | None = None
     local: Local | None = None
     asked: list[str] = field(default_factory=list)
 
@@ -72,6 +78,8 @@ class Register:
         self.asked.append(asked.path)
         if self.hangs and self.local:
             return self.local.hang()
+        if self.knows is not None and asked.path not in self.knows:
+            return Reply({}, status=404)
         return Reply({}, status=500) if self.down else Reply(FORGE)
 
 
@@ -145,3 +153,50 @@ def test_a_provider_that_never_answers_does_not_hold_up_who_raised_a_hand(
     begun = time.monotonic()
     run(river, 1)
     assert taken < time.monotonic() - begun + 2 + 3  # the deadline, and what a busy machine adds
+
+
+def test_what_rules_ask_for_and_leads_lack_is_shown_with_its_worth(
+    river: River, register: Register, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run(river, 0)
+    lacking = {one.attribute: one for one in told(river)}
+    employees = lacking["employees"]
+    assert (employees.leads, employees.missing, employees.average, employees.worth) == (2, 2, None, 0)
+    title = lacking["seniority"]  # of ada, who gave no title
+    assert (title.missing, title.most) == (1, points(river, "bob", title.rules))
+    assert title.in_reach == (stands(river, "ada").score + title.most >= COOL)
+    register.down = False
+    register.knows = {"/firms/anvil.example"}
+    run(river, 60)
+    lacking = {one.attribute: one for one in told(river)}
+    known = lacking["employees"]
+    assert (known.missing, known.most) == (1, points(river, "bob", known.rules))
+    assert known.worth == known.average == known.most > 0
+    monkeypatch.setenv("CLEARLANE_LEDGER_URL", river.engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("COLUMNS", "200")
+    said = CliRunner().invoke(app, ["enrichment", "gaps", "--page", str(tmp_path / "gaps.html"), "--json"])
+    assert said.exit_code == 0, said.output
+    [one] = [one for one in json.loads(said.output) if one["attribute"] == "employees"]
+    assert (one["missing"], one["worth"]) == (1, known.worth)
+    page = (tmp_path / "gaps.html").read_text(encoding="utf-8")
+    assert "employees" in page
+    assert "firms" in page
+    assert not any(hidden in page for hidden in ("ada", "bob@", "forge"))
+    shown = CliRunner().invoke(app, ["enrichment", "status"])
+    assert (shown.exit_code, "firms" in shown.output) == (0, True)
+    assert CliRunner().invoke(app, ["enrichment", "gaps"]).exit_code == 0
+
+
+def told(river: River) -> Any:
+    with river.engine.connect() as connection:
+        scoring = policy.stored(connection, policy.in_force(connection, NOON)).scoring
+        return gaps.gaps(connection, scoring, NOON + timedelta(hours=2))
+
+
+def points(river: River, lead: str, rules: Any) -> float:
+    query = """
+    select contributions from standing join lead l using (lead_id) join score using (score_id) where external_id = :lead
+    """
+    with river.engine.connect() as connection:
+        found = connection.execute(sa.text(query), {"lead": lead}).scalar_one()
+    return sum(found.get(rule, 0) for rule in rules)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from clearlane.policy.model import Policy
 from clearlane.quality import profiles, scores
+from clearlane.score.gaps import Gap, gaps
 from clearlane.sla import figures, speed
 from clearlane.sla.figures import Cohort, Intake, Offers, Reason, Trouble
 from clearlane.sla.speed import Breaches, Kept, Speed, Window
@@ -60,6 +61,8 @@ class Digest:
     trend: Sequence[Kept]
     cohorts: Sequence[Cohort]
     troubles: Sequence[Trouble]
+    gaps: Sequence[Gap] = ()
+    """what rules ask for and leads lack, what is worth most first"""
 
 
 def digest(connection: Connection, policy: Policy, monday: datetime, as_of: datetime) -> Digest:
@@ -72,6 +75,7 @@ def digest(connection: Connection, policy: Policy, monday: datetime, as_of: date
         trend=speed.trend(connection, Window(end - TREND, end, as_of)),
         cohorts=figures.cohorts(connection, min(end, as_of) - COHORTS, as_of),
         troubles=figures.troubles(connection, Window(monday, end, as_of)),
+        gaps=gaps(connection, policy.scoring, as_of),
     )
 
 

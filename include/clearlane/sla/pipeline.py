@@ -43,6 +43,10 @@ KINDS: Final = MappingProxyType(
             "look at the delivery; if it is right, change contract.yaml, publish, clear",
         ),
         "source": Kind("a source is not read", "`clearlane connector test NAME` says what fails"),
+        "provider": Kind(
+            "a paid provider of attributes is not asked",
+            "`clearlane enrichment status` says why; leads are routed on what is known",
+        ),
         "outbox": Kind("writes to a source wait", "`clearlane push status` says why; see that crm_push runs"),
         "dead": Kind(
             "writes to a source are dead", "`clearlane push dead list`, mend that, then retry or drop"
@@ -86,6 +90,7 @@ def findings(
     """What is not as it should be at a moment; what explains others comes first, what follows last. Reads only."""
     limits = allowed or policy.sla.pipeline
     found = [*_runs(connection, limits, at), *_sources(connection, policy, limits, at)]
+    found += _providers(connection, policy)
     if not _dry(connection, at):
         found += [*_outbox(connection, policy, limits, at), *_mails(connection, limits, at)]
     found += [*_dead(connection), *_refused(connection, at)]
@@ -215,6 +220,23 @@ _READ: Final = sa.text(
     where w.read_to < :at - cast(:unread as interval) group by w.source order by w.source
     """
 )
+_RESTED: Final = sa.text(
+    "select failures, error, failed_at from push_state where source = 'provider:' || :provider"
+)
+
+
+def _providers(connection: Connection, policy: Policy) -> Iterator[Finding]:
+    """Paid providers whose breaker is open, or has been and no request since then was answered."""
+    for provider in policy.sources.enrichment.providers.values():
+        row = connection.execute(_RESTED, {"provider": provider.name}).one_or_none()
+        if row and row.failures >= provider.limits.failures:
+            yield Finding(
+                f"provider.{provider.name}",
+                f"{row.failures} failures in a row, the last: {row.error}",
+                row.failed_at,
+            )
+
+
 _QUARANTINED: Final = sa.text(
     """
     select source, lately, usual, since

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy
+from clearlane.score.gaps import sentence
 from clearlane.sla import mails
 from clearlane.sla.digest import WEEK, Digest, Quality, Week, digest, last_monday, percent, span
 from clearlane.sla.figures import Offers
@@ -98,6 +99,7 @@ def facts(policy: Policy, told: Digest, drawn: Sequence[Picture], *, names: bool
         _section(COHORTS_TITLE, rows=_cohorts(told)),
         _section("Sources", rows=_sources(told.week)),
         _section("Quality of the data", _unusual(told.week), rows=_quality(told)),
+        _section("What is not known of leads", _lacking(told)),
         _section("The pipeline itself", _troubles(told)),
     )
     return {
@@ -359,6 +361,11 @@ def _unusual(week: Week) -> Sequence[str]:
     return found[:LISTED] + (
         [f"and {len(found) - LISTED} more: `clearlane quality`"] if len(found) > LISTED else []
     )
+
+
+def _lacking(told: Digest) -> Sequence[str]:
+    """The attributes that cost most points by being missing; what is worth nothing on average is no news."""
+    return [sentence(one) for one in told.gaps if one.worth > 0][:LISTED]
 
 
 def _troubles(told: Digest) -> Sequence[str]:
