@@ -1492,15 +1492,36 @@ def _matches() -> Iterator[Any]:
         _stop(str(problem), code=1)
 
 
+@people_app.command("list")
+def people_list(as_json: Json = False) -> None:
+    """Records that may be one person, the surest first; answer with `people merge` or `people apart`."""
+    from clearlane.identity import doubles
+
+    with _ledger() as connection:
+        found = doubles.asked(connection, _in_force(connection, _now()).sources.people)
+    if as_json:
+        _echo([asdict(one) for one in found])
+        return
+    table = Table("one", "other", "probability", box=None)
+    for two in found:
+        sides = (
+            " ".join((side.record, side.name, side.email, side.company)) for side in (two.one, two.other)
+        )
+        table.add_row(*map(Text, (*sides, f"{two.probability:.1%}")))
+    out.print(table)
+
+
 @people_app.command("show")
 def people_show(lead: Lead, as_json: Json = False) -> None:
-    """The records of which a person is made, why each is one of them, and who is kept apart."""
-    from clearlane.identity import membership
+    """The records of which a person is made, why each is one of them, who is kept apart, and who may be the same."""
+    from clearlane.identity import doubles, membership
 
     with _people() as (connection, find):
-        person = membership.person(connection, find(lead))
+        record = find(lead)
+        person = membership.person(connection, record)
+        alike = doubles.of_lead(connection, record, _in_force(connection, _now()).sources.people)
     if as_json:
-        _echo(asdict(person))
+        _echo({**asdict(person), "alike": [asdict(one) for one in alike]})
         return
     for label, records in {
         "person": (person.survivor,),
@@ -1509,6 +1530,9 @@ def people_show(lead: Lead, as_json: Json = False) -> None:
     }.items():
         for one in records:
             out.print(f"{label:6}  {one.record}: {one.because}", markup=False, highlight=False)
+    for two in alike:
+        said = f"{two.probability:6.1%}  {two.one.record} and {two.other.record}: {two.because}"
+        out.print(said, markup=False, highlight=False)
 
 
 @people_app.command("merge")

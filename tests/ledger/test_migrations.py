@@ -90,6 +90,7 @@ IMPERSONAL = {
     "sla_event.detail", "account_revision.attributes",
     "opportunity_revision.attributes", "weight_review.changes", "weight_review.bounds", "weight_review.figures",
     "weight_review.reasons", "erasure.counts", "quality_profile.shape", "joining_effect.before", "joining_effect.after",
+    "person_alike.evidence",
 }  # fmt: skip
 
 

@@ -13,7 +13,17 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clearlane.identity import alike, arrivals, behaviour, companies, people, records, verdicts, worklist
+from clearlane.identity import (
+    alike,
+    arrivals,
+    behaviour,
+    companies,
+    lookalikes,
+    people,
+    records,
+    verdicts,
+    worklist,
+)
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy
 
@@ -47,7 +57,8 @@ def run(connection: Connection, policy: Policy, batch: Batch) -> Identified:
     _start_touched(connection)
     behaviour.note_former(connection)
     written = records.write(connection, batch.batch_id)
-    merges = people.regroup(connection, batch.batch_id, batch.as_of)
+    lookalikes.note(connection, policy.sources.people)
+    merges = people.regroup(connection, batch.batch_id, batch.as_of, policy.sources.people)
     behaviour.attach(connection)
     verdicts.take(connection, batch.batch_id)
     alike.note(connection)

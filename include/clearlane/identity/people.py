@@ -16,13 +16,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clearlane.identity import parting, verdicts
+from clearlane.identity import lookalikes, parting, verdicts
 from clearlane.ledger import copy_rows
 from clearlane.ledger.gone import MERGED
 from clearlane.ledger.models import LAST_DECISION
+from clearlane.policy.model import People
 
 _MERGING: Final = "('email', 'email_name', 'phone_name')"
-_STRONGEST: Final = ("person", "merged_into", "merged_from", "email", "email_name", "phone_name")
+_STRONGEST: Final = ("person", "merged_into", "merged_from", "email", "email_name", "phone_name", "alike")
 _STRENGTH: Final = f"array_position(array{list(_STRONGEST)}, {{kind}})"
 
 # --- keys -----------------------------------------------------------------------------------------
@@ -88,7 +89,7 @@ with recursive reached (lead_id, kind, value) as (
         select k.lead_id, null, null from lead_key k
         where :linked and k.value = cast(r.lead_id as text) and k.kind in {MERGED} and k.current
         union all
-        select s.other_id, null, null from said s where s.lead_id = r.lead_id and s.verdict = 'same'
+        select s.other_id, null, null from said s where s.lead_id = r.lead_id and s.verdict in ('same', 'likely')
     ) next
 )
 select l.lead_id, l.survivor_id as former_id, l.survivor_id, cast(null as text) as rule,
@@ -106,8 +107,17 @@ union
 select p.lead_id, k.kind, k.value from person p join lead_key k on k.value = cast(p.lead_id as text)
 where :linked and k.current and k.kind in {MERGED}
 union
-select p.lead_id, 'person', cast(least(s.lead_id, s.other_id) as text) || ' ' || greatest(s.lead_id, s.other_id)
-from person p join said s using (lead_id) where s.verdict = 'same'
+select p.lead_id, case s.verdict when 'same' then 'person' else 'alike' end,
+       cast(least(s.lead_id, s.other_id) as text) || ' ' || greatest(s.lead_id, s.other_id)
+from person p join said s using (lead_id) where s.verdict in ('same', 'likely')
+"""
+# What a person said of two comes before what they are like.
+_LIKELY: Final = """
+insert into said (lead_id, other_id, verdict)
+select p.lead_id, p.other_id, 'likely'
+from person_alike a cross join lateral (values (a.lead_id, a.other_id), (a.other_id, a.lead_id)) p (lead_id, other_id)
+where a.weight >= :least
+  and not exists (select from said s where (s.lead_id, s.other_id) = (p.lead_id, p.other_id))
 """
 # Most sources merge nothing, and then nobody is looked up for it.
 _LINKED: Final = f"select exists (select from lead_key where kind in {MERGED} and current)"
@@ -249,7 +259,7 @@ select distinct unnest(array[former_id, survivor_id, lead_id]), 'merge' from per
 _TEMPORARY: Final = ("fresh_key", "rekeyed", "person", "numbered", "tie", "torn", "parted")
 
 
-def regroup(connection: Connection, batch_id: UUID, as_of: datetime) -> int:
+def regroup(connection: Connection, batch_id: UUID, as_of: datetime, policy: People) -> int:
     """Bring keys, survivors, merges and places up to date with the arrived leads; merges opened.
 
     Leaves the temporary tables `person` (all members looked at) and `rekeyed` behind; adds to `touched`.
@@ -259,19 +269,20 @@ def regroup(connection: Connection, batch_id: UUID, as_of: datetime) -> int:
     for statement in (_FRESH_KEYS, _REKEYED, _DROP_KEYS, _ADD_KEYS):
         connection.execute(sa.text(statement))
     verdicts.stage(connection)
+    connection.execute(sa.text(_LIKELY), {"least": lookalikes.least_weight(policy.merge, policy)})
     _find_components(connection)
     return _record(connection, batch_id, as_of)
 
 
 def regroup_known(
-    connection: Connection, records: Iterable[UUID], batch_id: UUID, as_of: datetime
+    connection: Connection, records: Iterable[UUID], batch_id: UUID, as_of: datetime, policy: People
 ) -> list[UUID]:
     """As `regroup`, of records that are known already and said nothing new; all members looked at."""
     for table, columns in {"arrived_lead": "lead_id uuid", "touched": "lead_id uuid, reason text"}.items():
         connection.exec_driver_sql(f"drop table if exists pg_temp.{table}")
         connection.exec_driver_sql(f"create temporary table {table} ({columns}) on commit drop")
     copy_rows(connection, "arrived_lead", ("lead_id",), ((record,) for record in records))
-    regroup(connection, batch_id, as_of)
+    regroup(connection, batch_id, as_of, policy)
     return list(connection.execute(sa.text("select lead_id from person order by lead_id")).scalars())
 
 

@@ -309,6 +309,27 @@ person_verdict = Table(
     comment="What people said on whether two records are one person; of each pair the latest counts.",
 )
 
+person_block = Table(
+    "person_block",
+    metadata,
+    _lead(primary_key=True),
+    _text("key", primary_key=True, info=PERSONAL),
+    Index("person_block_key_ix", "key"),
+    comment="Keys by which records that may be one person find each other, of each record's newest revision.",
+)
+
+person_alike = Table(
+    "person_alike",
+    metadata,
+    _lead(primary_key=True),
+    Column("other_id", UUID, ForeignKey("lead.lead_id"), primary_key=True, comment="the greater id"),
+    Column("weight", sa.Double, nullable=False, comment="of the evidence that they are one person, in bits"),
+    _json("evidence", comment="[bits, field, how far it agrees]"),
+    Index("person_alike_other_ix", "other_id"),
+    Index("person_alike_weight_ix", "weight"),
+    comment="Records that are alike enough to be looked at; what two records weigh depends on the two alone.",
+)
+
 joining = Table(
     "joining",
     metadata,

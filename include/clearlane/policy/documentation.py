@@ -490,6 +490,11 @@ def _sources(policy: Policy) -> Iterator[str]:
         ),
         [(f"{sources.matching.match:.0%}", f"{sources.matching.ask:.0%}", f"{sources.matching.companies:,}")],
     )
+    yield "## People"
+    yield say.table(
+        ("records that are alike are merged from", "a person is asked from", "records a person may be among"),
+        [(_from(sources.people.merge), _from(sources.people.ask), f"{sources.people.records:,}")],
+    )
     yield "## Precedence"
     yield say.table(
         ("attribute", "best first"), [(name, say.names(order)) for name, order in sources.precedence.items()]
@@ -510,6 +515,10 @@ def _paid(enrichment: Enrichment) -> Iterator[str]:
         for one in enrichment.providers.values()
     ]
     yield say.table(("provider", "kind", "asked by", "budget a day", "asked again after"), rows)
+
+
+def _from(probability: float) -> str:
+    return f"{probability:.0%}" if probability < 1 else "never"
 
 
 def _source(source: Source) -> str:

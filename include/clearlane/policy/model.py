@@ -982,6 +982,19 @@ class Enrichment:
 
 
 @dataclass(frozen=True)
+class People:
+    """From which probability a person is asked whether two records are one person, and from which nobody is.
+
+    Exact keys merge whatever is here. `records` is among how many others a record's person may be found: the more, the
+    more alike two must be. A `merge` of 1 merges nothing that is merely alike, an `ask` of 1 asks about nothing.
+    """
+
+    merge: float = 1.0
+    ask: float = 0.9
+    records: int = 100_000
+
+
+@dataclass(frozen=True)
 class Sources:
     sources: Mapping[str, Source]
     precedence: Mapping[str, tuple[str, ...]]
@@ -990,6 +1003,7 @@ class Sources:
     """field -> the source whose word on it counts, or CLEARLANE"""
     matching: Matching = Matching()
     enrichment: Enrichment = Enrichment()
+    people: People = People()
 
     def tells(self, source: str, name: str) -> bool:
         """Whether the source's word on the field counts: it is the master, or no source is."""

@@ -24,6 +24,7 @@ from clearlane.policy.model import (
     Lookup,
     Matching,
     ObjectMapping,
+    People,
     Source,
     Sources,
 )
@@ -95,12 +96,19 @@ class MatchingShape(Shape):
     companies: int = Field(default=Matching.companies, ge=1)
 
 
+class PeopleShape(Shape):
+    merge: float = Field(default=People.merge, gt=0.5, le=1)
+    ask: float = Field(default=People.ask, gt=0, le=1)
+    records: int = Field(default=People.records, ge=1)
+
+
 class SourcesShape(FileShape):
     sources: dict[str, SourceShape] = Field(default={})
     masters: dict[str, str] = Field(default={})
     precedence: dict[str, list[str]] = Field(default={})
     matching: MatchingShape = MatchingShape()
     enrichment: EnrichmentShape = EnrichmentShape()
+    people: PeopleShape = PeopleShape()
 
 
 EMPTY = Sources({}, {})
@@ -118,12 +126,15 @@ def built(document: Document, shape: SourcesShape) -> Sources:
         document.report(
             ("matching", "ask"), f"{shape.matching.ask:g}", f"at most match: {shape.matching.match:g}"
         )
+    if shape.people.ask > shape.people.merge:
+        document.report(("people", "ask"), f"{shape.people.ask:g}", f"at most merge: {shape.people.merge:g}")
     return Sources(
         {name: _source(name, source, masters) for name, source in shape.sources.items()},
         {attribute: tuple(order) for attribute, order in shape.precedence.items()},
         masters,
         Matching(**shape.matching.model_dump()),
         enrichment.built(shape.enrichment, {name for order in shape.precedence.values() for name in order}),
+        People(**shape.people.model_dump()),
     )
 
 

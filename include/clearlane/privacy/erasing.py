@@ -349,6 +349,11 @@ _EMPTIED: Final[Sequence[tuple[str, str]]] = (
         " team = null, rep_id = null, since = :at, decision_seq = null, batch_id = null, until = null"
         " where lead_id in (select lead_id from gone_lead) and (place, reason) <> ('closed', 'erased')",
     ),
+    ("person_block", "delete from person_block where lead_id in (select lead_id from gone_lead)"),
+    (
+        "person_alike",
+        "delete from person_alike using gone_lead g where g.lead_id in (person_alike.lead_id, other_id)",
+    ),
     (
         "joining_effect",
         "delete from joining_effect e using joining j where j.joining_id = e.joining_id"

@@ -138,7 +138,7 @@ def _say(connection: Connection, policy: Policy, pairs: Sequence[Pair], verdict:
     records = sorted({record for pair in pairs for record in pair})
     if news:
         batch = _batch(connection, policy, verdict, word.at)
-        concerned = people.regroup_known(connection, records, batch.batch_id, word.at)
+        concerned = people.regroup_known(connection, records, batch.batch_id, word.at, policy.sources.people)
         intake.begin(connection, policy, batch)
         join_merged(connection, batch, concerned)
     return Said(bool(news), _persons(connection, records))

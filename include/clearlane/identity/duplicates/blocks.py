@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -29,7 +29,7 @@ def _sharing(people: Persons) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     places = np.arange(len(people.texts))
     for codes in people.several.values():
         yield from _of_key(np.tile(places, codes.shape[1]), codes.T.ravel())
-    for key in _keys(people.texts):
+    for key in _keys(people.texts).values():
         yield from _of_key(places, np.where(key == "", -1, pd.factorize(key)[0]))
 
 
@@ -47,8 +47,15 @@ def _of_key(places: np.ndarray, codes: np.ndarray) -> Iterator[tuple[np.ndarray,
         yield left[left < right], right[left < right]
 
 
-def _keys(texts: pd.DataFrame) -> Iterator[np.ndarray]:
-    """Keys of which a true pair nearly always has one in common, however it is misspelt."""
+def lasting_keys(people: Persons) -> Iterator[tuple[int, str]]:
+    """Place and key of every key of the leads that few others have by chance: they depend on the lead alone."""
+    for name, keys in _keys(people.texts, _LASTING).items():
+        for place in np.flatnonzero(keys != ""):
+            yield int(place), f"{name}:{keys[place]}"
+
+
+def _keys(texts: pd.DataFrame, together: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Keys of which a true pair nearly always has one in common, however it is misspelt, by what they are made of."""
     have = {field: texts[field] for field in texts}
     starts = {f"{field}:{n}": column.str[:n] for field, column in have.items() for n in (1, 3, 4)}
     local = (
@@ -58,12 +65,14 @@ def _keys(texts: pd.DataFrame) -> Iterator[np.ndarray]:
     )
     sounds = {f"{field}:sound": _sound(have[field]) for field in ("first", "last") if field in have}
     parts = have | starts | sounds | ({"local": local} if local is not None else {})
-    for names in _TOGETHER:
-        columns = [parts[name] for name in names.split() if name in parts]
-        if len(columns) == len(names.split()):
-            yield _joined(columns)
+    keys = {
+        names: _joined([parts[name] for name in names.split()])
+        for names in together or _TOGETHER
+        if set(names.split()) <= set(parts)
+    }
     if "first" in have and "last" in have:
-        yield _unordered(have["first"], have["last"])
+        keys["names"] = _unordered(have["first"], have["last"])
+    return keys
 
 
 _TOGETHER: Final = (
@@ -72,6 +81,12 @@ _TOGETHER: Final = (
     "first company", "last:sound first:1 state", "last postcode", "first postcode", "street number", "street last:1",
     "street first:1", "street postcode", "last:sound first:sound", "first domain", "last domain",
     "first:3 number postcode", "last:3 number postcode", "birth",
+)  # fmt: skip
+
+
+_LASTING: Final = (
+    "identifier", "phone", "local", "birth last:1", "last company", "first company", "last domain", "first domain",
+    "last:sound first:1 city:4", "last:sound first:sound postcode:3", "last:3 number postcode",
 )  # fmt: skip
 
 

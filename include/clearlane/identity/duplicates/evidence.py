@@ -53,6 +53,8 @@ _LIST: Final = 2_000
 """leads that the usual shares count for"""
 _AS_USUAL: Final = 50.0
 """pairs that the usual m counts for"""
+USUAL_PRIOR: Final = -16.6
+"""odds, in bits, of two of 100,000 records, where no list says more"""
 CHUNK: Final = 1_000_000
 """pairs that are held in memory at a time"""
 _ROUNDS: Final = 4
@@ -103,6 +105,26 @@ def _judged(people: Persons, weights: Weights, left: np.ndarray, right: np.ndarr
     return Judged(np.where(mine, np.maximum(bits, CERTAIN), bits), _allowed(weights, held))
 
 
+def usual(people: Persons) -> Weights:
+    """The weights that depend on no list: what is usual elsewhere, for two of whom the odds are USUAL_PRIOR."""
+    share = {field: RARE.get(field, RARE_ELSE) for field in people.fields}
+    return Weights(
+        {field: np.array(USUAL[field]) for field in people.fields},
+        {field: _usual_shares(share[field]) for field in people.fields},
+        {field: np.full(len(people.texts), share[field]) for field in people.fields},
+        USUAL_PRIOR,
+        ROOF[0],
+    )
+
+
+def parts(
+    people: Persons, weights: Weights, left: np.ndarray, right: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of each pair of places, per field the level of agreement and the bits that it adds."""
+    held = compared(people, left, right)
+    return {field: (held.levels[field], _part(weights, held, field)) for field in held.levels}
+
+
 def learnt(people: Persons, left: np.ndarray, right: np.ndarray, seed: int) -> Weights:
     """The weights that the list itself speaks for; `left` and `right` are the pairs that share a key."""
     held = compared(people, *_evenly(left, right))
@@ -136,8 +158,13 @@ def _chance(people: Persons, seed: int) -> dict[str, np.ndarray]:
 def _shares(levels: np.ndarray, different: int, usual: float) -> np.ndarray:
     """Drawn from few leads the same pairs come again and again, the true ones too: then what is usual counts more."""
     counts = np.bincount(levels[levels != MISSING], minlength=MISSING) + 0.5
-    shares = np.array([1 - usual - 0.009, 0.006, 0.003, usual])
-    return np.asarray((counts / counts.sum() * different + shares * _LIST) / (different + _LIST))
+    return np.asarray(
+        (counts / counts.sum() * different + _usual_shares(usual) * _LIST) / (different + _LIST)
+    )
+
+
+def _usual_shares(usual: float) -> np.ndarray:
+    return np.array([1 - usual - 0.009, 0.006, 0.003, usual])
 
 
 def _rarity(people: Persons) -> dict[str, np.ndarray]:

@@ -150,7 +150,7 @@ def ids(leads: pd.DataFrame) -> np.ndarray:
 
 def _text(leads: pd.DataFrame, columns: list[str], field: str) -> pd.Series:
     values = _joined(leads, columns, " ").str.strip()
-    return values.map(_FORMS.get(field, _plain)(values.unique())).fillna("")
+    return values.map(_FORMS.get(field, _plain)(values.unique())).astype(object).fillna("")
 
 
 def _lists(leads: pd.DataFrame, columns: list[str], normal: Callable[[str], str]) -> list[list[str]]:
@@ -228,6 +228,6 @@ def _named(texts: pd.DataFrame) -> pd.DataFrame:
     whole = texts.pop("name").str.split()
     parts = {"first": whole.str[0], "last": whole.str[1:].str[-1]}
     for field, part in parts.items():
-        found = part.fillna("")
+        found = part.astype(object).fillna("")
         texts[field] = texts[field].mask(texts[field] == "", found) if field in texts else found
     return texts

@@ -1,0 +1,175 @@
+"""Records that are alike: found in any order, asked about, merged only where the policy says so."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+from tests.identity.test_run import lead, persons, places, work
+from tests.identity.test_verdicts import SAID, command, say  # noqa: F401
+
+from clearlane.identity import doubles, lookalikes
+from clearlane.policy import PolicyErrors, parse
+from clearlane.policy.model import People
+
+FEB, MAR = "2026-02-01T00:00:00+00:00", "2026-03-01T00:00:00+00:00"
+ROBERT = {"first_name": "Robert", "last_name": "Hollander", "company": "Acme Foods"}
+RECORDS = [
+    lead("1", "robert.hollander@acme.com", **ROBERT),
+    lead(
+        "2",
+        "bob@hollander.net",
+        created_at=FEB,
+        **{**ROBERT, "first_name": "Bob", "company": "Acme Foods Inc"},
+    ),
+    lead(
+        "3",
+        "susan.meyer@acme.com",
+        created_at=FEB,
+        first_name="Susan",
+        last_name="Meyer",
+        company="Acme Foods",
+    ),
+    lead(
+        "4",
+        "robert.hollander@else.org",
+        created_at=MAR,
+        first_name="Robert",
+        last_name="Hollander",
+        company="Else",
+    ),
+]
+
+
+def asked(river, policy=None):
+    with river.engine.connect() as connection:
+        found = doubles.asked(connection, policy or People())
+    return {(one.one.record[4:], one.other.record[4:]): one for one in found}
+
+
+def pairs(river, policy=None):
+    return {tuple(sorted(pair)) for pair in asked(river, policy)}
+
+
+def test_a_short_name_at_another_address_is_asked_about_and_nobody_is_merged(river):
+    river.run(*RECORDS)
+    assert ("1", "2") in pairs(river)
+    assert not {("1", "3"), ("2", "3")} & pairs(river)
+    assert persons(river) == {"1": "1", "2": "2", "3": "3", "4": "4"}
+    told = next(one for pair, one in asked(river).items() if set(pair) == {"1", "2"})
+    assert {told.one.name, told.other.name} == {"Robert Hollander", "Bob Hollander"}
+    assert told.probability > 0.9
+    assert "same last “hollander” +11.2" in told.because
+    assert "nearly first" in told.because
+    assert "other email" in told.because
+
+
+@pytest.mark.parametrize("order", list(permutations(RECORDS))[::8])
+def test_the_order_of_arrival_does_not_matter(river, order):
+    river.run(*order[:2])
+    for one in order[2:]:
+        river.run(one)
+    assert kept(river) == [("1", "2"), ("1", "4")]
+
+
+def kept(river):
+    return river.all(
+        "select least(l.external_id, o.external_id), greatest(l.external_id, o.external_id)"
+        " from person_alike a join lead l using (lead_id) join lead o on o.lead_id = a.other_id order by 1, 2"
+    )
+
+
+def test_who_is_called_otherwise_now_is_not_asked_about_any_more(river):
+    river.run(*RECORDS[:2])
+    river.run(lead("2", "eve@else.org", created_at=FEB, updated_at=MAR, first_name="Eve", last_name="Stone"))
+    assert pairs(river) == set()
+    assert river.all("select count(*) from person_alike") == [(0,)]
+
+
+def test_a_key_that_many_share_tells_nothing_in_whatever_order(river, monkeypatch):
+    monkeypatch.setattr(lookalikes, "_CROWDED", lookalikes._CROWDED.replace("> 30", "> 2"))
+    monkeypatch.setattr(lookalikes, "_TELLING_AGAIN", lookalikes._TELLING_AGAIN.replace("<= 30", "<= 2"))
+    monkeypatch.setattr(lookalikes, "_TELLING_NO_MORE", lookalikes._TELLING_NO_MORE.replace("<= 30", "<= 2"))
+    twins = [
+        lead(
+            str(id),
+            f"{id}@mail{id}.org",
+            first_name="Robert",
+            last_name="Hollander",
+            city=("Oslo", "Madrid", "Quito")[id],
+            phone=phone,
+        )
+        for id, phone in enumerate(("+14155552671", "+442071838750", "+4930901820"))
+    ]
+    river.run(*twins[:2])
+    assert kept(river) == []
+    close = {"city": "Oslo", "postcode": "0150", "updated_at": FEB}
+    twins = [(kind, source, {**record, **close}) for kind, source, record in twins]
+    river.run(*twins[:2])
+    assert kept(river) == [("0", "1")]
+    river.run(twins[2])
+    assert kept(river) == []
+    away = {
+        **twins[2][2],
+        "last_name": "Stone",
+        "first_name": "Eve",
+        "updated_at": MAR,
+        "city": "Rome",
+        "postcode": "1",
+    }
+    river.run(("leads", "crm", away))
+    assert kept(river) == [("0", "1")]
+
+
+def test_merged_without_asking_only_where_the_policy_says_so(river):
+    policy = "schema: 1\nowner: o\napprover: a\npeople: {merge: 0.99, ask: 0.9}\n"
+    river.policy = parse({"sources": policy})
+    river.run(*RECORDS[:3])
+    assert persons(river) == {"1": "1", "2": "1", "3": "3"}
+    assert river.all("select rule from merge") == [("alike",)]
+    assert pairs(river) == set()
+    say(river, "1", "2", "apart")
+    river.run(
+        lead("2", "bob@hollander.net", created_at=FEB, updated_at=MAR, **{**ROBERT, "first_name": "Bob"})
+    )
+    assert persons(river) == {"1": "1", "2": "2", "3": "3"}
+
+
+def test_nothing_is_weighed_where_nobody_is_asked(river):
+    river.policy = replace(river.policy, sources=replace(river.policy.sources, people=People(ask=1)))
+    river.run(*RECORDS)
+    assert river.all("select count(*) from person_block") == [(0,)]
+
+
+def test_the_policy_is_refused_where_more_would_be_merged_than_asked():
+    with pytest.raises(PolicyErrors, match="at most merge: 0"):
+        parse({"sources": "schema: 1\nowner: o\napprover: a\npeople: {merge: 0.8, ask: 0.9}\n"})
+
+
+def test_who_is_kept_apart_or_one_already_is_not_asked_about(river):
+    river.run(*RECORDS)
+    say(river, "1", "2", "apart")
+    assert ("1", "2") not in pairs(river)
+    say(river, "1", "4", "same")
+    river.run(lead("4", "robert.hollander@else.org", created_at=MAR, updated_at="2026-03-02T00:00:00+00:00",
+                   first_name="Robert", last_name="Hollander", company="Else"))  # fmt: skip
+    assert pairs(river) == set()
+
+
+def test_a_question_holds_nothing_up(river):
+    """The run that finds a double works on both records, and both wait for routing as all others do."""
+    batch = river.run(*RECORDS[:2])
+    assert set(work(river, batch)) == {"1", "2"}
+    assert set(places(river).values()) == {"waiting new"}
+
+
+def test_a_person_is_shown_the_doubles_and_answers(river, command):  # noqa: F811
+    river.run(*RECORDS[:3])
+    (listed,) = json.loads(command("list", "--json").stdout)
+    assert {listed["one"]["record"], listed["other"]["record"]} == {"crm:1", "crm:2"}
+    assert "Robert Hollander" in command("list").stdout
+    assert "same last “hollander” +11.2" in command("show", "crm:2").stdout
+    assert command("merge", "crm:1", "crm:2", *SAID).exit_code == 0
+    assert json.loads(command("list", "--json").stdout) == []
