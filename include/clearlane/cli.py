@@ -700,7 +700,9 @@ def retention(
 
     engine = connect(_ledger_url())
     docs_dir = next(iter(_data_docs()), None)
-    counts = steps.retention(engine, _now(), docs_dir=docs_dir, dry_run=dry_run)
+    counts = steps.retention(
+        engine, _now(), key=_privacy_key, secrets=_connection, docs_dir=docs_dir, dry_run=dry_run
+    )
     engine.dispose()
     _lines(showing.pruned(counts, dry_run=dry_run))
 

@@ -27,7 +27,7 @@ from clearlane import sla as _sla
 from clearlane.ledger import Batch, batch_of
 from clearlane.policy.model import Policy, Source
 from clearlane.privacy import retention as _retention
-from clearlane.privacy import tombstones
+from clearlane.privacy import returning
 from clearlane.review import Answer
 from clearlane.score import refresh as _refresh
 from clearlane.sla import incidents as _incidents
@@ -130,7 +130,7 @@ def quality(
     Records of people who were erased are emptied first; where a connection has the key to tell them by, `secrets`
     is asked for it.
     """
-    forget = partial(tombstones.drop, secrets=secrets)
+    forget = partial(returning.keep_away, secrets=secrets)
     with engine.begin() as connection:
         ledger.keep_from_erasing(connection)
         run, pinned = _run(connection, batch_id)
@@ -352,13 +352,15 @@ def retention(
     engine: Engine,
     as_of: datetime,
     *,
+    key: _retention.KeyOf,
+    secrets: Secrets | None = None,
     docs_dir: Path | None = None,
     dry_run: bool = False,
 ) -> Counts:
     """Prune what the policy in force at a moment no longer kept then, rows and folders; kind -> how many."""
     with engine.begin() as connection:
         kept = policy.stored(connection, policy.in_force(connection, as_of)).contract.retention
-    return _retention.run(engine, kept, as_of, docs_dir=docs_dir, dry_run=dry_run)
+    return _retention.run(engine, kept, as_of, key=key, secrets=secrets, docs_dir=docs_dir, dry_run=dry_run)
 
 
 def watch_pipeline(engine: Engine, at: datetime) -> Counts:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
+
+    from clearlane.privacy.tombstones import Key
 
 LEDGER = "clearlane_ledger"
 LEDGER_URL = "CLEARLANE_LEDGER_URL"
@@ -76,6 +78,21 @@ def link_secrets() -> tuple[str, ...]:
     except AirflowNotFoundException:
         said = os.environ.get(LINK_SECRET)
     return secrets_of(said or "")
+
+
+def privacy_key(connection: Connection) -> Key:
+    """What new tombstones are hashed with: the password of `clearlane_privacy`, else a secret that the ledger keeps."""
+    from secrets import token_hex
+
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from clearlane.privacy import tombstones
+
+    try:
+        given = tombstones.secret_of(address(tombstones.CONNECTION))
+    except AirflowNotFoundException:
+        given = None
+    return tombstones.key_for(connection, given, token_hex(32))
 
 
 def public_url() -> str | None:

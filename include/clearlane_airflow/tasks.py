@@ -12,7 +12,14 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from clearlane_airflow import decision, mail
 from clearlane_airflow.assets import OUTBOX
-from clearlane_airflow.connections import address, data_docs_folder, dry_run_by_default, ledger, public_url
+from clearlane_airflow.connections import (
+    address,
+    data_docs_folder,
+    dry_run_by_default,
+    ledger,
+    privacy_key,
+    public_url,
+)
 
 Counts = dict[str, int]
 REVIEWED = ("horizon_days", "history_days", "holdout", "most_change", "changes")
@@ -214,6 +221,8 @@ def retention(params: dict[str, Any] | None = None, dag_run: Any = None) -> Coun
     counts = steps.retention(
         ledger(),
         window[1] if window else _now(),
+        key=privacy_key,
+        secrets=address,
         docs_dir=data_docs_folder(),
         dry_run=bool((params or {}).get("dry_run")),
     )

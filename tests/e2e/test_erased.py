@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +16,7 @@ from tests.companies import END, WINDOWS
 from tests.e2e.rivers import River
 from typer.testing import CliRunner
 
-from clearlane import replay
+from clearlane import replay, steps
 from clearlane.cli import app
 from clearlane.ledger import doctor
 from clearlane.privacy import erasing
@@ -123,6 +125,53 @@ def test_the_source_sends_everything_again(river: River) -> None:
     assert done.tombstones > 0
     with river.engine.connect() as connection:
         assert [one.check.id for one in doctor.examine(connection) if one.count] == []
+
+
+def arrive(river: River, object: str, payload: object, *, read: bool) -> str:
+    """A record that a run has just pulled, readable or not; the run judges it."""
+    batch_id = river.open(None, run_id=f"pulled {object}", as_of=END)
+    with river.engine.begin() as connection:
+        said = {
+            "batch": batch_id,
+            "object": object,
+            "payload": json.dumps(payload),
+            "state": "waiting" if read else "quarantined",
+        }
+        seq = connection.execute(sa.text("""
+            insert into inbox (source, object, record_key, external_id, source_time, batch_id, payload, record, state)
+            values ('crm', :object, 'new ' || :object, 'new', cast(:at as timestamptz), cast(:batch as uuid), :payload,
+                    case when :state = 'waiting' then cast(:payload as jsonb) end, :state) returning seq
+            """), {**said, "at": END}).scalar_one()  # fmt: skip
+        if not read:
+            connection.execute(
+                sa.text("insert into quarantine (seq, reasons, since) values (:seq, '[{}]', :at)"),
+                {"seq": seq, "at": END},
+            )
+    steps.quality(river.engine, batch_id, lane="plain")
+    return batch_id
+
+
+def test_a_line_that_nobody_can_read_is_emptied_where_it_names_the_erased(river: River) -> None:
+    email = address(river)
+    erase(river, email)
+    for number, raw in enumerate((f'7,"Smith, {email.upper()};half a line', '8,"somebody@else.example;half')):
+        arrive(river, f"leads{number}", {"raw": raw}, read=False)
+    assert left(river, email) == []
+    lines = """select state, (select count(*) from quarantine q where q.seq = i.seq) from inbox i
+        where external_id = 'new' order by seq"""
+    assert rows(river, lines) == [("erased", 0), ("quarantined", 1)]
+
+
+def test_what_an_account_says_of_the_erased_is_written_over(river: River) -> None:
+    email = address(river)
+    erase(river, email)
+    arrive(river, "accounts", {"id": "new", "name": "Acme", "note": f"ask {email}, not x{email}"}, read=True)
+    (payload, record, state) = rows(
+        river, "select payload, record, state from inbox where external_id = 'new'"
+    )[0]
+    assert state == "waiting"
+    assert re.fullmatch(rf"ask erased-[0-9a-f]{{12}}, not x{re.escape(email)}", str(payload["note"]))  # type: ignore[index]
+    assert record["note"] == payload["note"]  # type: ignore[index]
 
 
 def test_again_is_the_same_and_strangers_are_unknown(river: River) -> None:

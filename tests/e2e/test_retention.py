@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -23,6 +25,7 @@ from clearlane.cli import app
 from clearlane.ledger import doctor, server
 from clearlane.policy.model import Retention
 from clearlane.privacy import retention
+from clearlane.privacy.tombstones import Key
 
 LATER = datetime.now(UTC) + timedelta(days=2000)
 EVER = Retention(*[None] * 10)
@@ -48,6 +51,13 @@ def river(new_river: Callable[..., River], lived: str) -> River:
     return new_river("retention", like=lived)
 
 
+KEY = Key("a secret of these tests", kept=True)
+
+
+def prune(engine: sa.Engine, kept: Retention, as_of: datetime, **options: Any) -> dict[str, int]:
+    return retention.run(engine, kept, as_of, key=lambda _: KEY, **options)
+
+
 def change(river: River, statement: str, **bound: object) -> None:
     with river.engine.begin() as connection:
         connection.execute(sa.text(statement), bound)
@@ -68,17 +78,17 @@ def broken(river: River) -> list[str]:
 
 
 def test_all_that_is_old_goes_once_and_the_promises_hold(river: River) -> None:
-    would = retention.run(river.engine, DAY, LATER, dry_run=True)
+    would = prune(river.engine, DAY, LATER, dry_run=True)
     assert number(river, "inbox where state = 'consumed' and payload = '{}'") == 0
-    assert retention.run(river.engine, DAY, LATER) == would
+    assert prune(river.engine, DAY, LATER) == would
     kinds = {kind.name for kind in retention.KINDS}
     assert {name: would[name] > 0 for name in kinds} == dict.fromkeys(kinds, True)
-    assert set(retention.run(river.engine, DAY, LATER).values()) == {0}
+    assert set(prune(river.engine, DAY, LATER).values()) == {0}
     assert broken(river) == []
 
 
 def test_nothing_of_a_person_is_left_in_what_was_pruned(river: River) -> None:
-    retention.run(river.engine, DAY, LATER)
+    prune(river.engine, DAY, LATER)
     assert number(river, "quarantine") == 0
     assert number(river, "inbox where state = 'quarantined'") == 0
     assert number(river, "outbox where state = 'dead'") == 0
@@ -94,7 +104,7 @@ def test_nothing_of_a_person_is_left_in_what_was_pruned(river: River) -> None:
 
 
 def test_decisions_can_be_made_again(river: River) -> None:
-    retention.run(river.engine, DAY, LATER)
+    prune(river.engine, DAY, LATER)
     with river.engine.connect() as connection:
         found = replay.finding(connection)
         assert replay.newest(connection)
@@ -113,7 +123,7 @@ def test_the_river_goes_on_as_if_nothing_were_gone(
 ) -> None:
     """The same records count as duplicates, nobody is told again, nobody seems to be gone from the source."""
     whole = new_river("whole", like=lived)
-    retention.run(river.engine, DAY, LATER)
+    prune(river.engine, DAY, LATER)
     for each in (river, whole):
         each.run(WINDOWS[2], run_id="again")
     assert business(river) == business(whole)
@@ -125,7 +135,7 @@ def test_a_run_and_a_pruning_go_side_by_side(new_river: Callable[..., River], fi
     with ThreadPoolExecutor(1) as pool:
         busy = pool.submit(pruned.run, WINDOWS[1])
         while not busy.done():
-            retention.run(pruned.engine, DAY, LATER)
+            prune(pruned.engine, DAY, LATER)
         busy.result()
     assert number(pruned, "inbox where state = 'consumed' and payload = '{}'") > 100
     assert business(pruned) == business(alone)
@@ -148,16 +158,16 @@ def test_what_somebody_holds_is_left_to_the_next_run(river: River) -> None:
 
 def test_an_earlier_moment_prunes_less_and_a_moment_before_all_nothing(river: River) -> None:
     moments = [END - timedelta(days=400), END, datetime.now(UTC) + timedelta(days=170), LATER]
-    counts = [retention.run(river.engine, Retention(), moment, dry_run=True) for moment in moments]
+    counts = [prune(river.engine, Retention(), moment, dry_run=True) for moment in moments]
     assert set(counts[0].values()) == {0}
     for earlier, later in pairwise(counts):
         assert all(earlier[name] <= later[name] for name in later)
     assert counts[2]["dismissed"] > 0 == counts[2]["payloads"]
-    assert retention.run(river.engine, EVER, LATER) == {}
+    assert prune(river.engine, EVER, LATER) == {}
 
 
 def test_a_backfilled_week_prunes_what_was_old_at_its_end(river: River) -> None:
-    assert set(steps.retention(river.engine, END).values()) == {0}
+    assert set(steps.retention(river.engine, END, key=lambda _: KEY).values()) == {0}
 
 
 def test_pages_of_runs_and_reports_go_each_in_their_time(river: River, tmp_path: Path) -> None:
@@ -167,12 +177,12 @@ def test_pages_of_runs_and_reports_go_each_in_their_time(river: River, tmp_path:
         folder.mkdir()
         (folder / "index.html").write_text("x")
         os.utime(folder / "index.html", (0, (END - timedelta(days=120)).timestamp()))
-    counts = retention.run(river.engine, Retention(), END, docs_dir=tmp_path, dry_run=True)
+    counts = prune(river.engine, Retention(), END, docs_dir=tmp_path, dry_run=True)
     assert (counts["data_docs"], counts["reports"]) == (1, 0)
     assert judged.exists()
-    assert retention.run(river.engine, Retention(), END, docs_dir=tmp_path)["data_docs"] == 1
+    assert prune(river.engine, Retention(), END, docs_dir=tmp_path)["data_docs"] == 1
     assert set(tmp_path.iterdir()) == {report, other}
-    assert retention.run(river.engine, Retention(reports=30), END, docs_dir=tmp_path)["reports"] == 1
+    assert prune(river.engine, Retention(reports=30), END, docs_dir=tmp_path)["reports"] == 1
     assert set(tmp_path.iterdir()) == {other}
 
 
@@ -187,3 +197,26 @@ def test_the_command_line_counts_and_then_prunes(river: River, monkeypatch: pyte
     assert told.splitlines()[:-1] == done.splitlines()
     assert number(river, "quarantine") == 0
     assert "nothing is older than the policy keeps it" in again
+
+
+def test_people_who_were_left_alone_are_erased_and_may_come_anew(river: River) -> None:
+    change(river, "update place set place = 'closed', reason = 'recycled_out', rep_id = null, team = null"
+                  " where place = 'nurture'")  # fmt: skip
+    kept = replace(EVER, leads=900)
+    alone = retention.left_alone(river.engine, LATER - timedelta(days=900))
+    assert retention.left_alone(river.engine, END - timedelta(days=9)) == []
+    assert prune(river.engine, kept, LATER, dry_run=True) == {"leads": len(alone)}
+    emails = ask(
+        river,
+        "select value from lead_key where kind = 'email' and cast(lead_id as text) = any(:ids)",
+        ids=alone,
+    )
+    assert 10 < len(alone) < number(river, "lead")
+    assert prune(river.engine, kept, LATER) == {"leads": len(alone)}
+    gone = "place where place = 'closed' and reason = 'erased' and cast(lead_id as text) = any(array[{}])"
+    assert number(river, gone.format(", ".join(map(repr, alone)))) == len(alone)
+    for (email,) in emails[:3]:
+        assert number(river, f"lead_revision where attributes::text like '%{email}%'") == 0
+    assert prune(river.engine, kept, LATER) == {"leads": 0}
+    assert ask(river, "select distinct kind from tombstone") == [("record",)]
+    assert broken(river) == []

@@ -51,33 +51,36 @@ class Erased:
 
 def erase(
     connection: Connection,
-    name: str,
-    *,
+    *names: str,
     by: str,
     because: str,
     at: datetime,
     key: Key,
     secrets: Secrets | None = None,
     places: Sequence[Path] = (),
+    records_only: bool = False,
 ) -> Erased:
     """Erase who goes by an e-mail address, lead id or `source:external id`; again, it finds what came since.
 
     Raises Unknown, and Incomplete where the search afterwards finds anything; the caller commits, or rolls back to
-    have tried only. Files in `places` are rewritten last, and are not rolled back.
+    have tried only. Files in `places` are rewritten last, and are not rolled back. `records_only`: the same records
+    are kept away, and the person may come anew.
     """
     keep_erasing(connection)
     connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": LOCK})
-    _choose(connection, name)
+    _choose(connection, names)
     named = _tombstone_names(connection)
     known = connection.execute(sa.text(_ANYBODY)).scalar_one()
     if not known and not _erased_before(connection, named, key, secrets):
         raise Unknown(
-            f"nobody in the ledger goes by {name!r}: give an e-mail address, a lead id or SOURCE:EXTERNAL_ID"
+            f"nobody in the ledger goes by {', '.join(map(repr, names))}:"
+            " give an e-mail address, a lead id or SOURCE:EXTERNAL_ID"
         )
     records = tuple(connection.execute(sa.text(_RECORDS)).scalars())
     values, shared = _values(connection)
     erasure = connection.execute(_NOTE, {"at": at, "by": by, "because": because}).scalar_one()
-    made = stones.add(connection, named, key, erasure)
+    kept_away = {one for one in named if one[0] == "record"} if records_only else named
+    made = stones.add(connection, kept_away, key, erasure)
     counts = _emptied(connection, at) | _swept(connection, values, key)
     counts = {table: count for table, count in sorted(counts.items()) if count}
     connection.execute(_NOTE_COUNTS, {"id": erasure, "counts": Jsonb(counts)})
@@ -96,13 +99,17 @@ def verify(connection: Connection, name: str, places: Sequence[Path] = ()) -> Se
 # --- who ------------------------------------------------------------------------------------------
 
 
-def _choose(connection: Connection, name: str) -> None:
-    """The temporary tables `gone_lead`, `gone_email` and `gone_contact`: records and addresses that are the person."""
-    address = normalise.emails([name]).get(name, name.strip().lower()) if "@" in name else None
+def _choose(connection: Connection, names: Sequence[str]) -> None:
+    """The temporary tables `gone_lead`, `gone_email` and `gone_contact`: records and addresses that are the people."""
+    given = [name for name in names if "@" in name]
+    normal = normalise.emails(given)
+    bound = {
+        "names": list(names),
+        "addresses": [normal.get(name, name.strip().lower()) for name in given],
+    }
     for table in ("gone_lead", "gone_email", "gone_contact", "gone_seq"):
         connection.exec_driver_sql(f"drop table if exists pg_temp.{table}")
     for statement in (_LEADS, _EMAILS, _CONTACTS, _MORE_EMAILS, _SEQS):
-        bound = {"name": name, "address": address}
         used = {key: value for key, value in bound.items() if f":{key}" in statement}
         connection.execute(sa.text(statement), used)
     addresses = connection.execute(sa.text("select value from gone_email")).scalars().all()
@@ -114,16 +121,17 @@ def _choose(connection: Connection, name: str) -> None:
 _LEADS: Final = """
 create temporary table gone_lead on commit drop as
 with named as (
-    select lead_id from lead where cast(lead_id as text) = :name or source || ':' || external_id = :name
+    select lead_id from lead
+    where cast(lead_id as text) = any(:names) or source || ':' || external_id = any(:names)
     union
-    select lead_id from lead_key where kind in ('email', 'role_email') and value = :address
+    select lead_id from lead_key where kind in ('email', 'role_email') and value = any(:addresses)
 )
 select lead_id, source, external_id from lead
 where survivor_id in (select survivor_id from lead join named using (lead_id))
 """
 _EMAILS: Final = """
 create temporary table gone_email on commit drop as
-select cast(:address as text) as value where cast(:address as text) is not null
+select unnest(cast(:addresses as text[])) as value
 union
 select value from lead_key join gone_lead using (lead_id) where kind = 'email'
 """
@@ -389,16 +397,14 @@ def _swept(connection: Connection, values: Sequence[str], key: Key) -> dict[str,
         if columns and table.name not in STAFF:
             bound = {"hint": wording.hint(values), "any": wording.pattern(values)}
             for number, value in enumerate(values):
-                bound |= {f"value{number}": wording.one_pattern(value), f"word{number}": word_for(value, key)}
+                bound |= {
+                    f"value{number}": wording.one_pattern(value),
+                    f"word{number}": stones.word_for(value, key),
+                }
             swept = connection.execute(sa.text(_sweep(table, columns, len(values))), bound).rowcount
             counts[f"{table.name}, by value"] = swept
     connection.execute(sa.text(_REHASHED))
     return counts
-
-
-def word_for(value: str, key: Key) -> str:
-    """What stands where a value stood: the same for the same value, so that ids stay apart and together."""
-    return f"erased-{key.hash(('word', value))[:12]}"
 
 
 def _sweep(table: sa.Table, columns: Sequence[sa.Column[Any]], count: int) -> str:

@@ -6,7 +6,7 @@ beside the river: what another transaction holds is left to the next run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,13 +17,19 @@ from sqlalchemy import Connection, Engine
 
 from clearlane.ledger import keep_from_erasing
 from clearlane.policy.model import Retention
-from clearlane.privacy import tombstones
+from clearlane.privacy import erasing, tombstones
+from clearlane.privacy.tombstones import Key, Secrets
 from clearlane.quality import data_docs
 
 CHUNK: Final = 5_000
 DOCS: Final = "data_docs"
 REPORTS: Final = "reports"
 LEADS: Final = "leads"
+GROUP: Final = 20
+"""people who are erased in one transaction"""
+MOST: Final = 500
+"""people who are erased in one run"""
+KeyOf = Callable[[Connection], Key]
 REPORTING: Final = ("weight_review", "lead_replay")
 """the DAGs whose folders are reports"""
 
@@ -50,20 +56,30 @@ def befores(kept: Retention, as_of: datetime) -> Mapping[str, datetime]:
 
 
 def run(
-    engine: Engine, kept: Retention, as_of: datetime, *, docs_dir: Path | None = None, dry_run: bool = False
+    engine: Engine,
+    kept: Retention,
+    as_of: datetime,
+    *,
+    key: KeyOf,
+    secrets: Secrets | None = None,
+    docs_dir: Path | None = None,
+    dry_run: bool = False,
 ) -> dict[str, int]:
-    """Prune what was too old at `as_of` (UTC); kind -> rows or folders. A dry run counts them and changes nothing."""
+    """Prune what was too old at `as_of` (UTC); kind -> rows or folders. A dry run counts them and changes nothing.
+
+    `key` is what tombstones of leads that were left alone are hashed with.
+    """
     before = befores(kept, as_of)
     counts = {name: 0 for name in before if name != LEADS}
     for kind in KINDS:
         if kind.name in before:
             counts[kind.name] += (_counting if dry_run else prune)(engine, kind, before[kind.name])
-    if docs_dir:
-        with engine.connect() as connection:
-            old = old_folders(connection, docs_dir, before)
-        counts |= {
-            name: len(folders) if dry_run else data_docs.remove(folders) for name, folders in old.items()
-        }
+    for name, pages in old_folders(engine, docs_dir, before).items() if docs_dir else ():
+        counts[name] = len(pages) if dry_run else data_docs.remove(pages)
+    if LEADS in before:
+        alone = left_alone(engine, before[LEADS])
+        places = [docs_dir] if docs_dir else []
+        counts[LEADS] = len(alone) if dry_run else _forget(engine, alone, as_of, key, secrets, places)
     return counts
 
 
@@ -176,17 +192,60 @@ KINDS: Final = (
 # --- folders --------------------------------------------------------------------------------------------
 
 
-def old_folders(
-    connection: Connection, docs_dir: Path, before: Mapping[str, datetime]
-) -> Mapping[str, list[Path]]:
+def old_folders(engine: Engine, docs_dir: Path, before: Mapping[str, datetime]) -> Mapping[str, list[Path]]:
     """Kind (`data_docs`, `reports`) -> folders of runs that are older than the kind's first kept moment."""
     told = {name: data_docs.old(docs_dir, before[name]) for name in (DOCS, REPORTS) if name in before}
-    runs = {data_docs.run_of(path) for paths in told.values() for path in paths}
-    judged = set(connection.execute(_JUDGED, {"ids": list(runs), "others": list(REPORTING)}).scalars())
+    asked = {"ids": [data_docs.run_of(path) for paths in told.values() for path in paths]}
+    with engine.connect() as connection:
+        judged = set(connection.execute(_JUDGED, {**asked, "others": list(REPORTING)}).scalars())
     return {
         name: [path for path in paths if (data_docs.run_of(path) in judged) == (name == DOCS)]
         for name, paths in told.items()
     }
 
 
+# --- people ---------------------------------------------------------------------------------------------
+
+
+def left_alone(engine: Engine, before: datetime) -> list[str]:
+    """Ids of people who were closed or disqualified before a moment and of whom nothing was heard since.
+
+    The longest closed first. Whoever bought, or is a contact of the sources, is a customer's and stays.
+    """
+    with engine.connect() as connection:
+        return list(connection.execute(_ALONE, {"before": before}).scalars())
+
+
+def _forget(
+    engine: Engine,
+    alone: Sequence[str],
+    as_of: datetime,
+    key: KeyOf,
+    secrets: Secrets | None,
+    places: Sequence[Path],
+) -> int:
+    """Erase the first MOST of them, a group in a transaction: each reads the whole ledger. The rest goes next week."""
+    chosen = alone[:MOST]
+    for group in (chosen[first : first + GROUP] for first in range(0, len(chosen), GROUP)):
+        with engine.begin() as connection:
+            erasing.erase(
+                connection, *group, by="retention", because="nothing was heard for as long as leads are kept",
+                at=as_of, key=key(connection), secrets=secrets, places=places, records_only=True,
+            )  # fmt: skip
+    return len(chosen)
+
+
+_ALONE: Final = sa.text("""
+select cast(l.lead_id as text) from lead l join place p using (lead_id)
+where p.place in ('closed', 'disqualified') and p.reason not in ('merged', 'converted', 'erased') and p.since < :before
+  and l.survivor_id = l.lead_id
+  and not exists (
+      select from lead m where m.survivor_id = l.lead_id and (
+          m.contact_id is not null
+          or exists (select from lead_revision r where r.lead_id = m.lead_id and r.valid_from >= :before)
+          or exists (select from activity a where a.lead_id = m.lead_id and a.occurred_at >= :before)
+          or exists (select from outcome o where o.lead_id = m.lead_id
+                     and (o.occurred_at >= :before or o.kind = 'won'))))
+order by p.since, 1
+""")
 _JUDGED: Final = sa.text("select batch_id from batch where batch_id = any(:ids) and dag_id <> all(:others)")

@@ -46,6 +46,11 @@ class Key:
         return hmac.new(self.secret.encode(), "\x1f".join(name).encode(), "sha256").hexdigest()
 
 
+def word_for(value: str, key: Key) -> str:
+    """What stands where a value stood: the same for the same value, so that ids stay apart and together."""
+    return f"erased-{key.hash(('word', value))[:12]}"
+
+
 def key_for(connection: Connection, given: str | None, fresh: str) -> Key:
     """The key for new tombstones: the given one, else the one that the ledger keeps, else a fresh one it will keep."""
     if given:
