@@ -248,8 +248,9 @@ from told t left join owner_name n on n.source = t.source and n.name = t.member
 group by t.lead_id
 """
 _LEADS: Final = """
-select d.lead_id, d.decided_at, d.source, coalesce(g.territory, 'nowhere') as region, d.team,
-       coalesce(d.rep, first.rep) as rep, d.place, d.band, d.grade, d.score, d.fit, d.engagement, d.negative,
+select d.lead_id, make_timestamp(epoch_us(d.decided_at)) as decided_at, d.source,
+       coalesce(g.territory, 'nowhere') as region, d.team, coalesce(d.rep, first.rep) as rep,
+       d.place, d.band, d.grade, d.score, d.fit, d.engagement, d.negative,
        d.explored is not null as explored, coalesce(1 / d.explored, 1.0) as weight,
        coalesce(b.accepted, false) as accepted, coalesce(b.sql, false) as sql,
        coalesce(b.opportunity, false) as opportunity, coalesce(b.won, false) as won, b.reason,
@@ -268,7 +269,8 @@ def _leads(desk: Desk, policy: Policy, users: Sequence[User], since: datetime) -
     desk.register("team_member", _members(policy.teams))
     unjudged = [*map(str.lower, policy.routing.rerouting.returned), TIME_OUT, NO_CAPACITY]
     desk.execute(_BECAME, [unjudged])
-    return _frame(desk, _LEADS)
+    leads = _frame(desk, _LEADS)
+    return leads.assign(decided_at=leads["decided_at"].dt.tz_localize("UTC"))
 
 
 def _members(teams: Teams) -> pd.DataFrame:

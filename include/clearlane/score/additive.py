@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit
 
 from clearlane.policy.model import Rule
 
@@ -141,8 +142,7 @@ def added(model: Additive, evidence: pd.DataFrame, attributes: pd.DataFrame) -> 
 def probabilities(model: Additive, evidence: pd.DataFrame, attributes: pd.DataFrame) -> Floats:
     """(leads,)"""
     odds = model.base + added(model, evidence, attributes).sum(axis=1)
-    found: Floats = 1 / (1 + np.exp(-np.clip(odds, -ODDS, ODDS)))
-    return found
+    return np.asarray(expit(np.clip(odds, -ODDS, ODDS)))
 
 
 def because(model: Additive, evidence: pd.DataFrame, attributes: pd.DataFrame) -> list[str]:

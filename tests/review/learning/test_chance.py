@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearlane.review.learning.chance import drawn as by_chance
-from clearlane.review.learning.chance import surprise, tested
+from clearlane.review.learning.chance import score_test, surprise
 from clearlane.review.learning.odds import fitted, tempered
 
 SEEDS = 60
@@ -37,7 +37,7 @@ def test_chance_alone_is_seldom_surprising() -> None:
 def test_who_has_the_rarer_outcome_by_chance_has_the_more_frequent_one_too() -> None:
     base, columns, had = drawn(2)
     often = had | (np.random.default_rng(0).random(len(had)) < 0.3)
-    tests = [tested(base, columns, each, np.ones(len(had))) for each in (had, often)]
+    tests = [score_test(base, columns, each, np.ones(len(had))) for each in (had, often)]
     rare, more = by_chance(tests, np.random.default_rng(0))
     assert rare.shape == more.shape == (999, 10)
     assert rare.std(axis=0) == pytest.approx(np.ones(10), abs=0.1)

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from clearlane.identity.duplicates.levels import AKIN, DIFFERENT, EQUAL, MISSING, NEAR, Compared, compared
 from clearlane.identity.duplicates.persons import Persons
@@ -188,7 +189,7 @@ def _prior(pairs: float, size: int) -> float:
 
 
 def _probability(bits: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp2(-np.clip(bits, -60, 60))))
+    return np.asarray(expit(np.clip(bits, -60, 60) * np.log(2)))
 
 
 def _summed(weights: Weights, held: Compared) -> np.ndarray:

@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 
 from clearlane.review.cases import Interval
 from clearlane.review.judgement.resampling import Flags, Floats, Resamples, interval
+from clearlane.review.learning.odds import chance
 
 TOP: Final = 0.1
 _SURE: Final = 1e-6
@@ -152,7 +153,7 @@ def _slopes(outcomes: Outcomes, probability: Floats, resamples: Resamples) -> Fl
 
 def _step(outcomes: Outcomes, odds: Floats, line: Floats, counts: Floats) -> Floats:
     """Newton's step of intercept and slope for each draw (draws, 2); NaN where they cannot be told apart."""
-    told = _probability(line[0] + line[1] * odds)
+    told = chance(line[0] + line[1] * odds)
     spread = outcomes.weight * told * (1 - told)
     miss = outcomes.weight * (outcomes.target - told)
     a, b, c, u, v = (counts @ np.column_stack([spread, spread * odds, spread * odds**2, miss, miss * odds])).T
@@ -232,19 +233,14 @@ def calibrated(score: Floats, outcomes: Outcomes, learn: Flags) -> Floats:
 
     def loss(line: Floats) -> tuple[float, Floats]:
         told = line[0] + line[1] * z
-        miss = w * (_probability(told) - soft)
+        miss = w * (chance(told) - soft)
         return float((w * (np.logaddexp(0, told) - soft * told)).sum()), np.array([miss.sum(), miss @ z])
 
     start = np.array([np.log((hits + 1) / (misses + 1)), 0.0])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(None, None), (0, None)]).x
-    return _probability(found[0] + found[1] * (score - middle) / spread)
+    return chance(found[0] + found[1] * (score - middle) / spread)
 
 
 def _log_odds(probability: Any) -> Any:
     sure = np.clip(probability, _SURE, 1 - _SURE)
     return np.log(sure / (1 - sure))
-
-
-def _probability(log_odds: Floats) -> Floats:
-    found: Floats = 1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))
-    return found

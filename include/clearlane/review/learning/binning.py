@@ -19,6 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from clearlane.review.learning.columns import Codes, Column, Flags, Floats, Table
 from clearlane.review.learning.conditions import Condition, OneOf, Simple, Span, empty, roundest
+from clearlane.review.soundness import auc
 
 QUANTILES: Final = 8
 LEAVES: Final = 9
@@ -268,22 +269,20 @@ def _leak(column: Column, won: Flags, half: Flags) -> str | None:
             share = known[outcome].mean()
             if pure > 0.99 and share > 0.9 and outcome.mean() < 0.9:
                 return f"it leaks the outcome: it is filled only for rows that {word}"
-    auc = _alone(column, won, half)
-    if auc >= LEAKS:
-        return f"it leaks the outcome: alone it tells nearly all rows apart (AUC {auc:.3f})"
+    alone = _alone(column, won, half)
+    if alone >= LEAKS:
+        return f"it leaks the outcome: alone it tells nearly all rows apart (AUC {alone:.3f})"
     return None
 
 
 def _alone(column: Column, won: Flags, half: Flags) -> float:
     """AUC of the column alone, each half of the rows told by the rates of the other half."""
-    from sklearn.metrics import roc_auc_score
-
     codes = _coarse(column)
     told = np.empty(len(won))
     for learnt in (half, ~half):
         ones = np.ones(int(learnt.sum()))
         told[~learnt] = rates(codes[learnt], won[learnt], ones, int(np.max(codes)) + 1)[codes[~learnt]]
-    return float(roc_auc_score(won, told))
+    return auc(told, won)
 
 
 def _coarse(column: Column) -> NDArray[np.int64]:

@@ -56,13 +56,13 @@ def surprise(
     can be learnt, cost nothing. Its distribution under chance is simulated: outcomes are drawn from the fit of the
     base (a parametric bootstrap), so that skewness of rare outcomes and overlap between columns are accounted for.
     """
-    test = tested(base, columns, target, weight)
+    test = score_test(base, columns, target, weight)
     [by_chance] = drawn((test,), draws)
     return told(test, by_chance, level)
 
 
 @dataclass(frozen=True)
-class Test:
+class ScoreTest:
     """Score tests of columns, each alone beside a base. One entry per column in `z`, `error`."""
 
     z: Floats
@@ -78,7 +78,7 @@ class Test:
         return np.where(np.isfinite(self.error), gains(self.z, self.error), -np.inf)
 
 
-def tested(base: Floats, columns: Floats, target: NDArray[np.bool_], weight: Floats) -> Test:
+def score_test(base: Floats, columns: Floats, target: NDArray[np.bool_], weight: Floats) -> ScoreTest:
     """Each of `columns` (n, m) alone beside `base` (n, k)."""
     fit = fitted(base, target, weight)
     spread = fit.probability * (1 - fit.probability)
@@ -88,10 +88,10 @@ def tested(base: Floats, columns: Floats, target: NDArray[np.bool_], weight: Flo
     told = information > DISTINCT * np.maximum(_variation(columns, weight * spread), 1e-12)
     effect = np.where(told, own * weight[:, None] / np.sqrt(np.where(told, noise, 1)), 0)
     error = np.where(told, np.sqrt(noise) / np.where(told, information, 1), np.inf)
-    return Test((target - fit.probability) @ effect, error, effect, fit)
+    return ScoreTest((target - fit.probability) @ effect, error, effect, fit)
 
 
-def drawn(tests: Sequence[Test], draws: np.random.Generator) -> list[Floats]:
+def drawn(tests: Sequence[ScoreTest], draws: np.random.Generator) -> list[Floats]:
     """Of each test the z (DRAWS, m) of outcomes that its base draws.
 
     All tests look at the same draws of a row: who has the rarer of two outcomes has the other one, too.
@@ -108,7 +108,7 @@ def drawn(tests: Sequence[Test], draws: np.random.Generator) -> list[Floats]:
     return [np.concatenate(parts).astype(np.float64) for parts in found]
 
 
-def told(test: Test, by_chance: Floats, level: float) -> Surprise:
+def told(test: ScoreTest, by_chance: Floats, level: float) -> Surprise:
     """The test held against its draws."""
     known = np.isfinite(test.error)
     return Surprise(

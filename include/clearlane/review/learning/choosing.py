@@ -21,7 +21,8 @@ from clearlane.review.learning.binning import Found, conditions, fewest, matrix
 from clearlane.review.learning.broad import broad
 from clearlane.review.learning.columns import Flags, Floats, Table
 from clearlane.review.learning.conditions import Both, Condition
-from clearlane.review.learning.points import Fit, Problem, Whole, chance, newton
+from clearlane.review.learning.odds import chance
+from clearlane.review.learning.points import Fit, Problem, Whole, newton
 from clearlane.review.soundness import auc
 
 MOST: Final = 48

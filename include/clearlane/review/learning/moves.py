@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from clearlane.review.learning.chance import Surprise, Test, drawn, gains, p_value, tested, told
+from clearlane.review.learning.chance import ScoreTest, Surprise, drawn, gains, p_value, score_test, told
 from clearlane.review.learning.odds import Fit, Floats, fitted
 from clearlane.review.learning.problem import Known, Problem
 
@@ -123,7 +123,7 @@ def _step(problem: Problem, chosen: tuple[int, ...], level: float, draws: np.ran
     known = problem.known(problem.points + estimate.shift).columns
     base = np.column_stack([known, problem.evidence[:, list(chosen)]])
     targets = [problem.target] if problem.earlier is None else [problem.target, problem.earlier]
-    tests = [tested(base, problem.evidence[:, problem.judged], each, problem.weight) for each in targets]
+    tests = [score_test(base, problem.evidence[:, problem.judged], each, problem.weight) for each in targets]
     chances = drawn(tests, draws)
     if problem.earlier is None:
         return _Step(estimate, told(tests[0], chances[0], level), level)
@@ -133,7 +133,7 @@ def _step(problem: Problem, chosen: tuple[int, ...], level: float, draws: np.ran
     return _Step(estimate, rest, level, sooner, joint[0], p_value(joint[0], by_chance))
 
 
-def _joint(tests: Sequence[Test], outcome: Floats, earlier: Floats) -> Floats:
+def _joint(tests: Sequence[ScoreTest], outcome: Floats, earlier: Floats) -> Floats:
     """Log Bayes factors (…, m) by both z: of odds for the outcome only, or for both stages where they agree."""
     alone, sooner = (gains(z, test.error) for z, test in zip((outcome, earlier), tests, strict=True))
     agrees = outcome * np.sign(earlier) > CONFIRMED

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 Floats = NDArray[np.float64]
 
@@ -39,23 +40,28 @@ def fitted(columns: Floats, target: NDArray[np.bool_], weight: Floats) -> Fit:
     """
     odds = np.zeros(columns.shape[1])
     odds[0] = _logit(np.average(target, weights=weight))
-    chance, loss = _told(columns, odds, target, weight)
+    told, loss = _told(columns, odds, target, weight)
     for _ in range(STEPS):
-        information = _information(columns, weight * chance * (1 - chance))
-        step = np.linalg.solve(information, columns.T @ (weight * (target - chance)))
+        information = _information(columns, weight * told * (1 - told))
+        step = np.linalg.solve(information, columns.T @ (weight * (target - told)))
         after, less = _told(columns, odds + step, target, weight)
         while less > loss + SMALL and np.abs(step).max() > SMALL:
             step /= 2
             after, less = _told(columns, odds + step, target, weight)
-        odds, chance, loss = odds + step, after, less
+        odds, told, loss = odds + step, after, less
         if np.abs(step).max() < SMALL:
             break
-    return Fit(odds, covariance(columns, chance, weight), chance, loss)
+    return Fit(odds, covariance(columns, told, weight), told, loss)
 
 
-def covariance(columns: Floats, chance: Floats, weight: Floats) -> Floats:
-    """Of the log odds, for outcomes that are drawn by `chance` (n,) and weighted by `weight` (n,)."""
-    spread = chance * (1 - chance)
+def chance(odds: Floats) -> Floats:
+    """The probability that log odds mean, short of certain either way."""
+    return np.asarray(expit(np.clip(odds, -FAR, FAR)))
+
+
+def covariance(columns: Floats, told: Floats, weight: Floats) -> Floats:
+    """Of the log odds, for outcomes that are drawn by `told` (n,) and weighted by `weight` (n,)."""
+    spread = told * (1 - told)
     inverse = np.linalg.inv(_information(columns, weight * spread))
     middle = columns.T @ (columns * (weight**2 * spread)[:, None])
     return np.asarray(inverse @ middle @ inverse)
@@ -95,5 +101,5 @@ def _logit(share: float) -> float:
 
 def _told(columns: Floats, odds: Floats, target: NDArray[np.bool_], weight: Floats) -> tuple[Floats, float]:
     """The probability of each row, and the loss."""
-    chance = 1 / (1 + np.exp(-np.clip(columns @ odds, -FAR, FAR)))
-    return chance, -float(weight @ np.log(np.where(target, chance, 1 - chance)))
+    told = chance(columns @ odds)
+    return told, -float(weight @ np.log(np.where(target, told, 1 - told)))

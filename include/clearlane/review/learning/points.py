@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from clearlane.review.cases import Limits, Scorecard
+from clearlane.review.learning.odds import chance
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -435,10 +436,6 @@ def newton(unit: Floats, won: Floats, lost: Floats) -> tuple[float, float]:
         if fell < 1e-12:
             break
     return at, slope
-
-
-def chance(odds: Floats) -> Floats:
-    return 1 / (1 + np.exp(-np.clip(odds, -35, 35)))
 
 
 def mean_loss(odds: Floats, won: Floats, lost: Floats) -> float:

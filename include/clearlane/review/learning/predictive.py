@@ -36,6 +36,7 @@ from clearlane.review.judgement.performance import (
 )
 from clearlane.review.judgement.resampling import Flags, Floats, resamples
 from clearlane.review.judgement.stability import stabilities
+from clearlane.review.learning.odds import chance
 from clearlane.review.soundness import suspects
 from clearlane.rules import Type
 from clearlane.score.additive import Additive, Names, Numbers, Part, meaning, named, places, probabilities
@@ -317,7 +318,7 @@ def _chosen(columns: Sequence[_Column], outcomes: Outcomes, own: Flags, seed: in
         return WAYS[0]
 
     def loss(way: _Way) -> float:
-        told = 1 / (1 + np.exp(-_odds(*way.fit(codes[:cut], sizes, early, seed), codes[cut:])))
+        told = chance(_odds(*way.fit(codes[:cut], sizes, early, seed), codes[cut:]))
         return float(np.average(losses(late.target, told)[:, 0], weights=late.weight))
 
     return min(WAYS, key=loss)

@@ -8,7 +8,7 @@ import numpy as np
 
 from clearlane.review.cases import Interval, Worth
 from clearlane.review.learning.moves import Moves
-from clearlane.review.learning.odds import Floats
+from clearlane.review.learning.odds import Floats, chance
 from clearlane.review.learning.problem import Problem
 
 Z: Final = 1.96
@@ -74,8 +74,8 @@ def _worth(
 def _rates_without(problem: Problem, moves: Moves, error: Floats) -> dict[int, Interval]:
     """Of each rule's leads, how often the fitted odds less the rule would have had the outcome."""
     estimate = moves.estimate
-    chance = np.clip(estimate.fit.probability, 1e-9, 1 - 1e-9)
-    logits = np.log(chance / (1 - chance))
+    likely = np.clip(estimate.fit.probability, 1e-9, 1 - 1e-9)
+    logits = np.log(likely / (1 - likely))
     points = problem.points + estimate.shift
     found = {}
     for rule in np.flatnonzero(np.isfinite(error)):
@@ -84,8 +84,6 @@ def _rates_without(problem: Problem, moves: Moves, error: Floats) -> dict[int, I
         less = [
             estimate.slope * (points[rule] + side * Z * error[rule]) * amount for side in (0.0, 1.0, -1.0)
         ]
-        value, low, high = (
-            float(np.average(1 / (1 + np.exp(each - logits[holds])), weights=weight)) for each in less
-        )
+        value, low, high = (float(np.average(chance(logits[holds] - each), weights=weight)) for each in less)
         found[int(rule)] = Interval(value, low, high)
     return found
