@@ -18,7 +18,8 @@ from tests.enrich.conftest import River
 from tests.enrich.paid import AT, KEY, Office, lead, office
 
 from clearlane import enrich
-from clearlane.enrich import Abort
+from clearlane import policy as policies
+from clearlane.enrich import Abort, Found, Skip
 
 DAY = timedelta(days=1)
 FIRM = {"revenue": 5, "sector": "software", "listed": True}
@@ -253,6 +254,50 @@ def test_a_connection_that_is_missing_opens_the_breaker(desk: Office) -> None:
     assert enrich.ask(desk.river.engine, desk.river.policy, batch, AT, nothing).asked == 0
     [(error,)] = desk.river.all("select error from push_state")
     assert error == "provider firms: its connection cannot be read (LookupError)"
+
+
+class Later:
+    """A client that has to wait for one, and knows all others."""
+
+    needs = ()
+
+    def ask(self, known: Any, key: str) -> Found:
+        if known["domain"] == "acme.com":
+            raise Skip("its queue is full")
+        return Found({"revenue": 3})
+
+
+def test_what_is_skipped_waits_and_is_no_failure(desk: Office) -> None:
+    batch, _ = desk.run(lead("1", "ann@acme.com"), lead("2", "bob@beta.com"), run_type="backfill")
+    batch = desk.river.batch()
+    desk.river.change("insert into work select batch_id, lead_id, 'revision' from batch, lead "
+                      f"where batch_id = '{batch.batch_id}'")  # fmt: skip
+    engine, policy = desk.river.engine, desk.river.policy
+    counts = enrich.ask(engine, policy, batch, AT, str, make=lambda settings, secrets: Later())
+    assert (counts.asked, counts.answered, counts.failed, counts.left_open) == (2, 1, 0, 1)
+    assert ("its queue is full", 1, False) in asks(desk)
+    assert desk.river.all("select failures from push_state") == [(0,)]
+
+
+def test_what_a_dead_run_had_claimed_is_asked_by_a_later_one(desk: Office) -> None:
+    desk.set("budget: 0")
+    desk.run(lead("1", "ann@acme.com"))
+    desk.set("budget: 1")
+    claimed = AT + timedelta(minutes=3)
+    desk.river.change(f"update enrichment_ask set due_at = '{AT}', claimed_until = '{claimed}'")
+    desk.run(at=AT + timedelta(minutes=1))
+    assert desk.register.asked == []
+    desk.run(at=AT + timedelta(minutes=5))
+    assert (desk.said("1"), desk.day()) == (FIRM, (1, 1, 0, 0))
+
+
+def test_a_provider_that_policy_names_no_more_leaves_no_asks(desk: Office) -> None:
+    desk.set("budget: 0")
+    desk.run(lead("1", "ann@acme.com"))
+    assert len(asks(desk)) == 1
+    desk.river.policy = policies.parse({})
+    desk.run(at=AT + DAY)
+    assert (asks(desk), desk.register.asked) == ([], [])
 
 
 # --- time -----------------------------------------------------------------------------------------

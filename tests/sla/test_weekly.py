@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from tests.sla.weeks import MONDAY, POLICY, Lived
 
+from clearlane.score.gaps import Gap, Lacking
 from clearlane.sla import digest, weekly
 from clearlane.sla.digest import Digest, Quality
 from clearlane.sla.mails.content import Content, Desk, Void, Web, content
@@ -135,6 +136,21 @@ def test_better_and_worse_are_what_changed_by_enough_of_enough(told: Digest) -> 
     assert titles(moved(20, 5)) == {"What got worse"}
     assert titles(moved(100, 52)) == set()
     assert titles(moved(8, 8)) == set()
+
+
+def test_what_leads_lack_is_told_where_it_costs_points(told: Digest) -> None:
+    web = Lacking("web", 10, 4, 1)
+    some = [
+        Gap("employees", ("icp_size",), 7.5, 15, (web,)),
+        Gap("industry", ("icp_industry",), None, None, (web,)),
+        Gap("title", ("junk",), -2.0, 0, (web,)),
+    ]
+    sections = {
+        one["title"]: one for one in weekly.facts(OF, replace(told, gaps=some), (), names=False)["sections"]
+    }
+    assert sections["What is not known of leads"]["lines"] == [
+        "employees: 40% of leads lack it (web 4 (40%)); who has it gets +7.5 points on average"
+    ]
 
 
 def test_a_week_without_anything_is_a_short_mail(told: Digest) -> None:
