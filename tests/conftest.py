@@ -18,6 +18,8 @@ from typing import Any
 import hypothesis
 import pytest
 import sqlalchemy as sa
+from tests.companies import WINDOWS, policy_for, write_company
+from tests.e2e.rivers import flowing
 
 from clearlane import ledger
 from clearlane.ledger import server
@@ -79,6 +81,46 @@ def ledger_engine(ledger_url: str) -> Iterator[sa.Engine]:
     engine = sa.create_engine(ledger_url)
     yield engine
     engine.dispose()
+
+
+# -- the small company, and ledgers to copy --------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the small generated company's exports."""
+    return write_company(tmp_path_factory.mktemp("company"))
+
+
+@pytest.fixture(scope="session")
+def no_day(ledger_server: server.Server, ledger_template: str, exports: Path) -> Iterator[str]:
+    """The name of a ledger with the company's policy in force and nobody in it."""
+    with flowing(ledger_server, "no_day", ledger_template) as river:
+        river.publish(policy_for(exports))
+        river.engine.dispose()
+        yield "no_day"
+
+
+@pytest.fixture(scope="session")
+def first_day(ledger_server: server.Server, no_day: str) -> Iterator[str]:
+    """The name of a ledger after the company's first day."""
+    with flowing(ledger_server, "first_day", no_day) as river:
+        river.run(WINDOWS[0])
+        river.engine.dispose()
+        yield "first_day"
+
+
+@pytest.fixture(scope="session")
+def all_days(ledger_server: server.Server, first_day: str) -> Iterator[str]:
+    """The name of a ledger after all days of the company, one after the other."""
+    with flowing(ledger_server, "all_days", first_day) as river:
+        for window in WINDOWS[1:]:
+            river.run(window)
+        river.engine.dispose()
+        yield "all_days"
+
+
+# -- where the server stands -----------------------------------------------------------------------
 
 
 def _quick_folder() -> Path:

@@ -12,33 +12,21 @@ import pytest
 import sqlalchemy as sa
 from click.testing import Result
 from tests.companies import END, WINDOWS, policy_for, write_company
-from tests.e2e.rivers import River
+from tests.e2e.rivers import River, flowing
 from typer.testing import CliRunner
 
-from clearlane import ledger, policy, replay
+from clearlane import policy, replay
 from clearlane.cli import app
 from clearlane.ledger import server
 from clearlane.replay import Difference
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_company(tmp_path_factory.mktemp("company"))
-
-
-@pytest.fixture(scope="module")
-def lived(ledger_server: server.Server, ledger_template: str, company: Path) -> Iterator[sa.Engine]:
-    """Three days of the company: a shadow run of the first, then each live; only read, or rolled back."""
-    ledger_server.create("replayed", ledger_template)
-    engine = ledger.connect(ledger_server.url("replayed"))
-    river = River(engine)
-    river.publish(policy_for(company))
-    for window in WINDOWS:
-        river.run(window)
-    river.run(WINDOWS[0], run_type="backfill", mode="shadow")
-    yield engine
-    engine.dispose()
-    ledger_server.drop("replayed")
+def lived(ledger_server: server.Server, all_days: str) -> Iterator[sa.Engine]:
+    """Three days of the company, and a shadow run of the first; only read, or rolled back."""
+    with flowing(ledger_server, "replayed", all_days) as river:
+        river.run(WINDOWS[0], run_type="backfill", mode="shadow")
+        yield river.engine
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.companies import END, WINDOWS, policy_for, write_company
-from tests.e2e.rivers import River
+import sqlalchemy as sa
+from tests.e2e.rivers import flowing
 
-from clearlane import policy
 from clearlane.ledger import server
 from clearlane_airflow.settings import PYTHONPATH, environment
 
@@ -63,33 +63,50 @@ def dagbag(airflow_home: Path) -> Any:
     return found
 
 
-@pytest.fixture
-def ledger(airflow_home: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The engine of this test's own ledger, which the tasks find too."""
+@contextmanager
+def found_by_tasks(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
+    """The engine of the ledger of an address, which the tasks of this test find too."""
     from clearlane_airflow import connections
 
-    monkeypatch.setenv(connections.LEDGER_URL, ledger_url)
+    monkeypatch.setenv(connections.LEDGER_URL, url)
     connections._engine.cache_clear()
-    yield connections._engine(ledger_url)
-    connections._engine(ledger_url).dispose()
+    engine = connections._engine(url)
+    yield engine
+    engine.dispose()
     connections._engine.cache_clear()
+
+
+@pytest.fixture
+def ledger(airflow_home: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
+    """This test's own ledger, with nothing in it."""
+    with found_by_tasks(ledger_url, monkeypatch) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_company(tmp_path_factory.mktemp("company"))
+def company(exports: Path) -> Path:
+    return exports
 
 
 @pytest.fixture
-def published(ledger: Any, company: Path) -> Any:
-    """The ledger with the default policy in force, reading the small company."""
-    with ledger.begin() as connection:
-        policy.publish(connection, policy_for(company), by="test", because="test", in_force_from=None)
-    return ledger
+def published(
+    airflow_home: Path, ledger_server: server.Server, no_day: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[sa.Engine]:
+    """A ledger with the default policy in force, reading the small company."""
+    with (
+        flowing(ledger_server, "published", no_day),
+        found_by_tasks(ledger_server.url("published"), monkeypatch) as engine,
+    ):
+        yield engine
 
 
 @pytest.fixture
-def flowed(published: Any) -> Any:
-    """That ledger after a run over the company's days, without Airflow: as `lead_flow` leaves it."""
-    River(published).run((WINDOWS[0][0], END))
-    return published
+def flowed(
+    airflow_home: Path, ledger_server: server.Server, all_days: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[sa.Engine]:
+    """That ledger after the company's days, without Airflow: as `lead_flow` leaves it."""
+    with (
+        flowing(ledger_server, "flowed", all_days),
+        found_by_tasks(ledger_server.url("flowed"), monkeypatch) as engine,
+    ):
+        yield engine

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from clearlane import policy, steps
+from clearlane.ledger import connect, server
 
 PUBLISHED = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -58,3 +60,15 @@ class River:
         batch_id = self.open(window, **options)  # type: ignore[arg-type]
         at = window[1] if window else datetime.now(UTC)
         return steps.river(self.engine, batch_id, at, self.secrets, lane=self.lane)
+
+
+@contextmanager
+def flowing(ledgers: server.Server, name: str, like: str) -> Iterator[River]:
+    """A river on a ledger of its own: a copy of the one named, on which nobody may work meanwhile."""
+    ledgers.create(name, like)
+    river = River(connect(ledgers.url(name)))
+    try:
+        yield river
+    finally:
+        river.engine.dispose()
+        ledgers.drop(name)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.e2e.conftest import flowing
-from tests.e2e.rivers import River
+from tests.e2e.rivers import River, flowing
 from typer.testing import CliRunner
 
 from clearlane import report

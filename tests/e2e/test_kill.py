@@ -8,9 +8,8 @@ from contextlib import ExitStack
 import pytest
 import sqlalchemy as sa
 from tests.companies import WINDOWS
-from tests.e2e.conftest import flowing
 from tests.e2e.processes import forked, kill, until, waits_for_a_lock
-from tests.e2e.rivers import River, no_secrets
+from tests.e2e.rivers import River, flowing, no_secrets
 from tests.e2e.snapshot import differences, snapshot
 
 from clearlane import steps
@@ -58,10 +57,10 @@ Snapshot = Mapping[str, list[str]]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(ledger_server: server.Server, published: str) -> Iterator[tuple[str, Snapshot]]:
+def undisturbed(ledger_server: server.Server, no_day: str) -> Iterator[tuple[str, Snapshot]]:
     """The batch of an undisturbed run and what it left; of the ledger before each stage there is a copy."""
     with ExitStack() as stack:
-        calm = stack.enter_context(flowing(ledger_server, "undisturbed", published))
+        calm = stack.enter_context(flowing(ledger_server, "undisturbed", no_day))
         batch = calm.open(WINDOW, dry_run=False)
         for stage, run in STAGES.items():
             calm.engine.dispose()

@@ -15,8 +15,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 from tests.companies import END, WINDOWS
-from tests.e2e.conftest import flowing
-from tests.e2e.rivers import River
+from tests.e2e.rivers import River, flowing
 from tests.e2e.snapshot import KNOWLEDGE, PROFILES, ROUTING, SCORES, snapshot
 from typer.testing import CliRunner
 

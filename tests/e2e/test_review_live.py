@@ -14,8 +14,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 from tests.companies import END
-from tests.e2e.conftest import flowing
-from tests.e2e.rivers import River
+from tests.e2e.rivers import River, flowing
 
 from clearlane import policy
 from clearlane.ledger import server

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.companies import WINDOWS, policy_for, write_company
-from tests.e2e.rivers import River
+from tests.companies import WINDOWS, policy_for
+from tests.e2e.rivers import flowing
 
 from clearlane import policy, review
 from clearlane.ledger import connect, server
@@ -46,8 +46,8 @@ def edited(texts: Mapping[str, str], name: str, old: str, new: str) -> dict[str,
 
 
 @pytest.fixture(scope="session")
-def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return policy_for(write_company(tmp_path_factory.mktemp("company")))
+def texts(exports: Path) -> dict[str, str]:
+    return policy_for(exports)
 
 
 @pytest.fixture(scope="session")
@@ -90,26 +90,18 @@ def bold(bold_texts: dict[str, str]) -> Policy:
 
 
 @pytest.fixture(scope="session")
-def company(ledger_server: server.Server, ledger_template: str, texts: dict[str, str]) -> Iterator[Company]:
+def company(ledger_server: server.Server, all_days: str, texts: dict[str, str]) -> Iterator[Company]:
     """One for all tests: what they write they take back."""
-    yield from _lived(ledger_server, ledger_template, "review_old", texts)
+    with flowing(ledger_server, "review_old", all_days) as river:
+        yield Company(river.engine, texts)
 
 
 @pytest.fixture(scope="session")
 def bold_company(
     ledger_server: server.Server, ledger_template: str, bold_texts: dict[str, str]
 ) -> Iterator[Company]:
-    yield from _lived(ledger_server, ledger_template, "review_new", bold_texts)
-
-
-def _lived(
-    ledger_server: server.Server, template: str, name: str, texts: Mapping[str, str]
-) -> Iterator[Company]:
-    ledger_server.create(name, template)
-    river = River(connect(ledger_server.url(name)))
-    river.publish(texts)
-    for window in WINDOWS:
-        river.run(window)
-    yield Company(river.engine, texts)
-    river.engine.dispose()
-    ledger_server.drop(name)
+    with flowing(ledger_server, "review_new", ledger_template) as river:
+        river.publish(bold_texts)
+        for window in WINDOWS:
+            river.run(window)
+        yield Company(river.engine, bold_texts)

@@ -58,6 +58,15 @@ def check(simulation: Simulation) -> Truth:
     return truth
 
 
+def test_three_days_of_promises(begin: Begin) -> None:
+    box = Box()
+    truth = check(begin(Size(CLOCKS_CHANGE, days=3, leads=7), Post(box)))
+    assert {"warn", "breach"} <= {event["kind"] for event in truth.events}
+    assert truth.told_twice([str(one["Message-ID"]) for one in box.got]) == []
+    assert truth.simulation.given
+
+
+@pytest.mark.full
 def test_a_week_of_promises(begin: Begin) -> None:
     with serving(Sink()) as sink:
         post = Post(sender(mail_server(f"smtp://127.0.0.1:{sink.port}?from=sales@clearlane.example")))
