@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import pandas as pd
@@ -157,6 +159,8 @@ def _chunk(names: Sequence[str]) -> sa.Select[Any]:
 
 
 def reasons_by_record(quarantined: pd.DataFrame) -> Iterator[tuple[int, list[dict[Any, Any]]]]:
-    """Of each record that was judged unusable its number and its reasons, as quarantine keeps them."""
-    for seq, found in quarantined.groupby("seq"):
-        yield int(str(seq)), found[["field", "rule", "found", "allowed"]].to_dict("records")
+    """Of each record that was judged unusable its number and its reasons, as quarantine keeps them; in their order."""
+    names = ("field", "rule", "found", "allowed")
+    rows = zip(quarantined["seq"].tolist(), *(quarantined[name].tolist() for name in names), strict=True)
+    for seq, found in groupby(rows, key=itemgetter(0)):
+        yield seq, [dict(zip(names, told, strict=True)) for _, *told in found]
