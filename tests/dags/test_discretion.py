@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,8 @@ from tests.companies import END, policy_for
 from tests.connectors.local_server import Asked, Local, Reply, serving
 
 from clearlane import policy
+from clearlane.privacy import erasing
+from clearlane.privacy.tombstones import Key
 
 KEY, CLIENT, TOKEN = "k3y-0f-the-crm", "cl1ent-s3cret", "t0ken-0f-today"
 SECRETS = (KEY, CLIENT, TOKEN)
@@ -54,6 +56,13 @@ sources:
       writes:
         lead: {path: "/v1/leads/{external_id}"}
 """
+CLOSED = """
+with gone as (
+    update assignment set ended_at = greatest(now(), started_at), ended_because = 'closed'
+    where lead_id in (select lead_id from lead_key where value = :email) and ended_at is null)
+update place set place = 'closed', reason = 'recycled_out', rep_id = null, team = null, decision_seq = null
+where lead_id in (select lead_id from lead_key where value = :email)
+"""
 OAUTH = "{by: oauth2, token_address: /oauth/token}"
 LIVE = {"mode": "live", "dry_run": False}
 
@@ -90,12 +99,13 @@ def crm(ledger: sa.Engine, company: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
     """Publishes a policy whose only source is a CRM on this machine, and gives its server."""
     with ExitStack() as stack:
 
-        def start(crm: Crm, sources: str = SOURCES) -> Local:
+        def start(crm: Crm, sources: str = SOURCES, leads: str = "never") -> Local:
             local = stack.enter_context(serving(crm))
             said = {"conn_type": "http", "host": local.address, "login": "us", "password": KEY}
             monkeypatch.setenv("AIRFLOW_CONN_DISCREET_CRM", json.dumps(said))
             with ledger.begin() as connection:
                 texts = {**policy_for(company), "sources": sources}
+                texts["contract"] = texts["contract"].replace("leads: never", f"leads: {leads}")
                 policy.publish(connection, texts, by="test", because="test", in_force_from=None)
             return local
 
@@ -194,4 +204,31 @@ def test_a_run_that_cannot_read_names_nobody(crm, flow, ledger, caplog, capfd, p
     run = flow.test(logical_date=moment, run_conf=LIVE)
     said = told(caplog, capfd, ledger, run)
     assert (run.state == "failed") == ("SourceFailed" in said or "Refused" in said)
+    is_discreet(said)
+
+
+def test_what_follows_the_flow_names_nobody(crm, flow, dagbag, ledger, caplog, capfd):
+    """Promises, outcomes, what goes by age, and erasing: all over leads whose values are known."""
+    moment = END + timedelta(days=4)
+    crm(Crm(moment), leads="1 days")
+    runs = [flow.test(logical_date=moment, run_conf=LIVE)]
+    for name in ("sla_watch", "outcome_sync"):
+        runs.append(dagbag.dags[name].test(logical_date=moment + timedelta(minutes=5)))
+    with ledger.begin() as connection:
+        connection.execute(sa.text(CLOSED), {"email": PEOPLE[1]["email"]})
+    later = datetime.now(UTC) + timedelta(days=400)
+    runs.append(dagbag.dags["retention"].test(logical_date=later, run_conf={"dry_run": False}))
+    with ledger.begin() as connection:
+        done = erasing.erase(
+            connection,
+            PEOPLE[0]["email"],
+            by="dpo",
+            because="asked",
+            at=moment,
+            key=Key("of a test", kept=True),
+        )
+    said = "\n".join(told(caplog, capfd, ledger, run) for run in runs)
+    assert [run.state for run in runs] == ["success"] * 4
+    assert "'leads': 1" in said, "the retention erased who was left alone"
+    assert done.searched.left == 0
     is_discreet(said)

@@ -98,3 +98,26 @@ def test_what_can_hold_anything_is_marked_personal_or_known_not_to_be():
     anything = {c for t in metadata.sorted_tables for c in t.columns if isinstance(c.type, JSONB)}
     unmarked = {f"{c.table.name}.{c.name}" for c in anything if not c.info.get("personal")}
     assert unmarked == IMPERSONAL
+
+
+# Codes, hashes, ids and names of things; reasons, which may hold no personal values; ids that a source gave out.
+_WORDS = """
+    account_rule account_external_id asked_key band band_before because bucket cause code_version company_key condition
+    contact_external_id content content_hash country cover_rep_id current_hash dag_id disqualified domain
+    ended_because error external_id field file final_text fingerprint grade hash idempotency_key key key_id kind
+    kind_rule lead_external_id mode model name_key note object owner_external_id parent_external_id paused_because
+    person place policy_hash position probability_because proposed_text provider published_hash reason refusal relation
+    rep_id report results_id roster_id rotation rule run_id run_type runner_up scope secret side source stage
+    stage_before state status team tier to_rep_id token_hash type urgency verdict answer allowed message_id predictive
+    record_key
+"""
+IMPERSONAL_TEXT = frozenset(_WORDS.split())
+# These say the same elsewhere of people.
+IMPERSONAL_NAMES = {"account_revision.name", "assignment.by", "policy_file.name", "policy_in_force.name"}
+
+
+def test_a_text_is_marked_personal_or_by_its_name_known_not_to_be():
+    texts = {c for t in metadata.sorted_tables for c in t.columns if isinstance(c.type, sa.Text)}
+    unmarked = {c for c in texts if not c.info.get("personal") and c.name not in IMPERSONAL_TEXT}
+    assert {f"{c.table.name}.{c.name}" for c in unmarked} == IMPERSONAL_NAMES
+    assert {c.name for c in texts} >= IMPERSONAL_TEXT
