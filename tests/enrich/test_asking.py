@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from tests.connectors.local_server import Reply
 from tests.enrich.conftest import River
 from tests.enrich.paid import AT, KEY, Office, lead, office
 
-from clearlane import enrich
+from clearlane import enrich, identity
 from clearlane import policy as policies
 from clearlane.enrich import Abort, Found, Skip
 
@@ -313,25 +314,41 @@ def test_a_provider_that_never_answers_holds_nobody_longer_than_the_deadline(des
     assert desk.river.profile("3")
 
 
+class Slow:
+    """A client that answers when it is let, whatever the deadline."""
+
+    needs = ()
+
+    def __init__(self) -> None:
+        self.let = threading.Event()
+
+    def ask(self, known: Any, key: str) -> Found:
+        assert self.let.wait(30)
+        return Found(FIRM)
+
+
 def test_what_is_answered_after_the_deadline_is_kept_for_the_next_run(desk: Office) -> None:
-    """The request outlives the deadline where the answer begins in time and goes on."""
-    desk.set(deadline="1 second", timeout="0.9 seconds")
+    desk.set(deadline="0.5 seconds", timeout="0.3 seconds")
+    slow, batch = Slow(), desk.river.batch()
+    desk.river.deliver(batch, [lead("1", "ann@acme.com")])
+    engine, policy = desk.river.engine, desk.river.policy
+    with engine.begin() as connection:
+        identity.run(connection, policy, batch)
+    counts = enrich.ask(engine, policy, batch, AT, str, make=lambda settings, secrets: slow)
+    desk.river.enrich(batch)
+    assert (counts.asked, counts.answered, counts.left_open, desk.said("1")) == (1, 0, 1, {})
+    slow.let.set()
+    desk.until("select bool_and(answered_at is not null) from enrichment_ask")
+    desk.run(at=AT + timedelta(minutes=5))
+    assert (desk.said("1"), asks(desk), desk.register.asked) == (FIRM, [], [])
 
-    def dripping() -> Iterator[bytes]:
-        body = b'{"firm": {"money": {"revenue": 5}, "sector": "S", "listed": true, "sure": 1}}'
-        yield body[:5]
-        desk.register.local.over.wait(0.85)  # type: ignore[union-attr]
-        yield body[5:]
 
-    desk.register.slow = 0.5
-    desk.register.failing["*"] = Reply(parts=dripping())
-    _batch, counts = desk.run(lead("1", "ann@acme.com"))
-    if counts.answered == 0:
-        desk.until("select bool_and(answered_at is not null or because is not null) from enrichment_ask")
-    desk.register.failing.clear()
-    desk.register.slow = 0
-    desk.run(at=AT + timedelta(hours=1))
-    assert (desk.said("1"), asks(desk)) == (FIRM, [])
+def test_a_run_that_is_cleared_and_run_again_asks_nobody_again_and_changes_nothing(desk: Office) -> None:
+    batch, _ = desk.run(lead("1", "ann@acme.com"), lead("2", "bob@beta.com"))
+    written = "select (select count(*) from lead_profile), (select count(*) from enrichment)"
+    before = desk.river.all(written)
+    assert desk.work(batch).asked == 0
+    assert (desk.river.all(written), len(desk.register.asked)) == (before, 2)
 
 
 def test_the_hand_raisers_are_asked_about_first(desk: Office) -> None:
