@@ -170,6 +170,9 @@ DAMAGE = {
     "owned_is_assigned": "update assignment set ended_at = started_at where assignment_id ="
     " (select min(assignment_id) from assignment where ended_at is null)",
     "merged_is_closed": "update merge set undone_at = merged_at",
+    "people_are_as_said": "insert into person_verdict (lead_id, other_id, verdict, by, because, decided_at)"
+    " select l.lead_id, o.lead_id, 'same', 'test', 'test', l.created_at from lead l"
+    " join lead o on l.lead_id < o.lead_id and l.survivor_id <> o.survivor_id limit 1",
     "decisions_are_complete": "delete from turn where kind = 'turn'",
     "shadow_is_silent": "update decision set mode = 'shadow'",
     "outbox_is_owed_once": "update outbox set state = 'sent' where outbox_id = (select min(outbox_id) from outbox)",
