@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 from clearlane.review.figures import Change, Moves
-from clearlane.review.words import amount
+from clearlane.review.words import amount, short
 
 WIDTH = 360.0
 
@@ -42,7 +42,7 @@ def _bar_row(change: Change, top: float, most: float) -> Iterator[str]:
     for side, value, y in (("old", change.old or 0, top + 18), ("new", change.new or 0, top + 18 + _BAR + 1)):
         width = (WIDTH - _VALUE) * value / most
         yield f'<rect class="{side}" x="0" y="{y:g}" width="{max(width, 1):.1f}" height="{_BAR:g}" rx="1.5"/>'
-        yield _text(width + 5, y + _BAR - 1, amount(value), f"value {side}-text")
+        yield _text(width + 5, y + _BAR - 1, short(value), f"value {side}-text")
 
 
 def columns(title: str, changes: Sequence[Change]) -> str:

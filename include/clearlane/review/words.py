@@ -111,3 +111,8 @@ def figure(value: float | None, unit: str = "") -> str:
 
 def amount(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.0f}"
+
+
+def short(value: float) -> str:
+    """`2.5`, `12`: below ten one decimal tells small numbers apart."""
+    return f"{value:,.1f}" if 0 < value < 10 and value != round(value) else f"{value:,.0f}"

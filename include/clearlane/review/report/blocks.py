@@ -155,7 +155,7 @@ def signed(value: float, decimals: int = 0) -> str:
 
 
 def _number(value: float, decimals: int) -> str:
-    return f"{value:,.{decimals}f}".replace("-", "−")
+    return signed(value, decimals).removeprefix("+")
 
 
 def _between(value: str, found: Interval, factor: float, decimals: int) -> Cell:

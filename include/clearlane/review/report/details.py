@@ -115,7 +115,7 @@ def _findings(findings: Sequence[Finding]) -> Iterator[Block]:
 
 def _found(findings: Sequence[Finding]) -> Table:
     rows = [(one.subject, KINDS.get(one.kind, one.kind), one.because) for one in findings]
-    return Table(("rule or column", "what", "why"), rows, words=("what", "why"))
+    return Table(("rule or column", "what", "why"), rows, words=("what", "why"), stacked=True)
 
 
 RARE = "rare"
@@ -255,8 +255,9 @@ def _pipeline(told: Judgement) -> Iterator[Section]:
 
 
 def _attribution(told: Attribution) -> Iterator[Block]:
+    amount = f"worth {told.amount:,.0f}" if told.amount else "of whose worth nothing is known"
     yield Text(
-        f"{told.opportunities:,} opportunities worth {told.amount:,.0f}, shared out over the touches before each: all"
+        f"{told.opportunities:,} opportunities {amount}, shared out over the touches before each: all"
         " to the first, all to the last, equal parts, or 40 % to the first, 40 % to the last and 20 % to those between."
         " Whatever the way, the parts add up."
     )

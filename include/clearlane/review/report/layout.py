@@ -160,7 +160,7 @@ header h1{font-size:1.75rem;max-width:46rem}.verdict{font-size:1.1rem;max-width:
 p,li{max-width:46rem}.said{padding-left:1.1rem;margin:.5rem 0}.said li{margin:.25rem 0}
 .told td,.told th{vertical-align:top;font-variant-numeric:tabular-nums}
 .told td:last-child{min-width:0;white-space:nowrap}
-.told th.words,.told td.words{text-align:left;white-space:normal;min-width:7rem}
+.told th.words,.told td.words{text-align:left;white-space:normal;min-width:8.5rem}
 .told td.words:last-child{min-width:15rem}
 .told code{color:var(--soft)}
 .told code,li code,p code{font-size:.92em;overflow-wrap:anywhere}
@@ -180,6 +180,11 @@ svg .axis{stroke:var(--line);stroke-width:1}svg .ideal{stroke:var(--soft);stroke
 svg .whisker{stroke:var(--new);stroke-width:1.5}svg .whisker.old{stroke:var(--old)}svg .whisker.third{stroke:var(--up)}
 svg .third{fill:var(--up)}svg .middle{text-anchor:middle}
 .legend .third,.legend i.third{margin-left:.9rem}i.third{background:var(--up)}
+svg .label{paint-order:stroke;stroke:var(--ground);stroke-width:4px;stroke-linejoin:round}
+.wide{background:linear-gradient(to right,var(--ground) 40%,transparent) left/3rem 100% no-repeat local,
+linear-gradient(to left,var(--ground) 40%,transparent) right/3rem 100% no-repeat local,
+linear-gradient(to right,var(--old),transparent) left/.5rem 100% no-repeat scroll,
+linear-gradient(to left,var(--old),transparent) right/.5rem 100% no-repeat scroll}
 @media(max-width:40rem){main{padding:1rem .9rem 3rem}header h1{font-size:1.45rem}.verdict{font-size:1.02rem}
 .told{font-size:.84rem}.told td,.told th{padding:.3rem .4rem}.cards{grid-template-columns:1fr 1fr;gap:.5rem}
 .cards div{padding:.65rem .7rem}.cards b{font-size:1rem}
@@ -187,11 +192,12 @@ svg .third{fill:var(--up)}svg .middle{text-anchor:middle}
 .stacked td,.stacked td.words:last-child{display:block;border:0;padding:.12rem 0;
 text-align:right;white-space:normal;min-width:0}.stacked td:first-child{font-weight:600;text-align:left}
 .stacked td:not(:first-child)::before{content:attr(data-head);color:var(--soft);float:left;margin-right:1rem}
-.stacked td.words:not(:last-child){text-align:right}.stacked td.words:last-child{display:block;text-align:left}
+.stacked td.words:not(:first-child):not(:last-child){text-align:right}
+.stacked td.words:last-child{display:block;text-align:left}
 .stacked td.words:last-child::before{content:none}}
 @media print{:root{color-scheme:light}body{font-size:10pt}main{max-width:none;padding:0}nav{display:none}
 .told{font-size:8pt}.told td,.told th,.told td:last-child,.told .words{white-space:normal;min-width:0;padding:2pt 4pt}
 .told td.words:last-child{min-width:0}.told small{white-space:nowrap}figure{max-width:21rem}
-section,figure,tr{break-inside:avoid-page}section.cards{break-inside:avoid}.wide{overflow:visible}
+section,figure,tr{break-inside:avoid-page}section.cards{break-inside:avoid}.wide{overflow:visible;background:none}
 details::details-content{content-visibility:visible;display:block}details>*{display:block}pre{white-space:pre-wrap}}
 """

@@ -37,7 +37,7 @@ from clearlane.review.report.blocks import (
 )
 from clearlane.review.weights import WeightReview
 from clearlane.review.whatif import WhatIf
-from clearlane.review.words import by_rules
+from clearlane.review.words import by_rules, short
 
 TEAMS = 12
 """teams that the table of the summary holds"""
@@ -126,7 +126,7 @@ def _changes(found: WeightReview) -> Iterator[Block]:
     worths = [
         charts.Worth(because(found, one.rule), one.before, one.after, one.points) for one in found.changes
     ]
-    reading = "Grey: points in force. Blue: proposed. The line: what the evidence says, 95 % of it."
+    reading = "Across: points. Grey: in force. Blue: proposed. The line: what the evidence says, 95 % of it."
     yield Chart(
         "Points, and what they rest on", charts.worth("Points in force, proposed, evidence", worths), reading
     )
@@ -230,7 +230,7 @@ def _hot(teams: Sequence[Load], span: float) -> Chart:
     hot = [Pair(one.name, (one.hottest.old or 0) / span, (one.hottest.new or 0) / span) for one in teams]
     shown = [one for one in hot if (one.old or 0) + (one.new or 0) > 0]
     drawn = Markup(house.bars("Hot leads a week by team", shown))
-    return Chart("Hot leads a week by team", drawn, "Grey: now. Blue: proposed.")
+    return Chart("Hot leads a week by team", drawn, "Leads a week. Grey: now. Blue: proposed.")
 
 
 def _differs(load: Load) -> bool:
@@ -243,12 +243,8 @@ def _load(load: Load, span: float) -> Sequence[Cell]:
 
 
 def _both(pair: Pair, span: float) -> Cell:
-    old, new = ("–" if value is None else _amount(value / span) for value in (pair.old, pair.new))
+    old, new = ("–" if value is None else short(value / span) for value in (pair.old, pair.new))
     return moved(old, new)
-
-
-def _amount(value: float) -> str:
-    return f"{value:,.1f}" if 0 < value < 10 and value != round(value) else f"{value:,.0f}"
 
 
 def _movers(found: WeightReview) -> Iterator[Block]:
