@@ -66,6 +66,7 @@ class PointsDecision(HITLOperator):
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Answered:
         """The answer, as plain values, once it can be taken."""
         answered = _answered(event)
+        self.params = ParamsDict(_form({}, chance="chance" in (event.get("params_input") or {})))
         try:
             super().execute_complete(context, event)
             self._check(answered)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-WAIT = 60.0
+WAIT = 300.0
 READING = 0.5
 """seconds from a question to its answer: Airflow 3.3 loses an answer that comes while the task is still being parked"""
 Said = Mapping[str, Any]

@@ -17,8 +17,9 @@ from clearlane import policy, steps
 from clearlane.ledger import ids
 
 RUN = {"dry_run": True, "mode": "auto"}
-FORM = {"points": {"icp_size": 12, "reseller": -4}, "in_force_from": None, "because": None}
+FORM = {"points": {"icp_size": 12, "reseller": -4}, "in_force_from": None, "because": None, "chance": False}
 AT = datetime(2026, 10, 1, 6, tzinfo=UTC)
+CHANCE = '{"schema": 1, "target": "won", "kind": "logistic", "learnt": {}, "base": -2, "meanings": {}, "parts": []}'
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def proposing(monkeypatch: pytest.MonkeyPatch) -> None:
             since=batch.as_of - timedelta(days=asked.history_days), horizon_days=asked.horizon_days,
             current_hash=batch.policy["scoring"], proposed_text=scoring_text(text, [LESS, NEW]),
             report="<!doctype html><title>The review</title>", changes=[asdict(LESS), asdict(NEW)],
-            bounds=answers.bounds(pinned.scoring, [LESS, NEW]), reasons=("Two rules change.",),
+            bounds=answers.bounds(pinned.scoring, [LESS, NEW]), reasons=("Two rules change.",), predictive=CHANCE,
         )  # fmt: skip
 
     monkeypatch.setattr(quarterly, "drafted", drafted)
@@ -70,6 +71,11 @@ def in_force(ledger: Any, at: datetime) -> str:
         return policy.in_force(connection, at)["scoring"]
 
 
+def scoring(ledger: Any, version: str) -> Any:
+    with ledger.connect() as connection:
+        return policy.stored(connection, {"scoring": version}).scoring
+
+
 def test_a_yes_is_in_force_from_the_next_midnight_in_the_name_of_who_gave_it(review, published, airflow_home):
     run, person = review({"option": "Approve", **FORM})
     assert run.state == "success"
@@ -78,6 +84,7 @@ def test_a_yes_is_in_force_from_the_next_midnight_in_the_name_of_who_gave_it(rev
     assert (status, by, because) == ("approved", "olga", f"the weight review of {AT:%Y-%m-%d}")
     assert since.astimezone(UTC).hour == since.astimezone(UTC).minute == 0
     assert in_force(published, since) == version != in_force(published, since - timedelta(seconds=1))
+    assert scoring(published, version).predictive is None
     assert ask(published, f"select by from policy_in_force where hash = '{version}'") == [("olga",)]
     subject, body = person.asked[0]
     assert subject.startswith("New points for 2 rules?")
@@ -107,6 +114,7 @@ def test_what_cannot_be_taken_is_asked_again_with_the_reason(review, published, 
         "option": "Approve with my points",
         "points": {"icp_size": 14},
         "because": "step by step",
+        "chance": True,
     }
     run, person = review(wrong, worse, right)
     assert run.state == "success"
@@ -121,6 +129,10 @@ def test_what_cannot_be_taken_is_asked_again_with_the_reason(review, published, 
     text = ask(published, "select final_text from weight_review")[0][0]
     points = {rule.id: rule.points for rule in policy.parse({"scoring": text}).scoring.rules}
     assert points["icp_size"] == 14
+    named = scoring(published, decided(published)[-1]).predictive
+    assert ask(published, f"select content from policy_file where name = '{named}'") == [(CHANCE,)]
+    assert (folder / str(named)).read_text() == CHANCE
+    assert f"+++ b/{named}" in (folder / "scoring.diff").read_text()
     assert "reseller" not in points
 
 

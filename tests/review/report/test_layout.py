@@ -105,6 +105,7 @@ def test_every_figure_has_its_interval_or_says_that_there_is_none() -> None:
     assert rate(found) == "9.1\u202f% <small>(7.8–10.6)</small>"
     assert figure(Interval(2.31, 1.9, 2.8), 1, "×") == "2.3× <small>(1.9–2.8)</small>"
     assert figure(Interval(1.0, -0.5, 2.5), 1) == "1.0 <small>(−0.5 to 2.5)</small>"
+    assert figure(Interval(1.0, -0.4, 2.0), 0) == "1 <small>(0 to 2)</small>"
     assert gain(Interval(0.03, -0.01, 0.07)) == "+0.03 <small>(−0.01 to +0.07)</small>"
     assert rate(None) == figure(None) == gain(None) == "–"
 
