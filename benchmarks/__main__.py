@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import folding, matching, memory, people, refreshing, review, routing, scoring, sla_watch
+from benchmarks import (
+    folding,
+    matching,
+    memory,
+    people,
+    people_in_ledger,
+    refreshing,
+    review,
+    routing,
+    scoring,
+    sla_watch,
+)
 
 FEW = 20_000
 """leads of the slow benchmarks where all of them run"""
@@ -17,7 +28,7 @@ def main() -> None:
         nargs="?",
         choices=[
             *("scoring", "folding", "refreshing", "memory", "routing", "sla_watch", "matching", "people"),
-            "review",
+            *("people_in_ledger", "review"),
         ],
     )
     parser.add_argument("--leads", type=int, default=100_000)
@@ -41,6 +52,8 @@ def main() -> None:
         matching.main()
     if asked.name in (None, "people"):
         people.main(asked.leads)
+    if asked.name in (None, "people_in_ledger"):
+        people_in_ledger.main(asked.leads if asked.name else FEW)
     if asked.name in (None, "review"):
         review.main()
 

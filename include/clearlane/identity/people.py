@@ -147,13 +147,14 @@ update person p set survivor_id = n.lead_id from numbered n where n.label = p.la
 _RULES: Final = f"""
 update person p set rule = r.rule
 from (
-    select distinct on (k.lead_id) k.lead_id, k.kind as rule
-    from tie k join person p using (lead_id)
-    where p.survivor_id <> p.lead_id
-      and exists (
-          select from tie o join person q on q.lead_id = o.lead_id and q.survivor_id = p.survivor_id
-          where o.kind = k.kind and o.value = k.value and o.lead_id <> k.lead_id)
-    order by k.lead_id, {_STRENGTH.format(kind="k.kind")}
+    select distinct on (lead_id) lead_id, kind as rule
+    from (
+        select k.lead_id, k.kind, q.survivor_id,
+               count(*) over (partition by k.kind, k.value, q.survivor_id) as sharing
+        from tie k join person q using (lead_id)
+    ) shared
+    where survivor_id <> lead_id and sharing > 1
+    order by lead_id, {_STRENGTH.format(kind="kind")}
 ) r
 where r.lead_id = p.lead_id
 """
@@ -324,7 +325,7 @@ def _record(connection: Connection, batch_id: UUID, as_of: datetime) -> int:
     connection.execute(sa.text(_JOIN))
     connection.execute(sa.text(_LOCK_PLACES))
     connection.execute(sa.text(_KEEP_PLACES), {"as_of": as_of})
+    connection.execute(sa.text(_REOPEN), run)
     connection.execute(sa.text(_NEW_PLACES), run)
     connection.execute(sa.text(_CLOSE_LOSERS), run)
-    connection.execute(sa.text(_REOPEN), run)
     return merged
