@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from clearlane.cli import app
-from clearlane.identity.matching import COLUMNS, Thresholds, match_files
+from clearlane.identity.matching import COLUMNS, Thresholds, files, match_files
 from clearlane.sheets import Unreadable
 
 ACCOUNTS = """account_id,name,country,domain
@@ -89,6 +89,30 @@ def test_there_is_a_row_for_each_lead_in_the_order_given(match: Match) -> None:
     assert list(out.columns) == list(COLUMNS)
     assert out["lead_id"].tolist() == ["z", "a", "m", "z"]
     assert out["account_id"].tolist() == ["a6", "", "a6", "a4"]
+
+
+def test_colleagues_have_one_answer_whatever_is_remembered(
+    match: Match, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        f"{number},{company},{country},x{number}@{domain}"
+        for number, (company, country, domain) in enumerate(
+            [
+                ("Airbus", "US", "gmail.com"),
+                ("Airbus", "DE", "gmail.com"),
+                ("Airbus", "US", "airbus.com"),
+                ("Nobody Knows", "", "web.de"),
+            ]
+            * 3
+        )
+    ]
+    leads = "lead_id,company,country,email\n" + "\n".join(rows)
+    whole = match(leads)
+    monkeypatch.setattr(files, "CHUNK", 5)
+    monkeypatch.setattr(files, "MOST_KNOWN", 2)
+    assert match(leads).equals(whole)
+    assert (whole["outcome"] == "match").any()
+    assert whole.drop(columns="lead_id").drop_duplicates().shape[0] > 2
 
 
 def test_an_account_may_have_a_row_for_each_of_its_names(match: Match) -> None:

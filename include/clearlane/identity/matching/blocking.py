@@ -128,10 +128,13 @@ class Index:
 
 def _most_telling(leads: Rows, accounts: Rows, weights: npt.NDArray[np.float64]) -> tuple[Rows, Rows]:
     """Of each lead the accounts whose shared keys weigh most, and at least a part of what the best weigh."""
-    pairs, which = np.unique(np.stack([leads, accounts]), axis=1, return_inverse=True)
-    summed = np.bincount(which.ravel(), weights=weights, minlength=pairs.shape[1])
-    order = np.lexsort((pairs[1], -summed, pairs[0]))
-    leads, accounts, summed = pairs[0][order], pairs[1][order], summed[order]
+    # A pair as one number: numpy sorts those several times as fast.
+    most = accounts.max(initial=0) + 1
+    pairs, which = np.unique(leads * most + accounts, return_inverse=True)
+    leads, accounts = np.divmod(pairs, most)
+    summed = np.bincount(which, weights=weights, minlength=len(pairs))
+    order = np.lexsort((accounts, -summed, leads))
+    leads, accounts, summed = leads[order], accounts[order], summed[order]
     _, first, counts = np.unique(leads, return_index=True, return_counts=True)
     place = np.arange(len(leads)) - np.repeat(first, counts)
     best = np.repeat(summed[first], counts)

@@ -23,7 +23,11 @@ CHUNK: Final = 20_000
 _DETAILS: Final = ("country", "city", "address")
 _DOMAINS: Final = ("domain", "website", "email")
 
+MOST_KNOWN: Final = 200_000
+"""companies whose answers are remembered for leads to come"""
+
 Row = tuple[str, ...]
+Told = tuple[str, str, str, frozenset[str], str]
 
 
 class Accounts:
@@ -80,14 +84,24 @@ def _matched(
 ) -> Iterator[pd.DataFrame]:
     sheet = sheets.of_file(connection, "leads", path)
     names = accounts.name_of()
+    known: dict[Told, tuple[Any, ...]] = {}
     for rows in _rows(connection, sheet, "lead_id", "company"):
-        distinct = {row[1:]: row for row in rows}
-        judgements = accounts.judgements(companies(list(distinct.values())), thresholds)
-        answers = {
-            key: _answer(row[1], judgement, names)
-            for (key, row), judgement in zip(distinct.items(), judgements, strict=True)
-        }
-        yield pd.DataFrame([(row[0], *answers[row[1:]]) for row in rows], columns=list(COLUMNS))
+        told = [(row[1], company) for row, company in zip(rows, companies(rows), strict=True)]
+        keys = [_key(*one) for one in told]
+        fresh = {key: one for key, one in zip(keys, told, strict=True) if key not in known}
+        judgements = accounts.judgements([company for _, company in fresh.values()], thresholds)
+        for (key, (name, _)), judgement in zip(fresh.items(), judgements, strict=True):
+            known[key] = _answer(name, judgement, names)
+        yield pd.DataFrame(
+            [(row[0], *known[key]) for row, key in zip(rows, keys, strict=True)], columns=list(COLUMNS)
+        )
+        if len(known) > MOST_KNOWN:
+            known.clear()
+
+
+def _key(name: str, company: Company) -> Told:
+    """What a judgement depends on: colleagues have it in common, whatever their addresses."""
+    return name, company.country, company.city, company.address, company.domain
 
 
 def _answer(company: str, judgement: Judgement, names: Mapping[str, str]) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from rapidfuzz.distance import OSA
@@ -288,6 +289,7 @@ def _misspelled(lead: Word, account: Word, edits: int, weigh: Weigh) -> Evidence
     return Evidence(value, "nearly", lead.spelled, account.spelled)
 
 
+@lru_cache(maxsize=2**17)
 def _edits(one: str, other: str) -> int | None:
     """Letters by which two words differ, where they are few for their length; numbers differ or do not.
 
