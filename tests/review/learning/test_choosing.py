@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from clearlane.review.learning.binning import conditions
 from clearlane.review.learning.choosing import Taught, grown
 from clearlane.review.learning.columns import Column, Table
 
@@ -24,3 +25,13 @@ def columns_of_rules(moment):
 def test_what_turns_with_time_is_no_condition_where_times_are_known():
     assert columns_of_rules(np.arange(4000.0)) == {"lasting"}
     assert columns_of_rules(None) == columns_of_rules(np.zeros(4000)) == {"lasting", "turning"}
+
+
+def test_a_rare_category_that_tells_much_is_a_condition_however_many_rows_there_are():
+    dice = np.random.default_rng(3)
+    origin = np.zeros(20_000, np.int64)
+    origin[:60] = 1
+    won = dice.random(20_000) < np.where(origin, 0.6, 0.1)
+    table = Table(20_000, {"origin": Column("origin", codes=origin, categories=("form", "referral"))})
+    found = conditions(table, won, np.ones(20_000), np.arange(20_000) % 5)
+    assert {condition.condition.when for condition in found} == {"origin = 'form'"}

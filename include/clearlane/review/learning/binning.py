@@ -33,6 +33,8 @@ FEWEST: Final = 12
 """rows in which a condition holds, and in which it does not, at least"""
 SHARE: Final = 0.005
 """the same as a share of all rows"""
+RARE: Final = 40
+"""rows that are enough for a condition of one column, however many rows there are: few, but perhaps the best of all"""
 _ABOUT: Final = frozenset(
     ("customer", "client", "person", "lead", "contact", "applicant", "user", "in", "of", "the", "years", "yrs", "group",
      "band", "bucket", "range", "code", "category", "at")
@@ -44,6 +46,11 @@ LEAKS: Final = 0.985
 
 def fewest(rows: int) -> int:
     return max(FEWEST, int(SHARE * rows))
+
+
+def fewest_alone(rows: int) -> int:
+    """Of a condition of one column; pairs are so many that chance would make the best of the rare ones."""
+    return min(fewest(rows), RARE)
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def conditions(table: Table, won: Flags, weight: Floats, fold: Codes) -> list[Fo
     for name in sorted(table.columns):
         for each in _of_column(table.columns[name], won, weight, fold):
             true = int(each.holds.sum())
-            if min(true, table.rows - true) >= fewest(table.rows):
+            if min(true, table.rows - true) >= fewest_alone(table.rows):
                 key = np.packbits(each.holds ^ each.holds[0]).tobytes()
                 found.setdefault(key, each)
     return list(found.values())
@@ -132,7 +139,9 @@ def _quantiles(values: Floats) -> list[float]:
 def _frequent(column: Column) -> Iterator[Simple]:
     codes, names = _coarse(column), [*column.categories, None]
     count = np.bincount(codes, minlength=len(names))
-    frequent = sorted(np.flatnonzero(count >= fewest(len(codes))), key=lambda code: (-count[code], code))
+    frequent = sorted(
+        np.flatnonzero(count >= fewest_alone(len(codes))), key=lambda code: (-count[code], code)
+    )
     yield from (OneOf(column.name, (names[code],)) for code in frequent[:SINGLES])
 
 
