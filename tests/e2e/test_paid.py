@@ -152,7 +152,9 @@ def test_a_provider_that_never_answers_does_not_hold_up_who_raised_a_hand(
     register.hangs = False
     begun = time.monotonic()
     run(river, 1)
-    assert taken < time.monotonic() - begun + 2 + 12  # the deadline, and what a busy machine adds; it hangs for 60
+    assert (
+        taken < time.monotonic() - begun + 2 + 12
+    )  # the deadline, and what a busy machine adds; it hangs for 60
 
 
 def test_what_rules_ask_for_and_leads_lack_is_shown_with_its_worth(

@@ -129,7 +129,7 @@ class Index:
 def _most_telling(leads: Rows, accounts: Rows, weights: npt.NDArray[np.float64]) -> tuple[Rows, Rows]:
     """Of each lead the accounts whose shared keys weigh most, and at least a part of what the best weigh."""
     # A pair as one number: numpy sorts those several times as fast.
-    most = int(accounts.max()) + 1 if accounts.size else 1
+    most = int(np.max(accounts, initial=0)) + 1
     pairs, which = np.unique(leads * most + accounts, return_inverse=True)
     leads, accounts = np.divmod(pairs, most)
     summed = np.bincount(which, weights=weights, minlength=len(pairs))
