@@ -46,13 +46,21 @@ class Airflow:
         return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in found]
 
     def trigger(
-        self, dag_id: str, run_id: str, interval: tuple[datetime, datetime], conf: Mapping[str, Any]
+        self,
+        dag_id: str,
+        run_id: str,
+        interval: tuple[datetime, datetime],
+        conf: Mapping[str, Any],
+        logical_date: datetime | None = None,
     ) -> bool:
-        """Start a run for the interval [start, end); False, and nothing done, where it exists already."""
+        """Start a run for the interval [start, end); False, and nothing done, where it exists already.
+
+        `logical_date`: in place of the start; a run whose logical date is to come is never scheduled.
+        """
         start, end = (moment.isoformat() for moment in interval)
         body = {
             "dag_run_id": run_id,
-            "logical_date": start,
+            "logical_date": (logical_date or interval[0]).isoformat(),
             "data_interval_start": start,
             "data_interval_end": end,
             "conf": dict(conf),

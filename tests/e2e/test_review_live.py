@@ -159,7 +159,8 @@ def let(airflow: Airflow, window: tuple[datetime, datetime], *dags: str) -> str:
     """Let runs of these DAGs do their work for a window, side by side; how they are called."""
     run = f"to-{window[1]:%Y-%m-%dT%H}"
     for dag in dags:
-        assert airflow.trigger(dag, run, window, {"dry_run": True} if dag != "outcome_sync" else {})
+        conf = {"dry_run": True} if dag != "outcome_sync" else {}
+        assert airflow.trigger(dag, run, window, conf, min(window[0], datetime.now(UTC)))
     for dag in dags:
         until(lambda dag=dag: airflow.state(dag, run) in ("success", "failed"), 600)  # type: ignore[misc]
         assert airflow.state(dag, run) == "success", (dag, run, airflow.tasks(dag, run))
