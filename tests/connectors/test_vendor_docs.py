@@ -99,10 +99,3 @@ def test_the_example_of_posts_by_xml_is_good_policy() -> None:
     source = example("vanillasoft")
     connected(source, lambda _: "x://new.vanillasoft.net/?id=1&received=/posted")
     assert set(source.push_fields) == {"owner", "score", "band", "because"}
-
-
-def test_the_example_of_6sense_is_good_policy() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    [block] = re.findall(r"```yaml\n(precedence:\n.*?)```", text, flags=re.DOTALL)
-    order = policy.parse({"sources": HEAD.replace("sources:\n", "") + block}).sources.precedence
-    assert order["*"][-1] == "sixsense"
