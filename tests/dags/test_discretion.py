@@ -158,17 +158,6 @@ def is_discreet(text: str) -> None:
     ] == []
 
 
-def test_a_good_run_names_nobody(crm, flow, ledger, caplog, capfd):
-    moment = END + timedelta(days=1)
-    vendor = Crm(moment)
-    local = crm(vendor)
-    run = flow.test(logical_date=moment, run_conf=LIVE)
-    assert run.state == "success"
-    assert len(vendor.written) == len(PEOPLE) - 1, "all but the one without a usable address are written"
-    assert all(asked.query["api_key"] == KEY for asked in local.asked)
-    is_discreet(told(caplog, capfd, ledger, run))
-
-
 def person(status: int) -> Reply:
     return Reply({"error": f"{json.dumps(PEOPLE[0])} {KEY} may not be written"}, status=status)
 
@@ -207,11 +196,14 @@ def test_a_run_that_cannot_read_names_nobody(crm, flow, ledger, caplog, capfd, p
     is_discreet(said)
 
 
-def test_what_follows_the_flow_names_nobody(crm, flow, dagbag, ledger, caplog, capfd):
-    """Promises, outcomes, what goes by age, and erasing: all over leads whose values are known."""
+def test_good_runs_name_nobody(crm, flow, dagbag, ledger, caplog, capfd):
+    """The flow, promises, outcomes, what goes by age, and erasing: all over leads whose values are known."""
     moment = END + timedelta(days=4)
-    crm(Crm(moment), leads="1 days")
+    vendor = Crm(moment)
+    local = crm(vendor, leads="1 days")
     runs = [flow.test(logical_date=moment, run_conf=LIVE)]
+    assert len(vendor.written) == len(PEOPLE) - 1, "all but the one without a usable address are written"
+    assert all(asked.query["api_key"] == KEY for asked in local.asked)
     for name in ("sla_watch", "outcome_sync"):
         runs.append(dagbag.dags[name].test(logical_date=moment + timedelta(minutes=5)))
     with ledger.begin() as connection:
