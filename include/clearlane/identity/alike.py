@@ -84,14 +84,21 @@ def _weighed(pairs: Iterable[Any]) -> Iterator[tuple[str, str, float, list[Any]]
 
 
 # The watch asks anew whose company may be an account: a name, an account or a verdict came, or a question is open.
+# Looked up lead by lead: read as sets, all names that are alike would be.
 _ASK: Final = """
 insert into touch_due (lead_id)
-select distinct l.survivor_id from touched t join lead l using (lead_id)
-where t.reason <> 'activity' and (
-    exists (select from lead_key k join alike a on a.company = k.value
-            where k.lead_id = l.lead_id and k.kind = 'company')
-    or exists (select from sla_clock k where k.lead_id = l.survivor_id and k.place = 'match_ask'
-               and k.met_at is null and k.ended_at is null))
+select distinct m.survivor_id
+from (
+    select distinct l.lead_id, l.survivor_id from touched t join lead l using (lead_id) where t.reason <> 'activity'
+) m
+cross join lateral (
+    select from lead_key k cross join lateral (select from alike a where a.company = k.value limit 1) one
+    where k.lead_id = m.lead_id and k.kind = 'company'
+    union all
+    select from sla_clock k
+    where k.lead_id = m.survivor_id and k.place = 'match_ask' and k.met_at is null and k.ended_at is null
+    limit 1
+) concerned
 """
 
 
