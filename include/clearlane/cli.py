@@ -1190,7 +1190,7 @@ def quarantine_dismiss(records: list[int], by: By, because: Because) -> None:
         out.print(f"{quarantine.dismiss(connection, records, by=by, because=because)} records dismissed")
 
 
-# --- push -------------------------------------------------------------------------------------
+# --- enrichment -------------------------------------------------------------------------------
 
 
 @enrichment_app.command("status")
@@ -1242,6 +1242,9 @@ def _table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
     for row in rows:
         table.add_row(*map(Text, row))
     return table
+
+
+# --- push -------------------------------------------------------------------------------------
 
 
 @push_app.command("status")

@@ -18,6 +18,7 @@ from clearlane.ledger import Batch, copy_rows
 from clearlane.policy.model import Policy
 from clearlane.route import owed
 from clearlane.route.clocks import waiting
+from clearlane.route.decide import PROMISED
 
 PLACE: Final = "match_ask"
 _DUE: Final = """
@@ -29,7 +30,6 @@ left join sla_clock k on k.lead_id = l.survivor_id and k.kind = 'queue' and k.pl
     and k.met_at is null and k.ended_at is null
 order by l.survivor_id, k.clock_id
 """
-_PROMISED: Final = ("owned", "pool", "held", "exceptions")
 _CLOCK: Final = ("lead_id", "kind", "tier", "place", "started_at", "warn_at", "due_at")
 _CLOSE: Final = """
 update sla_clock set met_at = case when lead_id <> all(cast(:asked as uuid[])) then cast(:as_of as timestamptz) end,
@@ -40,7 +40,7 @@ where clock_id = any(:clocks)
 
 def keep(connection: Connection, policy: Policy, batch: Batch) -> int:
     """Begin, meet and end the clocks of questions about companies; how many began. After `meet`; never commits."""
-    bound = {"place": PLACE, "promised": list(_PROMISED)}
+    bound = {"place": PLACE, "promised": sorted(PROMISED)}
     rows = connection.execute(sa.text(_DUE), bound).mappings().all()
     asked = matches.open_for(connection, policy.sources.matching, [row["lead_id"] for row in rows])
     owing = [row for row in rows if row["promised"] and row["lead_id"] in asked]
