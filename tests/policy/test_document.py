@@ -61,3 +61,11 @@ def test_deep_nesting_is_refused_not_followed() -> None:
 def test_any_text_is_read_or_reported(text: str) -> None:
     document = read("scoring", text)
     assert document.data is None or not [p for p in document.problems if "readable" in p.allowed]
+
+
+def test_what_one_reader_reports_no_other_reader_sees():
+    first = read("scoring", "a: 1\na: 2\n")
+    first.report(("a",), "one", "another")
+    again = read("scoring", "a: 1\na: 2\n")
+    assert (len(first.problems), len(again.problems)) == (2, 1)
+    assert again.lines == first.lines

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
 from clearlane.policy import probing
-from clearlane.policy.document import read
+from clearlane.policy.document import Document, read
 from clearlane.policy.loading import parse, texts
 from clearlane.policy.model import FILES, Expectation, Scoring
 from clearlane.policy.problems import PolicyErrors, Problem
@@ -36,14 +37,10 @@ def check(source: Path | Mapping[str, str], *overlays: Path, run_expectations: b
     except PolicyErrors as errors:
         return Report(errors.errors, ())
     model = tuple(_misfits(source, policy.scoring))
-    runs = run_expectations and policy.scoring.expect
-    broken = tuple(_unkept(policy.scoring, contents["scoring"])) if runs else ()
-    odd = (
-        probing.warnings(policy.scoring, read("scoring", contents["scoring"]))
-        if "scoring" in contents
-        else ()
-    )
-    return Report((*model, *broken), (*policy.warnings, *odd))
+    if "scoring" not in contents:
+        return Report(model, policy.warnings)
+    broken = _unkept(contents["scoring"]) if run_expectations else ()
+    return Report((*model, *broken), (*policy.warnings, *_odd(contents["scoring"])))
 
 
 def _misfits(source: Path | Mapping[str, str], scoring: Scoring) -> Iterator[Problem]:
@@ -61,9 +58,20 @@ def _misfits(source: Path | Mapping[str, str], scoring: Scoring) -> Iterator[Pro
         yield from errors.errors
 
 
-def _unkept(scoring: Scoring, text: str) -> Iterator[Problem]:
-    """The expectations that the model does not keep."""
-    document = read("scoring", text)
+@lru_cache(maxsize=16)
+def _odd(text: str) -> tuple[str, ...]:
+    """The warnings on the conditions of a scoring.yaml that has no error."""
+    return tuple(probing.warnings(parse({"scoring": text}).scoring, read("scoring", text)))
+
+
+@lru_cache(maxsize=16)
+def _unkept(text: str) -> tuple[Problem, ...]:
+    """The expectations of a scoring.yaml that has no error which its model does not keep."""
+    scoring = parse({"scoring": text}).scoring
+    return tuple(_broken(scoring, read("scoring", text))) if scoring.expect else ()
+
+
+def _broken(scoring: Scoring, document: Document) -> Iterator[Problem]:
     scored = _scored(scoring)
     for index, expected in enumerate(scoring.expect):
         for found, allowed in _differences(expected, scored, index):

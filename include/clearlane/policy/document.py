@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -72,7 +73,17 @@ class Document:
 
 
 def read(name: str, text: str) -> Document:
-    """The document of a file's text; unreadable YAML leaves `data` empty and a problem with its line."""
+    """The document of a file's text; unreadable YAML leaves `data` empty and a problem with its line.
+
+    Each caller adds to problems of its own; `data` and `lines` are those of every reader of the same text.
+    """
+    found = _read(name, text)
+    return replace(found, problems=list(found.problems))
+
+
+# A policy is read again with one file changed: by whoever tries candidates, and whenever one is published.
+@lru_cache(maxsize=64)
+def _read(name: str, text: str) -> Document:
     document = Document(name)
     try:
         node = yaml.compose(text, Loader=_Loader) if _composable(document, text) else None

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -42,6 +43,12 @@ def read(words: Sequence[Word], columns: Columns, lists: Lists, max_depth: int) 
     return tree
 
 
+@lru_cache(maxsize=4096)
+def _parsed(sql: str) -> exp.Condition:
+    """The parser's tree, which is read and never changed."""
+    return sqlglot.parse_one(sql, into=exp.Condition, error_level=ErrorLevel.IMMEDIATE)
+
+
 class _Reader:
     def __init__(self, words: Sequence[Word], columns: Columns, lists: Lists, max_depth: int) -> None:
         self.words, self.columns, self.lists, self.max_depth = words, columns, lists, max_depth
@@ -49,7 +56,7 @@ class _Reader:
     def condition(self) -> Node:
         sql = " ".join(word.sql for word in self.words)
         try:
-            parsed = sqlglot.parse_one(sql, into=exp.Condition, error_level=ErrorLevel.IMMEDIATE)
+            parsed = _parsed(sql)
         except (SqlglotError, RecursionError) as error:
             raise self.unreadable(error) from None
         return self.read(parsed, 0)
