@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from rapidfuzz.distance import OSA
@@ -103,11 +104,11 @@ def likeness(lead: Company, account: Company, weigh: Weigh) -> Likeness:
     """The evidence for the lead's company being the account, by the readings that agree best."""
     pieces = _of_names(lead.name, account.name, weigh)
     domain = list(_of_domains(lead.domain, account.domain))
-    total = sum(piece.weight for piece in pieces)
+    total = _sum(pieces)
     if domain and domain[0].weight == SAME_DOMAIN:
         total = max(total, OTHER_NAME_AT_DOMAIN)
     rest = (*domain, *_of_forms(lead.name, account.name), *_of_places(lead, account))
-    return Likeness(total + sum(piece.weight for piece in rest), (*pieces, *rest))
+    return Likeness(total + _sum(rest), (*pieces, *rest))
 
 
 # --- names ------------------------------------------------------------------------------------------
@@ -116,27 +117,33 @@ def likeness(lead: Company, account: Company, weigh: Weigh) -> Likeness:
 def _of_names(lead: Name, account: Name, weigh: Weigh) -> tuple[Evidence, ...]:
     if lead.plain != account.plain and lead.plain.replace(" ", "") == account.plain.replace(" ", ""):
         return tuple(_but_for_spaces(lead.plain, account.readings[0], weigh))
-    pairs = (_of_readings(a, b, weigh) for a in lead.readings for b in account.readings)
-    best = max(pairs, key=_sum, default=())
+    pairs = [_of_readings(a, b, weigh) for a in lead.readings for b in account.readings]
+    best = pairs[0] if len(pairs) == 1 else max(pairs, key=_sum, default=())
     if lead.known and account.known and not lead.known & account.known:
         return (*best, Evidence(-KNOWN_AS_OTHER, "another known company", lead.plain, account.plain))
     return best
 
 
 def _sum(pieces: Sequence[Evidence]) -> float:
-    return sum(piece.weight for piece in pieces)
+    return sum(map(_WEIGHT, pieces))
 
 
 def _discounted(pieces: Sequence[Evidence]) -> Iterator[Evidence]:
     """Words come together (Coca Cola), so those that agree beside the rarest count in part."""
-    agreeing = sorted((piece for piece in pieces if piece.weight > 0), key=lambda one: -one.weight)
+    agreeing = [piece for piece in pieces if piece.weight > 0]
+    if len(agreeing) > 1:
+        agreeing.sort(key=_WEIGHT, reverse=True)
     for place, piece in enumerate(agreeing):
-        yield piece._replace(weight=piece.weight * (AGAIN[place] if place < len(AGAIN) else AND_SO_ON))
-    yield from (piece for piece in pieces if piece.weight <= 0)
+        yield Evidence(piece.weight * (AGAIN[place] if place < len(AGAIN) else AND_SO_ON), *piece[1:])
+    if len(agreeing) < len(pieces):
+        yield from [piece for piece in pieces if piece.weight <= 0]
+
+
+_WEIGHT: Final[Callable[[Evidence], float]] = itemgetter(0)
 
 
 def _of_readings(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidence, ...]:
-    said = tuple(_read_otherwise(lead, account))
+    said = tuple(_read_otherwise(lead, account)) if lead.said or account.said else ()
     if lead.words == account.words:
         same = [Evidence(weigh(word), "same", word.spelled, word.spelled) for word in account.words]
         return (*_discounted(same), Evidence(WHOLE, "whole"), *said)
@@ -170,7 +177,7 @@ def _by_word(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidence, .
 
 
 def _whole(pieces: Sequence[Evidence], rest: Sequence[Word]) -> Iterator[Evidence]:
-    if all(word.kind is Kind.FILLER for word in rest):
+    if not [word for word in rest if word.kind is not Kind.FILLER]:
         exact = all(piece.what in ("same", "one word") for piece in pieces)
         yield Evidence(WHOLE if exact else NEARLY_WHOLE, "whole")
 
@@ -179,45 +186,46 @@ def _without_same(
     lead: Sequence[Word], account: Sequence[Word], weigh: Weigh, pieces: list[Evidence]
 ) -> tuple[list[Word], list[Word]]:
     left, right = [], list(account)
+    texts = [word.text for word in account]
     for word in lead:
-        at = next((i for i, other in enumerate(right) if other.text == word.text), None)
-        if at is None:
-            left.append(word)
+        if word.text in texts:
+            at = texts.index(word.text)
+            del texts[at]
+            other = right.pop(at)
+            pieces.append(Evidence(weigh(other), "same", word.spelled, other.spelled))
         else:
-            pieces.append(Evidence(weigh(right[at]), "same", word.spelled, right.pop(at).spelled))
+            left.append(word)
     return left, right
 
 
 def _missing(left: Sequence[Word], right: Sequence[Word]) -> Iterator[Evidence]:
-    costs = [list(_costs(words)) for words in (left, right)]
-    yield from (
-        Evidence(-cost, "only the lead", word.spelled) for word, cost in zip(left, costs[0], strict=True)
-    )
-    yield from (
-        Evidence(-cost, "only the account", "", word.spelled)
-        for word, cost in zip(right, costs[1], strict=True)
-    )
+    costs = [_costs(words) for words in (left, right)]
+    for word, cost in zip(left, costs[0], strict=True):
+        yield Evidence(-cost, "only the lead", word.spelled)
+    for word, cost in zip(right, costs[1], strict=True):
+        yield Evidence(-cost, "only the account", "", word.spelled)
     if left and right:
         yield Evidence(-INSTEAD - min(map(sum, costs)), "instead", _text(left), _text(right))
 
 
-def _costs(words: Sequence[Word]) -> Iterator[float]:
+def _costs(words: Sequence[Word]) -> list[float]:
     """The dearest word counts whole, the others in part."""
-    dearest = max((MISSING[word.kind] for word in words), default=0.0)
-    counted = False
-    for word in words:
-        whole = not counted and MISSING[word.kind] == dearest
-        counted |= whole
-        yield MISSING[word.kind] * (1 if whole else FURTHER)
+    costs = [MISSING[word.kind] for word in words]
+    if len(costs) < 2:
+        return costs
+    dearest = costs.index(max(costs))
+    return [cost if at == dearest else cost * FURTHER for at, cost in enumerate(costs)]
 
 
 def _text(words: Sequence[Word]) -> str:
-    return " ".join(word.spelled for word in words)
+    return " ".join([word.spelled for word in words])
 
 
 def _joined(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidence]) -> None:
     """Two or three words of one side are one word of the other: `super micro` and `supermicro`."""
     for several, single, flipped in ((left, right, False), (right, left, True)):
+        if len(several) < 2:
+            continue
         for run, at in _runs_that_are(several, single):
             one, many = single[at], several[run]
             pair = (_text(many), one.spelled)
@@ -231,14 +239,16 @@ def _runs_that_are(several: Sequence[Word], single: Sequence[Word]) -> Iterator[
     places = {word.spelled: i for i, word in enumerate(single)}
     for length in (2, 3):
         for start in range(len(several) - length + 1):
-            at = places.get("".join(word.spelled for word in several[start : start + length]))
+            at = places.get("".join([word.spelled for word in several[start : start + length]]))
             if at is not None:
                 yield slice(start, start + length), at
 
 
 def _one_word(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidence]) -> None:
     """What is left on both sides is the same but for spaces and a letter: `dsm ip aset` and `dsmip asset`."""
-    one, other = ("".join(word.spelled for word in words) for words in (left, right))
+    if len(left) == len(right) == 1:
+        return  # two words that are near were taken as such
+    one, other = ("".join([word.spelled for word in words]) for words in (left, right))
     edits = _edits(one, other)
     if edits is not None and edits <= 1:
         rarest = sorted(map(weigh, right))[-2:]
@@ -250,7 +260,9 @@ def _one_word(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Ev
 
 def _acronym(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidence]) -> None:
     for short, long, flipped in ((left, right, False), (right, left, True)):
-        initials = "".join(word.spelled[0] for word in long)
+        if len(long) < 2:
+            continue
+        initials = "".join([word.spelled[0] for word in long])
         for word in [word for word in short if word.kind is Kind.NAME and 2 <= len(word.text) <= 6]:
             at = initials.find(word.text)
             if at >= 0 and len(long) >= len(word.text):
@@ -265,15 +277,17 @@ def _acronym(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evi
 
 def _near(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidence]) -> None:
     """Words that differ by a letter or two, the nearest first."""
-    found = sorted(
+    found = [
         (edits, i, j)
         for i, word in enumerate(left)
         for j, other in enumerate(right)
         if (edits := _edits(word.spelled, other.spelled)) is not None
-    )
+    ]
+    if not found:
+        return
     taken_left: set[int] = set()
     taken_right: set[int] = set()
-    for edits, i, j in found:
+    for edits, i, j in sorted(found):
         if i not in taken_left and j not in taken_right:
             taken_left.add(i)
             taken_right.add(j)
@@ -322,7 +336,7 @@ def _cut(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidenc
     """A word cut short, or its first letter: `internat` and `international`, `J` and `John`."""
     for one, other, flipped in ((left, right, False), (right, left, True)):
         for word in list(one):
-            whole = next((w for w in other if _is_cut(word, w)), None)
+            whole = next((w for w in other if w.spelled.startswith(word.spelled) and _is_cut(word, w)), None)
             if whole:
                 pair = (word.spelled, whole.spelled)
                 pieces.append(
@@ -333,14 +347,14 @@ def _cut(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidenc
 
 
 def _is_cut(word: Word, whole: Word) -> bool:
+    """Whether a word with which another begins may be short for it."""
     if word.kind is Kind.INITIAL:
-        return whole.kind in (Kind.GIVEN, Kind.NAME) and whole.spelled.startswith(word.text)
+        return whole.kind in (Kind.GIVEN, Kind.NAME)
     generic = whole.kind in _GENERIC
     if not generic and word.kind is not Kind.NAME:
         return False
     least, more = (3, 2) if generic else (4, 3)
-    long_enough = len(word.spelled) >= least and len(whole.spelled) >= len(word.spelled) + more
-    return long_enough and whole.spelled.startswith(word.spelled)
+    return len(word.spelled) >= least and len(whole.spelled) >= len(word.spelled) + more
 
 
 def _of_cut(word: Word, whole: Word, weigh: Weigh) -> float:
@@ -384,6 +398,13 @@ def _of_forms(lead: Name, account: Name) -> Iterator[Evidence]:
 
 
 def _of_places(lead: Company, account: Company) -> Iterator[Evidence]:
+    if (lead.country and account.country) or (lead.city and account.city):
+        yield from _of_country_and_city(lead, account)
+    if lead.address and account.address and _same_address(lead.address, account.address):
+        yield Evidence(SAME_ADDRESS, "same address")
+
+
+def _of_country_and_city(lead: Company, account: Company) -> Iterator[Evidence]:
     for what, mine, theirs, same, other in (
         ("country", lead.country, account.country, SAME_COUNTRY, OTHER_COUNTRY),
         ("city", lead.city, account.city, SAME_CITY, OTHER_CITY),
@@ -391,8 +412,10 @@ def _of_places(lead: Company, account: Company) -> Iterator[Evidence]:
         if mine and theirs:
             agree = mine == theirs
             yield Evidence(same if agree else -other, f"{'same' if agree else 'other'} {what}", mine, theirs)
-    if _numbered(lead.address) & _numbered(account.address) and len(lead.address & account.address) > 1:
-        yield Evidence(SAME_ADDRESS, "same address")
+
+
+def _same_address(one: frozenset[str], other: frozenset[str]) -> bool:
+    return bool(_numbered(one) & _numbered(other)) and len(one & other) > 1
 
 
 def _numbered(address: frozenset[str]) -> frozenset[str]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence, Set
 from functools import lru_cache
 from typing import Final, NamedTuple
 from unicodedata import normalize
@@ -29,8 +28,7 @@ class Word(NamedTuple):
     spelled: str
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """One way to read a name. `said` is why it is read so, if not as written.
 
     `joined` is its words without spaces, `written` the same with those that weigh nothing (the, of).
@@ -43,8 +41,7 @@ class Reading:
     said: str = ""
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(NamedTuple):
     """`plain` is the name as spelled, forms and all; `forms` the families of its legal forms; readings, best first.
 
     `known` are the companies of lexicon.OTHER_NAMES that are called so.
@@ -74,6 +71,7 @@ _NUMBER: Final = re.compile(r"\d+|[ivx]{2,}")
 _FORM_PHRASES: Final = re.compile(
     rf"\b(?:{'|'.join(sorted(lexicon.FORM_PHRASES, key=len, reverse=True))})(?!\S)"
 )
+_PHRASE_STARTS: Final = frozenset(phrase.split()[0] for phrase in lexicon.FORM_PHRASES)
 _RUN_ENDS: Final = (
     "sarl", "bvba", "spa", "srl", "sas", "plc", "llc", "inc", "ltd", "aps", "asa",
     "nv", "bv", "sa", "ag", "ab", "as", "kk", "sl", "cv", "kg", "se", "oy",
@@ -87,14 +85,17 @@ _TWICE: Final = re.compile(r"(.)\1")
 _ORDINALS: Final = {"1st": "first", "2nd": "second", "3rd": "third", "4th": "fourth", "5th": "fifth"}
 
 
+@lru_cache(maxsize=10_000)
 def spelled(text: str) -> str:
     """Latin letters and digits in lower case, words apart by one space, single letters in a row together.
 
     Doing so twice changes nothing: `Société A. B. C.` is `societe abc`.
     """
     latin = (text if text.isascii() else _in_latin(text)).lower()
-    joined = _TOGETHER.sub(r"\1\2", _APOSTROPHE.sub("", latin)).replace("&", " and ").replace("+", " and ")
-    return _initials_together(_GAP.sub(" ", joined).split())
+    if not latin.replace(" ", "").isalnum():
+        joined = _TOGETHER.sub(r"\1\2", _APOSTROPHE.sub("", latin))
+        latin = _GAP.sub(" ", joined.replace("&", " and ").replace("+", " and "))
+    return _initials_together(latin.split())
 
 
 def _in_latin(text: str) -> str:
@@ -103,7 +104,7 @@ def _in_latin(text: str) -> str:
 
 def _initials_together(words: Sequence[str]) -> str:
     """d s m n v -> dsm nv: single letters are one word, up to those that are a legal form."""
-    return " ".join(words if all(len(word) > 1 for word in words) else _runs_together(words))
+    return " ".join(words if min(map(len, words), default=2) > 1 else _runs_together(words))
 
 
 def _runs_together(words: Sequence[str]) -> Iterator[str]:
@@ -128,11 +129,10 @@ def _form_apart(run: str) -> Iterator[str]:
 def parsed(text: str) -> Name:
     """The name of a company taken apart; without readings where nothing is left (`-`, `N/A`)."""
     given = html.unescape(text)
-    outer, inner = _BRACKETS.sub(" ", given), _BRACKETS.findall(given)
+    inner = _BRACKETS.findall(given)
+    outer = _BRACKETS.sub(" ", given) if inner else given
     taken = [_taken_apart(version) for version in (outer, *_otherwise(outer))]
-    readings = [
-        replace(reading, said="" if i == 0 else "also known as") for i, (reading, _) in enumerate(taken)
-    ]
+    readings = [taken[0][0], *(reading._replace(said="also known as") for reading, _ in taken[1:])]
     if _HUMP.search(outer):
         readings.append(_taken_apart(_HUMP.sub(" ", outer))[0])
     readings += [_inside(taken[0][0], text) for text in inner]
@@ -154,29 +154,31 @@ def _inside(outer: Reading, text: str) -> Reading:
     if kinds <= {Kind.FILLER, Kind.INITIAL} or all(word.spelled in _ENDING for word in inner.words):
         return _reading(())
     if inner.joined == outer.initials or (kinds == {Kind.NAME} and len(inner.joined) > 5):
-        return replace(inner, said="also known as")
+        return inner._replace(said="also known as")
     return _reading((*inner.words, *outer.words), "with what stands in brackets")
 
 
 def _before_form(plain: str) -> Iterator[Reading]:
     """What stands before a legal form that more words follow: `DSM N.V. te Heerlen`."""
-    words = _FORM_PHRASES.sub(lambda found: lexicon.FORM_PHRASES[found.group()], plain).split()
+    words, _ = _phrases_as_forms(plain)
     at = next((i for i, word in enumerate(words) if i and word in _ANYWHERE), len(words))
     if at < len(words) - 1 and words[-1] not in _ENDING:
-        yield replace(_reading(tuple(map(_word, words[:at]))), said="without what follows the legal form")
+        yield _reading(tuple(map(_word, words[:at])), "without what follows the legal form")
 
 
 def _taken_apart(text: str) -> tuple[Reading, frozenset[str]]:
-    phrases: list[str] = []
+    words, phrases = _phrases_as_forms(_without_address(_parts(text)))
+    bare, forms = _without_forms(words[:MOST_WORDS])
+    return _reading(tuple(map(_word, bare))), forms | phrases
 
-    def noted(found: re.Match[str]) -> str:
-        phrases.append(lexicon.FORM_PHRASES[found.group()])
-        return f" {lexicon.FORM_PHRASES[found.group()]} "
 
-    kept = _without_address(_parts(text))
-    words = _FORM_PHRASES.sub(noted, kept).split()[:MOST_WORDS]
-    bare, forms = _without_forms(words)
-    return _reading(tuple(map(_word, bare))), forms | frozenset(phrases)
+def _phrases_as_forms(spelling: str) -> tuple[list[str], Set[str]]:
+    """The words, legal forms of several words as the one they are read as; and those forms."""
+    words = spelling.split()
+    if _PHRASE_STARTS.isdisjoint(words):
+        return words, frozenset()
+    forms = frozenset(lexicon.FORM_PHRASES[phrase] for phrase in _FORM_PHRASES.findall(spelling))
+    return _FORM_PHRASES.sub(lambda found: lexicon.FORM_PHRASES[found.group()], spelling).split(), forms
 
 
 def _parts(text: str) -> list[str]:
@@ -186,6 +188,8 @@ def _parts(text: str) -> list[str]:
 
 def _without_address(parts: Sequence[str]) -> str:
     """What follows a legal form behind a comma, and has none itself, is where the company is: `Acme BV, Delft, NL`."""
+    if len(parts) < 2:
+        return "".join(parts)
     last = max((i for i, part in enumerate(parts) if _ends_in_form(part)), default=len(parts))
     return _initials_together(" ".join(parts[: last + 1]).split())
 
@@ -209,6 +213,7 @@ def _without_forms(words: Sequence[str]) -> tuple[Sequence[str], frozenset[str]]
     return inside, frozenset(lexicon.FORMS[word] for word in gone if word in lexicon.FORMS)
 
 
+@lru_cache(maxsize=50_000)
 def _form_meant(word: str) -> str:
     """A legal form that is misspelled in one letter, where it is long, or has a letter twice (lttd)."""
     once = _TWICE.sub(r"\1", word)
@@ -258,9 +263,9 @@ _MEANT: Final = {
 
 
 def _reading(words: tuple[Word, ...], said: str = "") -> Reading:
-    heard = tuple(word for word in words if word.text not in lexicon.UNHEARD) or words
-    joined, written = ("".join(word.spelled for word in some) for some in (heard, words))
-    return Reading(heard, joined, written, "".join(word.spelled[0] for word in heard), said)
+    heard = tuple([word for word in words if word.text not in lexicon.UNHEARD]) or words
+    joined, written = ("".join([word.spelled for word in some]) for some in (heard, words))
+    return Reading(heard, joined, written, "".join([word.spelled[0] for word in heard]), said)
 
 
 @lru_cache(maxsize=200_000)
