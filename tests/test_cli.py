@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from clearlane.cli import app
 
-ODD = "[/b] [red]"
+ODD = "[/b] [red] :100:"
 
 
 @pytest.fixture

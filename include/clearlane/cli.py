@@ -62,8 +62,9 @@ app.add_typer(connector_app, name="connector")
 enrichment_app = typer.Typer(help="What others know of leads, and what nobody does.", no_args_is_help=True)
 app.add_typer(enrichment_app, name="enrichment")
 
-out = Console()
-err = Console(stderr=True, highlight=False)
+# A line such as `teams.yaml:100: ...` is no emoji.
+out = Console(emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 DEFAULT_POLICY = Path(__file__).resolve().parents[1] / "policy"
 
 PolicyDir = Annotated[Path, typer.Option("--policy", help="folder with the policy files")]

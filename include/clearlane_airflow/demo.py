@@ -41,7 +41,7 @@ _EVERY = 0.3  # seconds between two looks at a condition
 _SETTINGS = {"synchronous_commit": "off", "shared_buffers": "256MB"}
 
 app = typer.Typer(add_completion=False, help="Clearlane's demo on this machine.")
-console = Console(highlight=False)
+console = Console(highlight=False, emoji=False)
 
 
 class Stopped(RuntimeError):

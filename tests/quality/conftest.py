@@ -30,7 +30,12 @@ LEADS = ObjectContract(
     ),
     any_of=(("email", "phone"),),
 )
-ACTIVITIES = ObjectContract(fields=(Field("occurred_at", Type.TIME, required=True),))
+ACTIVITIES = ObjectContract(
+    fields=(
+        Field("id", Type.TEXT, checks=(Check("not_rounded"),)),
+        Field("occurred_at", Type.TIME, required=True),
+    )
+)
 
 _numbers = count(1)
 

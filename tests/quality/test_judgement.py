@@ -21,13 +21,14 @@ from clearlane.rules import Type
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
 CONTRACT = ObjectContract(
     fields=(
-        Field("id", Type.TEXT, required=True, checks=(Check("max_length", 4),)),
+        Field("id", Type.TEXT, required=True, checks=(Check("not_rounded"), Check("max_length", 8))),
         Field("email", Type.TEXT, checks=(Check("email"), Check("max_length", 20))),
         Field("phone", Type.TEXT, checks=(Check("phone"),)),
         Field("status", Type.TEXT, checks=(Check("one_of", ["new", "open", "Ünï"]),)),
         Field("postcode", Type.TEXT, checks=(Check("matches", r"^\d+$"), Check("max_length", 5))),
         Field("employees", Type.NUMBER, checks=(Check("between", [1, 1000]),)),
         Field("rating", Type.NUMBER, checks=(Check("one_of", [1.0, 2.5]),)),
+        Field("seats", Type.NUMBER, checks=(Check("whole"), Check("between", [1, 2000]))),
         Field("opt_out", Type.BOOLEAN),
         Field("created_at", Type.TIME, required=True, checks=(Check("not_future"),)),
     ),
@@ -60,7 +61,8 @@ def test_a_good_record_is_typed() -> None:
     assert judgement.typed.drop(columns="seq").to_dict("records") == [
         {
             "id": "1", "email": "jane@acme.com", "phone": "+15046218927", "status": "new", "postcode": None,
-            "employees": 1000, "rating": 2.5, "opt_out": True, "created_at": "2026-02-01T11:30:00.250000+00:00",
+            "employees": 1000, "rating": 2.5, "seats": None, "opt_out": True,
+            "created_at": "2026-02-01T11:30:00.250000+00:00",
         }
     ]  # fmt: skip
 
@@ -77,6 +79,11 @@ def test_a_good_record_is_typed() -> None:
         ("employees", "1e999", "type"),
         ("employees", "0", "between"),
         ("rating", "2", "one_of"),
+        ("seats", "1.200", "whole"),
+        ("seats", "1.000", "whole"),
+        ("seats", "12.5", "whole"),
+        ("seats", "51-200", "whole"),
+        ("seats", "1,234,567", "between"),
         ("opt_out", "maybe", "type"),
     ],
 )
@@ -93,7 +100,10 @@ def test_a_bad_optional_field_is_emptied(field: str, value: str, rule: str) -> N
     [
         ({"id": None}, [("id", "required")]),
         ({"id": "   "}, [("id", "required")]),
-        ({"id": "12345"}, [("id", "max_length"), ("id", "required")]),
+        ({"id": "123456789"}, [("id", "max_length"), ("id", "required")]),
+        ({"id": "1.23E+17"}, [("id", "not_rounded"), ("id", "required")]),
+        ({"id": "1,5e+17"}, [("id", "not_rounded"), ("id", "required")]),
+        ({"id": "5E+17"}, [("id", "not_rounded"), ("id", "required")]),
         ({"created_at": "yesterday"}, [("created_at", "required"), ("created_at", "type")]),
         ({"created_at": "2026-03-01T00:00:01Z"}, [("created_at", "not_future"), ("created_at", "required")]),
         ({"email": "n/a"}, [("email", "email"), ("email or phone", "any_of")]),
@@ -110,6 +120,16 @@ def test_what_cannot_be_used_is_quarantined_with_every_reason(
     assert reasons(judgement.quarantined) == expected
     assert judgement.emptied.empty
     assert judgement.quarantined["allowed"].notna().all()
+
+
+@pytest.mark.parametrize("written", ["1200", "1,200", "1200.0", " 1200 "])
+def test_a_whole_number_may_group_its_thousands_by_commas(written: str) -> None:
+    assert plainly(GOOD | {"seats": written}).typed["seats"].tolist() == [1200]
+
+
+@pytest.mark.parametrize("id_", ["1E5", "5e17", "00E00001", "12E+4", "E+12"])
+def test_an_id_that_only_looks_like_a_number_is_kept(id_: str) -> None:
+    assert plainly(GOOD | {"id": id_}).typed["id"].tolist() == [id_]
 
 
 def test_a_way_of_contact_is_enough() -> None:

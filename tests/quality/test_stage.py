@@ -75,6 +75,20 @@ def test_a_second_run_changes_nothing(connection: sa.Connection) -> None:
     assert (again.counts.emptied, again.counts.quarantined) == (0, 0)
 
 
+def test_an_activity_is_not_known_by_an_id_that_was_rounded(connection: sa.Connection) -> None:
+    batch = opened(connection)
+    seen = {"type": "demo", "occurred_at": "2026-03-01"}
+    deliver(
+        connection,
+        batch,
+        [seen | {"id": "1.23E+17"}, seen | {"id": "1.23E+17"}, seen | {"id": "7"}],
+        "activities",
+    )
+    assert run(connection, batch).counts.emptied == 2
+    ids = connection.execute(sa.text("select external_id from inbox where state = 'waiting' order by seq"))
+    assert ids.scalars().all() == [None, None, "7"]
+
+
 def test_values_that_are_no_text_are_read_too(connection: sa.Connection) -> None:
     batch = opened(connection)
     deliver(connection, batch, [lead("a", employees=12, trial=True), lead("b", email={"home": "b@acme.com"})])

@@ -25,6 +25,8 @@ class CheckShape(Shape):
     email: bool | None = None
     phone: bool | None = None
     not_future: bool | None = None
+    not_rounded: bool | None = None
+    whole: bool | None = None
     one_of: list[str | float] | None = None
     matches: str | None = None
     between: list[float] | None = ShapeField(default=None, min_length=2, max_length=2)
@@ -152,7 +154,7 @@ def _check_pattern(document: Document, path: Path, pattern: str) -> None:
         document.report(path, shown(pattern), f"a regular expression: {error}")
 
 
-_TYPE_OF = {"between": "number", "not_future": "time"}
+_TYPE_OF = {"between": "number", "whole": "number", "not_future": "time"}
 
 
 def _check_type(document: Document, path: Path, rule: str, kind: str) -> None:

@@ -634,7 +634,9 @@ class Routing:
 class Check:
     """A check on one field; `allowed` is its argument (list, pattern, [low, high] or null)."""
 
-    rule: Literal["one_of", "matches", "between", "max_length", "email", "phone", "not_future"]
+    rule: Literal[
+        "one_of", "matches", "between", "max_length", "email", "phone", "not_future", "not_rounded", "whole"
+    ]
     allowed: object = None
 
 

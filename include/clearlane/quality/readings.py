@@ -1,7 +1,9 @@
 """Columns of text read as the type that the policy declares; what cannot be read becomes missing.
 
 Numbers may group thousands by commas (`1,200.5`), booleans are true/false, yes/no, y/n or 1/0, times are
-ISO 8601 from the year 1000 on and UTC unless they carry a zone. E-mails and phones are read as normal forms.
+ISO 8601 from the year 1000 on and UTC unless they carry a zone. E-mails and phones are read as normal forms. A whole
+number with three digits behind a point (`1.200`) is refused: it may be a thousand and more. So is an id that a
+spreadsheet has rounded (`1.23E+17`): many records have the same.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ import pandas as pd
 from clearlane.quality.contact_points import email_verdicts, phone_verdicts, regions
 
 Column: TypeAlias = "pd.Series[Any]"
-Reading = Literal["text", "number", "boolean", "time", "email", "phone"]
+Reading = Literal["text", "number", "boolean", "time", "email", "phone", "not_rounded", "whole"]
 
 _NUMBER: Final = r"[+-]?(?:(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?"
+_WHOLE: Final = r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.0{1,2})?"
+_ROUNDED: Final = r"[0-9](?:[.,][0-9]+)?[eE]\+[0-9]{2,3}"
 _TIME: Final = (
     r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}"
     r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
@@ -57,6 +61,10 @@ def read(text: Column, reading: Reading, country: Column) -> Column:
             return _emails(text)
         case "phone":
             return _phones(text, country)
+        case "not_rounded":
+            return text.mask(text.str.fullmatch(_ROUNDED, na=False).astype(bool), None)
+        case "whole":
+            return _numbers(_matching(text, _WHOLE))
         case _:
             return text
 

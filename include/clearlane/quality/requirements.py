@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import pandas as pd
 
@@ -26,7 +26,11 @@ _MEANT: dict[Reading, str] = {
     "time": "an ISO 8601 time",
     "email": "an e-mail address",
     "phone": "a phone number of its country",
+    "not_rounded": "an id with all its digits: a spreadsheet has rounded this one",
+    "whole": "a whole number, written as 1200 or 1,200",
 }
+_BY_CHECK: Final = ("email", "phone", "not_rounded", "whole")
+"""checks that say how a text is read"""
 
 
 _NO_CONTRACT = ObjectContract(())
@@ -71,9 +75,9 @@ def _attributes(policy: Policy, name: str) -> Mapping[str, Type]:
 
 
 def reading(field: Field) -> Reading:
-    """How the field's text is read: as an e-mail or a phone where a check says so, else by its type."""
+    """How the field's text is read: as an e-mail, a phone and so on where a check says so, else by its type."""
     for check in field.checks:
-        if check.rule in ("email", "phone"):
+        if check.rule in _BY_CHECK:
             return check.rule
     return field.type.value
 
@@ -109,7 +113,7 @@ def on_records(contract: ObjectContract) -> list[Requirement]:
 
 def _on_field(field: Field, as_of: datetime) -> list[Requirement]:
     read = reading(field)
-    rule = read if read in ("email", "phone") else "type"
+    rule = read if read in _BY_CHECK else "type"
     first = (
         [Requirement(field.name, rule, _MEANT[read], readable(field.name), "true")] if read != "text" else []
     )

@@ -45,7 +45,8 @@ update inbox set batch_id = :batch_id from free where inbox.seq = free.seq
 _OBJECTS = sa.text("select distinct object from inbox where batch_id = :batch_id and state = 'waiting'")
 
 _TYPE = """
-update inbox set record = judged.record
+update inbox set record = judged.record,
+    external_id = case when 'id' <> all(cast(:names as text[])) or judged.record ? 'id' then inbox.external_id end
 from (
     select i.seq, jsonb_strip_nulls((i.record - cast(:names as text[])) || t.record) as record
     from quality_typed t join inbox i using (seq)
