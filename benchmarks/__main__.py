@@ -33,6 +33,8 @@ def main() -> None:
     )
     parser.add_argument("--leads", type=int, default=100_000)
     parser.add_argument("--activities", type=int, default=1_000_000)
+    parser.add_argument("--batch", type=int, default=50_000, help="records of a batch of people_in_ledger")
+    parser.add_argument("--workers", type=int, default=1, help="of people_in_ledger, at the same time")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--explain", action="store_true", help="print the plans of scoring first")
     asked = parser.parse_args()
@@ -53,7 +55,7 @@ def main() -> None:
     if asked.name in (None, "people"):
         people.main(asked.leads)
     if asked.name in (None, "people_in_ledger"):
-        people_in_ledger.main(asked.leads if asked.name else FEW)
+        people_in_ledger.main(asked.leads if asked.name else FEW, batch=asked.batch, workers=asked.workers)
     if asked.name in (None, "review"):
         review.main()
 

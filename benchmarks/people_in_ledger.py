@@ -1,13 +1,19 @@
-"""Records through the identity stage of a ledger: time, memory of the worker, and what is found of the doubles.
+"""Records through the identity stage of a ledger: time, memory, and what is found of the doubles.
 
-All at once, as a first load brings them, then a thousand more, as a run does. Recall counts pairs of records of one
-person: those that keys merge, and with them those that a person is asked about.
+In batches, as a backfill brings them, by as many workers as are asked for; then a thousand more, as a run does. Recall
+counts pairs of records of one person: those that keys merge, and with them those that a person is asked about.
 """
 
 from __future__ import annotations
 
-import resource
-from time import perf_counter
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter, process_time
 
 import pandas as pd
 import sqlalchemy as sa
@@ -17,10 +23,9 @@ from sqlalchemy import Engine
 from benchmarks.engines import empty_ledger
 from benchmarks.ledgers import AS_OF
 from benchmarks.people import generated, shares
-from clearlane import identity, ledger
+from clearlane import ledger, steps
 from clearlane.identity import lookalikes
 from clearlane.ledger import Batch, copy_rows
-from clearlane.policy import parse
 from clearlane.policy.model import People
 
 MORE = 1_000
@@ -30,22 +35,91 @@ from person_alike a join lead l using (lead_id) join lead o on o.lead_id = a.oth
 """
 
 
-def main(leads: int = 100_000, seed: int = 1) -> None:
+@dataclass(frozen=True)
+class Spent:
+    """On one batch: seconds in all, busy ones of the worker and of its PostgreSQL process, and MB of both at most."""
+
+    seconds: float
+    worker: float
+    postgres: float
+    worker_mb: float
+    postgres_mb: float
+
+
+def main(leads: int = 100_000, batch: int = 50_000, workers: int = 1, seed: int = 1) -> None:
     frame = generated(seed, leads + MORE)
-    with empty_ledger() as engine:
-        for name, some in (("all at once", frame[:leads]), (f"{MORE:,} more", frame[leads:])):
-            batch = _delivered(engine, name, some)
-            start = perf_counter()
-            with engine.begin() as connection:
-                identity.run(connection, parse({}), batch)
-            print(f"people in a ledger: {name:12} {len(some):>9,} records  {perf_counter() - start:7.1f} s")
-        merged, asked = _found(engine)
+    with empty_ledger() as engine, ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        address = engine.url.render_as_string(hide_password=False)
+
+        def submit(start: int, end: int) -> Future[Spent]:
+            delivered = _delivered(engine, f"from {start}", frame[start:end])
+            return pool.submit(_identified, address, str(delivered.batch_id))
+
+        began = perf_counter()
+        runs = [submit(start, min(start + batch, leads)) for start in range(0, leads, batch)]
+        spent: list[Spent] = []
+        for run in runs:
+            spent.append(run.result())
+            known = min(len(spent) * batch, leads)
+            print(f"people in a ledger: {known:>9,} records  {_told(spent[-1])}", flush=True)
+        seconds = perf_counter() - began
+        _tell(engine, frame)
+        print(
+            f"people in a ledger: {leads:>9,} in all, {workers} workers  {seconds:.0f} s, {_told(_sum(spent))}"
+        )
+        print(f"people in a ledger: {MORE:>9,} more     {_told(submit(leads, len(frame)).result())}")
+
+
+def _tell(engine: Engine, frame: pd.DataFrame) -> None:
+    merged, asked = _found(engine)
+    truth = frame.set_index("lead_id")["truth"].reindex(merged.index)
     for name, found in (("merged", merged), ("merged and asked about", _joined(merged, asked))):
-        precision, recall = shares(frame["truth"], frame["lead_id"].map(found))
+        precision, recall = shares(truth, found)
         print(f"people in a ledger: {name:22} precision {precision:.4f}  recall {recall:.4f}")
-    print(
-        f"people in a ledger: memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB at most"
+
+
+def _sum(spent: Sequence[Spent]) -> Spent:
+    return Spent(
+        *(sum(getattr(one, name) for one in spent) for name in ("seconds", "worker", "postgres")),
+        *(max(getattr(one, name) for one in spent) for name in ("worker_mb", "postgres_mb")),
     )
+
+
+def _told(spent: Spent) -> str:
+    return (
+        f"{spent.seconds:7.1f} s, busy {spent.worker:6.1f} s and PostgreSQL {spent.postgres:6.1f} s,"
+        f" {spent.worker_mb:,.0f} MB and PostgreSQL {spent.postgres_mb:,.0f} MB"
+    )
+
+
+def _identified(address: str, batch_id: str) -> Spent:
+    """What the stage took for a batch; runs in a process of its own."""
+    engine = _engine(address)
+    with engine.connect() as connection:
+        backend = int(connection.exec_driver_sql("select pg_backend_pid()").scalar_one())
+    start, worker, postgres = perf_counter(), process_time(), _busy(backend)
+    steps.identity(engine, batch_id)
+    return Spent(
+        perf_counter() - start, process_time() - worker, _busy(backend) - postgres,
+        _most_memory("self"), _most_memory(str(backend)),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _engine(address: str) -> Engine:
+    return sa.create_engine(address, pool_size=1)
+
+
+def _busy(process: int) -> float:
+    """Seconds of a core that a process has used."""
+    numbers = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _most_memory(process: str) -> float:
+    """In MB, of PostgreSQL with what it used of the memory that its processes share."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _delivered(engine: Engine, name: str, frame: pd.DataFrame) -> Batch:

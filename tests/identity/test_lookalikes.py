@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import replace
-from itertools import permutations
+from itertools import combinations, permutations
+from random import Random
 
+import numpy as np
+import pandas as pd
 import pytest
 from tests.identity.test_run import lead, persons, places, work
 from tests.identity.test_verdicts import SAID, command, say  # noqa: F401
 
 from clearlane.identity import doubles, lookalikes
+from clearlane.identity.duplicates import evidence
+from clearlane.identity.duplicates.blocks import lasting_keys
+from clearlane.identity.duplicates.persons import persons as persons_of
 from clearlane.policy import PolicyErrors, parse
 from clearlane.policy.model import People
 
@@ -89,9 +96,7 @@ def test_who_is_called_otherwise_now_is_not_asked_about_any_more(river):
 
 
 def test_a_key_that_many_share_tells_nothing_in_whatever_order(river, monkeypatch):
-    monkeypatch.setattr(lookalikes, "_CROWDED", lookalikes._CROWDED.replace("> 30", "> 2"))
-    monkeypatch.setattr(lookalikes, "_TELLING_AGAIN", lookalikes._TELLING_AGAIN.replace("<= 30", "<= 2"))
-    monkeypatch.setattr(lookalikes, "_TELLING_NO_MORE", lookalikes._TELLING_NO_MORE.replace("<= 30", "<= 2"))
+    monkeypatch.setattr(lookalikes, "CROWD", 2)
     twins = [
         lead(
             str(id),
@@ -121,6 +126,52 @@ def test_a_key_that_many_share_tells_nothing_in_whatever_order(river, monkeypatc
     }
     river.run(("leads", "crm", away))
     assert kept(river) == [("0", "1")]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_is_kept_follows_from_what_the_records_say_now(river, monkeypatch, seed):
+    """Records of few names and towns, some of which change, in batches: as if all had been weighed at the end."""
+    monkeypatch.setattr(lookalikes, "CROWD", 3)
+    draw = Random(seed)
+    said = [drawn(draw, id, day) for day in range(1, 4) for id in range(12)]
+    batches = [said[start : start + 6] for start in range(0, len(said), 6)]
+    for batch in batches:
+        river.run(*(lead(**one) for one in batch))
+    assert kept(river) == expected([one for one in said if one["updated_at"] == said[-1]["updated_at"]])
+
+
+def drawn(draw, id, day):
+    return {
+        "id": str(id),
+        "email": f"{id}@mail{id}.org",
+        "first_name": draw.choice(["Robert", "Bob", "Susan"]),
+        "last_name": draw.choice(["Hollander", "Holander", "Meyer"]),
+        "company": draw.choice(["Acme Foods", "Elsewhere", "Bricks and Mortar"]),
+        "city": draw.choice(["Oslo", "Madrid"]),
+        "updated_at": f"2026-01-0{day}T00:00:00+00:00",
+    }
+
+
+def expected(records):
+    """Every two of a key that at most CROWD records have, weighed at once."""
+    people = persons_of(pd.DataFrame(records).drop(columns="updated_at"))
+    having = defaultdict(list)
+    for place, key in lasting_keys(people):
+        having[key].append(place)
+    near = {
+        two
+        for places in having.values()
+        if len(places) <= lookalikes.CROWD
+        for two in combinations(places, 2)
+    }
+    left, right = np.array(sorted(near)).T
+    weights = evidence.usual(people)
+    judged = evidence.judged(people, weights, left, right)
+    found = judged.allowed & (judged.bits - weights.prior >= lookalikes.LEAST)
+    return sorted(
+        tuple(sorted((str(people.ids[one]), str(people.ids[other]))))
+        for one, other in zip(left[found], right[found], strict=True)
+    )
 
 
 def test_merged_without_asking_only_where_the_policy_says_so(river):

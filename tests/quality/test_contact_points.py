@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clearlane.quality import contact_points
 from clearlane.quality.contact_points import email_verdicts, phone_verdicts, regions
 
 ALLOWED_SHARE = 0.02
@@ -69,6 +70,37 @@ def test_what_is_no_address_is_refused_with_a_reason(value: str) -> None:
 def test_a_normal_form_is_its_own_normal_form(value: str) -> None:
     once = normal(value)
     assert once is None or normal(once) == once
+
+
+_LOCALS = st.text("aZ09._+-'ü ", min_size=1, max_size=8) | st.just("a" * 64) | st.just("a" * 65)
+_HOSTS = st.sampled_from(
+    [
+        "acme.com",
+        "ACME.Co.UK",
+        "a-.com",
+        "-a.com",
+        "a..com",
+        ".com",
+        "com.",
+        "localhost",
+        "x.test",
+        "b.local",
+        "foo.invalid",
+        "a_b.com",
+        "1.2.3.4",
+        "foo.123",
+        "xn--mnchen-3ya.de",
+        "xn--.com",
+        "ab--cd.com",
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(_LOCALS, _HOSTS)
+def test_plain_addresses_get_the_verdict_of_the_parser(local: str, host: str) -> None:
+    address = f"{local}@{host}"
+    assert contact_points._email(address) == contact_points._parsed(address)
 
 
 @settings(max_examples=100)

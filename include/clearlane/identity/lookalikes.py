@@ -33,50 +33,65 @@ LEVELS: Final = ("different", "akin", "near", "equal")
 _FRESH: Final = (
     "create temporary table fresh_person on commit drop as select distinct lead_id from arrived_lead"
 )
-_KEYS_OF_FRESH: Final = "select b.key from person_block b join fresh_person using (lead_id)"
-_CROWDED: Final = f"""
-create temporary table {{name}} on commit drop as
-select key from person_block where key in ({_KEYS_OF_FRESH}) group by key having count(*) > {CROWD}
+# Of a key that many share no more are counted than say so: the cost follows what arrived, not what is there.
+_HELD: Final = """
+create temporary table {name} on commit drop as
+select key, (select count(*) from (select from person_block b where b.key = k.key limit {crowd} + 1) few) as records
+from (select distinct b.key from fresh_person join person_block b using (lead_id)) k
 """
 _FORGET: Final = "delete from person_block where lead_id in (select lead_id from fresh_person)"
 # A key that fewer have now tells something again.
-_TELLING_AGAIN: Final = f"""
+_TELLING_AGAIN: Final = """
 insert into fresh_person
-select b.lead_id from person_block b where b.key in (
-    select f.key from former_crowd f join person_block c using (key) group by f.key having count(*) <= {CROWD})
+select b.lead_id from former_held f join person_block b using (key)
+where f.records > {crowd}
+  and (select count(*) from (select from person_block c where c.key = f.key limit {crowd} + 1) few) <= {crowd}
 except select lead_id from fresh_person
 """
 _FORGET_PAIRS: Final = """
 delete from person_alike
 where lead_id in (select lead_id from fresh_person) or other_id in (select lead_id from fresh_person)
 """
+# In the order of the keys: then few records are read for many pairs.
 _PAIRS: Final = """
 create temporary table person_pair on commit drop as
-select row_number() over (order by lead_id, other_id) as nth, lead_id, other_id
+select row_number() over (order by key, lead_id, other_id) as nth, lead_id, other_id
 from (
-    select distinct least(b.lead_id, o.lead_id) as lead_id, greatest(b.lead_id, o.lead_id) as other_id
-    from fresh_person f join person_block b using (lead_id)
+    select least(b.lead_id, o.lead_id) as lead_id, greatest(b.lead_id, o.lead_id) as other_id,
+           min(b.key collate "C") as key
+    from held join person_block b using (key) join fresh_person f using (lead_id)
     join person_block o on o.key = b.key and o.lead_id <> b.lead_id
-    where not exists (select from crowd c where c.key = b.key)
+    where held.records between 2 and {crowd}
+    group by 1, 2
 ) near
 """
-# Pairs of earlier batches that nothing but such a key brought together would not be found today.
-_TELLING_NO_MORE: Final = f"""
+# Pairs of earlier batches that nothing but a key brought together which is a crowd's now would not be found today.
+_OUTGROWN: Final = """
+create temporary table outgrown on commit drop as
+select held.key, m.lead_id
+from held cross join lateral (
+    select b.lead_id from person_block b
+    where b.key = held.key and not exists (select from fresh_person f where f.lead_id = b.lead_id) limit {crowd} + 1
+) m
+where held.records > {crowd}
+"""
+_TELLING_NO_MORE: Final = """
 with grown as (
-    select key from crowd join person_block using (key)
-    where lead_id not in (select lead_id from fresh_person) group by key having count(*) <= {CROWD}
-), doubted as (
+    select key from outgrown group by key having count(*) <= {crowd}
+), doubted as materialized (
     select distinct a.lead_id, a.other_id
-    from grown g join person_block x using (key) join person_alike a using (lead_id)
-    join person_block y on y.key = g.key and y.lead_id = a.other_id
+    from grown join outgrown x using (key) join person_alike a using (lead_id)
+    join outgrown y on y.key = x.key and y.lead_id = a.other_id
 )
 delete from person_alike a using doubted d
 where (d.lead_id, d.other_id) = (a.lead_id, a.other_id) and not exists (
-    select from person_block x join person_block y using (key)
-    where x.lead_id = a.lead_id and y.lead_id = a.other_id
-      and (select count(*) from person_block c where c.key = x.key) <= {CROWD})
+    select from person_block x cross join lateral (
+        select count(*) as records from (select from person_block c where c.key = x.key limit {crowd} + 1) few
+    ) held
+    where x.lead_id = d.lead_id and held.records <= {crowd}
+      and exists (select from person_block y where y.lead_id = d.other_id and y.key = x.key))
 """
-_TEMPORARY: Final = ("fresh_person", "former_crowd", "crowd", "person_pair")
+_TEMPORARY: Final = ("fresh_person", "former_held", "held", "person_pair", "outgrown")
 
 
 def note(connection: Connection, people: People) -> int:
@@ -88,14 +103,18 @@ def note(connection: Connection, people: People) -> int:
         connection.exec_driver_sql(f"drop table if exists pg_temp.{table}")
     if min(people.ask, people.merge) >= 1 or not connection.exec_driver_sql(_FRESH).rowcount:
         return 0
-    for statement in (_CROWDED.format(name="former_crowd"), _FORGET):
-        connection.exec_driver_sql(statement)
+    _run(connection, "analyze fresh_person", _HELD.format(name="former_held", crowd=CROWD), _FORGET)
     _block(connection)
-    for statement in (_TELLING_AGAIN, _FORGET_PAIRS, "analyze fresh_person", _CROWDED.format(name="crowd")):
-        connection.exec_driver_sql(statement)
-    kept = _weigh(connection, connection.exec_driver_sql(_PAIRS).rowcount)
-    connection.exec_driver_sql(_TELLING_NO_MORE)
+    _run(connection, "analyze person_block", _TELLING_AGAIN, "analyze fresh_person", _FORGET_PAIRS)
+    _run(connection, _HELD.format(name="held", crowd=CROWD), "analyze held", _PAIRS, "analyze person_pair")
+    kept = _weigh(connection)
+    _run(connection, _OUTGROWN, "analyze outgrown", _TELLING_NO_MORE)
     return kept
+
+
+def _run(connection: Connection, *statements: str) -> None:
+    for statement in statements:
+        connection.exec_driver_sql(statement.format(crowd=CROWD))
 
 
 # --- texts ------------------------------------------------------------------------------------------
@@ -140,7 +159,8 @@ _SOME_PAIRS: Final = (
 )
 
 
-def _weigh(connection: Connection, pairs: int) -> int:
+def _weigh(connection: Connection) -> int:
+    pairs = connection.exec_driver_sql("select count(*) from person_pair").scalar_one()
     kept = 0
     for start in range(0, pairs, CHUNK):
         bound = {"after": start, "until": start + CHUNK}

@@ -5,6 +5,7 @@ Parsing libraries read one value at a time, so every function loops over the dis
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,10 @@ from phonenumbers import NumberParseException, PhoneNumberFormat
 PhoneKey = tuple[str, str | None]
 
 _LONGEST_LOCAL_PART: Final = 64  # RFC 5321, 4.5.3.1.1
+_PLAIN: Final = re.compile(
+    r"(?=.{1,200}$)([a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*)@([a-z0-9.-]+)", re.ASCII | re.IGNORECASE
+)
+"""of an address of letters and digits only its domain can be wrong"""
 _UNREADABLE: Final = {
     NumberParseException.INVALID_COUNTRY_CODE: "no country code, and no country to read it by",
     NumberParseException.TOO_SHORT_AFTER_IDD: "too short",
@@ -74,6 +79,20 @@ def regions(countries: Iterable[str]) -> Mapping[str, str | None]:
 
 
 def _email(value: str) -> EmailVerdict:
+    plain = _PLAIN.fullmatch(value)
+    if plain and len(plain[1]) <= _LONGEST_LOCAL_PART and (domain := _mail_domain(plain[2])):
+        return EmailVerdict(f"{plain[1].lower()}@{domain}")
+    return _parsed(value)
+
+
+@lru_cache(maxsize=100_000)
+def _mail_domain(domain: str) -> str | None:
+    """The normal form of a domain that can receive mail."""
+    found = _parsed(f"a@{domain}").normal
+    return found and found.removeprefix("a@")
+
+
+def _parsed(value: str) -> EmailVerdict:
     try:
         found = validate_email(
             value,
