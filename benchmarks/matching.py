@@ -24,6 +24,8 @@ from time import perf_counter
 import pandas as pd
 from rapidfuzz import fuzz, process
 
+from benchmarks import matching_sets
+from benchmarks.matching_sets import Set
 from clearlane.identity.matching import match_files
 
 SEED = 20_26
@@ -54,6 +56,14 @@ class Answer:
 # --- tasks ------------------------------------------------------------------------------------------
 
 
+GENERATED = (
+    (matching_sets.invented, 20_000),
+    (matching_sets.short, 2_000),
+    (matching_sets.institutions, 2_500),
+)
+"""sets of our own, and of how many companies"""
+
+
 def tasks(data: Path) -> list[Task]:
     """Every labelled set that the folder holds."""
     found = [
@@ -63,6 +73,17 @@ def tasks(data: Path) -> list[Task]:
         *_pairs(data),
     ]
     return [task for task in found if len(task.leads)]
+
+
+def task_of(made: Set) -> Task:
+    """The task that a generated set is."""
+    leads = [(f"l{i}", name, country) for i, (name, country, _) in enumerate(made.leads)]
+    return Task(
+        made.name,
+        pd.DataFrame(leads, columns=["lead_id", "company", "country"]),
+        pd.DataFrame(made.accounts, columns=["account_id", "name", "country"]),
+        {f"l{i}": account for i, (_, _, account) in enumerate(made.leads) if account},
+    )
 
 
 def _patstat(data: Path) -> dict[str, list[str]]:
@@ -308,12 +329,13 @@ def main() -> None:
     """Print every set's figures, one line for each way."""
     data, python = os.environ.get(DATA), os.environ.get(SPLINK)
     if not data:
-        print(f"matching: {DATA} names no folder of labelled names")
-        return
+        print(f"matching: {DATA} names no folder of labelled names; only generated ones are measured")
+    given = tasks(Path(data)) if data else []
+    made = [task_of(generated(SEED, number)) for generated, number in GENERATED]
     print(
         f"{'set':34} {'way':10} {'leads':>6} {'precision':>9} {'recall':>7} {'F1':>6} {'asked':>6} {'pairs/s':>12}"
     )
-    for task in tasks(Path(data)):
+    for task in [*given, *made]:
         for way, answer in _answers(task, python).items():
             told = "{:9.3f} {:7.3f} {:6.3f}".format(*figures(task, answer))
             pairs = len(task.leads) * len(task.accounts) / max(answer.seconds, 1e-9)

@@ -178,11 +178,11 @@ SAID = ("--by", "ann", "--because", "I know them")
 
 
 def test_a_person_is_shown_the_candidates_and_decides(river, command):
-    river.run(*RECORDS, lead("5", "dan@gmail.com", company="Unilevr"), account("U", name="Unilever"))
-    (listed,) = [one for one in json.loads(command("list", "--json").stdout) if one["company"] == "unilevr"]
+    river.run(*RECORDS, lead("5", "dan@gmail.com", company="Inilever"), account("U", name="Unilever"))
+    (listed,) = [one for one in json.loads(command("list", "--json").stdout) if one["company"] == "inilever"]
     assert listed["candidates"][0]["account"] == "crm:U"
     assert "Unilever (crm:U)" in command("list").stdout
-    assert "crm:U  Unilever: nearly “unilevr” – “unilever”" in command("show", "crm:5").stdout
+    assert "crm:U  Unilever: nearly “inilever” – “unilever”" in command("show", "crm:5").stdout
     assert "the next run follows it" in command("accept", "crm:5", "crm:U", *SAID).stdout
     river.run()
     assert affiliated(river)["5"] == ("U", "person")

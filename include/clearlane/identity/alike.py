@@ -7,6 +7,7 @@ a key are weighed once, whichever came first: so the order of arrival leaves the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import log
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,9 +20,12 @@ from clearlane.identity.matching.likeness import Company, likeness
 from clearlane.identity.matching.names import parsed
 from clearlane.identity.matching.rarity import NOTHING_SEEN
 from clearlane.ledger import copy_rows
+from clearlane.policy.model import Matching
 
 LEAST: Final = 3.0
 """nats that two names must weigh to be kept"""
+CHANCE: Final = log(Matching().companies)
+"""against which names are bound; a policy of more companies only asks more often"""
 CHUNK: Final = 10_000
 
 _FRESH: Final = """
@@ -74,11 +78,12 @@ def _weighed(pairs: Iterable[Any]) -> Iterator[tuple[str, str, float, list[Any]]
         if by_letters and fuzz.partial_ratio(company, name) < LETTERS_ALIKE:
             continue
         like = likeness(Company(parsed(company)), Company(parsed(name)), NOTHING_SEEN)
-        if like.total >= LEAST:
+        weight = like.beyond(CHANCE) + CHANCE
+        if weight >= LEAST:
             yield (
                 company,
                 name,
-                round(like.total, 6),
+                round(weight, 6),
                 [[round(one.weight, 2), *one[1:]] for one in like.evidence],
             )
 

@@ -62,6 +62,9 @@ def test_nothing_is_more_alike_than_the_name_itself(name: str) -> None:
         ("J Smithfield", "John Smithfield", "short for"),
         ("Acme Inc", "Acme GmbH", "other legal form"),
         ("Google", "Alphabet", "known by another name"),
+        ("University of Milton", "Milton University", "in another order"),
+        ("kolmogorovfoodsgroup", "Kolmogorov Foods", "written apart"),
+        ("Acme Icn.", "Acme Inc.", "without a misspelled legal form"),
     ],
 )
 def test_what_agreement_is_called(lead: str, account: str, what: str) -> None:
@@ -80,6 +83,12 @@ def test_what_agreement_is_called(lead: str, account: str, what: str) -> None:
         (("Bosch Robert", "Robert Bosch"), ("Bosch Robert", "Bosch Karl")),
         (("Acme GmbH", "Acme GmbH"), ("Acme GmbH", "Acme Ltd")),
         (("Oge Energy", "Oge Energy"), ("Oge Energy", "Dte Energy")),
+        (("Milton University", "Milton University"), ("Milton University", "University of Milton")),
+        (("St Marys School", "St. Mary's School"), ("St Marys School", "St. Mark's School")),
+        (("Saint John Hospital", "St. John's Hospital"), ("Saint John Hospital", "St. Joan's Hospital")),
+        (("Kolmogroov Foods", "Kolmogorov Foods"), ("Kolmogoxov Foods", "Kolmogorov Foods")),
+        (("Kolmogorov Tehcnologies", "Kolmogorov Technologies"), ("Kolmogorov", "Kolmogorov Technologies")),
+        (("Acme", "Acme Foods"), ("Acme", "Acme Berlin")),
     ],
 )
 def test_which_pair_is_more_alike(nearer: tuple[str, str], farther: tuple[str, str]) -> None:
@@ -91,6 +100,33 @@ def test_a_rare_word_says_more_than_a_usual_one() -> None:
     rare = among([parsed(name) for name in ("Kolmogorov Foods", "Acme", "Bosch", "Sony", "Nokia")])
     lead, account = Company(parsed("Kolmogorov")), Company(parsed("Kolmogorov Foods"))
     assert likeness(lead, account, rare).total > likeness(lead, account, usual).total + 2
+
+
+def test_a_misspelled_word_that_another_account_has_is_another_word() -> None:
+    names = [parsed(name) for name in ("Radisson Burlington", "Hilton Arlington", "Ford of Arlington")]
+    known, unknown = among(names), among(names[:1])
+    lead, account = Company(parsed("Radisson Arlington")), Company(parsed("Radisson Burlington"))
+    assert likeness(lead, account, unknown).total > likeness(lead, account, known).total + 2
+
+
+@pytest.mark.parametrize("lead", ["Coca-Cola Consolidated", "Coca-Cola Berlin", "Coca-Cola Unilever"])
+def test_sisters_are_not_surer_for_the_rare_words_that_they_share(lead: str) -> None:
+    like = alike(lead, "Coca-Cola")
+    assert like.ceiling < 2.2
+    assert like.beyond(chance=0) < like.ceiling
+
+
+def test_what_two_names_bear_out_is_bound_only_where_words_differ() -> None:
+    whole = alike("Coca-Cola", "Coca-Cola Ltd")
+    assert whole.beyond(chance=5) == whole.total - 5
+    domain = {"domain": ("coke.com", "coke.com")}
+    assert alike("Coca-Cola Berlin", "Coca-Cola", **domain).beyond(chance=5) > 10
+
+
+@given(NAMES, NAMES, st.floats(0, 20))
+def test_nothing_is_surer_than_its_evidence(lead: str, account: str, chance: float) -> None:
+    like = alike(lead, account)
+    assert like.beyond(chance) <= like.total - chance + 1e-9
 
 
 @pytest.mark.parametrize(

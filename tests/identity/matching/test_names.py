@@ -65,6 +65,14 @@ def bare(text: str) -> list[str]:
         ("P&G", ["pg"]),
         ("Acme Lttd", ["acme"]),
         ("AG", ["ag"]),
+        ("ABB", ["abb"]),
+        ("N.V, Philips", ["philips"]),
+        ("www.acme-foods.co.uk", ["acme", "food"]),
+        ("Acme Foods - Marketing Dept.", ["acme", "food"]),
+        ("Acme Foods, IT (Head Office)", ["acme", "food"]),
+        ("Acme S.r.1.", ["acme"]),
+        ("Grupo Acme S.A. de C.V. Norte", ["group", "acme", "north"]),
+        ("St. Mary", ["saint", "mary"]),
     ],
 )
 def test_what_is_left_of_a_name(name: str, words: list[str]) -> None:
@@ -91,13 +99,38 @@ def test_the_forms_of_a_name(name: str, forms: set[str]) -> None:
         ("Laboratory Corp. of America (Labcorp)", "labcorp"),
         ("Lilly (Eli)", "elililly"),
         ("Blue Ltd, trading as Green", "green"),
-        ("DeutscheBank", "deutschebank"),
+        ("DSM N.V. te Heerlen", "dsm"),
+        ("Acme Icn.", "acme"),
+        ("Acme Lirnited", "acme"),
+        ("Foods, Acme", "acmefoods"),
+        ("Unilever NV (NL", "unilever"),
         ("Google LLC", "alphabet"),
         ("IBM", "internationalbusinessmachines"),
     ],
 )
 def test_a_name_may_be_read_in_another_way(name: str, other: str) -> None:
     assert other in {reading.joined for reading in parsed(name).readings}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("DeutscheBank", ["deutsche", "bank"]),
+        ("SGLCarbon", ["sgl", "carbon"]),
+        ("Acme BankLimited", ["acme", "bank"]),
+        ("kolmogorovfoodsgroup", ["kolmogorov", "foods", "group"]),
+        ("thehomedepot", ["homedepot"]),
+    ],
+)
+def test_what_is_written_together_is_read_apart_too(name: str, words: list[str]) -> None:
+    assert words in [[word.spelled for word in reading.words] for reading in parsed(name).readings]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("nexxen", "nexen"), ("5olutions", "solutions"), ("schoo1", "school")]
+)
+def test_what_sounds_alike(one: str, other: str) -> None:
+    assert sound(one) == sound(other)
 
 
 def test_the_name_as_written_is_read_first() -> None:

@@ -51,10 +51,10 @@ class Judgement:
 
 def judged(likenesses: Sequence[tuple[str, Likeness]], accounts: int, thresholds: Thresholds) -> Judgement:
     """What the likenesses of (account id, likeness) come to, where so many accounts are known."""
-    prior = log(accounts + UNSEEN)
-    best = max((like.total - prior for _, like in likenesses), default=0.0)
-    most = max(best, 0.0)
-    odds = [exp(like.total - prior - most) for _, like in likenesses]
+    chance = log(accounts + UNSEEN)
+    beyond = [like.beyond(chance) for _, like in likenesses]
+    most = max(0.0, *beyond, 0.0)
+    odds = [exp(one - most) for one in beyond]
     total = exp(-most) + sum(sorted(odds))
     candidates = [
         Candidate(account, like, one / total) for (account, like), one in zip(likenesses, odds, strict=True)

@@ -135,6 +135,30 @@ FORM_PHRASES: Final = _phrases(
 )
 """Legal forms of several words; the longest is looked for first."""
 
+DOMAIN_ENDINGS: Final = (
+    "com",
+    "net",
+    "org",
+    "info",
+    "biz",
+    "app",
+    "dev",
+    "tech",
+    "cloud",
+    "shop",
+    "online",
+    "group",
+)
+"""beside countries', which have two letters"""
+DESKS: Final = (
+    "marketing", "sales", "it", "hr", "human resources", "purchasing", "procurement", "accounts payable", "finance",
+    "accounting", "legal", "engineering", "operations", "r&d", "research and development", "customer service",
+    "support", "main office", "head office", "headquarters", "head quarters", "hq", "corporate", "corporate office",
+    "einkauf", "vertrieb", "personal", "verwaltung", "zentrale", "achats", "ventes", "siege social", "compras",
+    "ventas",
+)  # fmt: skip
+"""What people put behind their company's name: where in it they work."""
+
 FILLERS: Final = _canonical(
     """
     company: co cos companies cie compagnie compania companhia compagnia maatschappij comp kompania kompani
@@ -184,9 +208,9 @@ TRADES: Final = _canonical(
     university: univ universite universitat universidad universita universiteit uniwersytet
     institute: inst institut instituto istituto
     college hospital clinic: clinics clinique klinik klinikum
-    hospital: hospitals
+    hospital: hospitals hosp
     college: colleges
-    school: schools
+    school: schools schule ecole escuela scuola sch
     electronics: electronic elec electron elektronik elektroniks elektronika electronique eletronica
     electronics: elettronica electronica denshi
     electric: electrical electrique elettrica electricite elektro elektrik elektrische electrica denki
@@ -279,7 +303,12 @@ TRADES: Final = _canonical(
     audit: auditors accounting
     advertising: advertisement
     education: educational learning
-    training: academy
+    training academy
+    department: dept depts departement departamento
+    center: centre ctr cntr zentrum centro
+    authority: auth
+    commission committee: cttee
+    church library police district agency ministry: ministerium ministere ministerio
     sport: sports
     game: games gaming
     environment: environmental umwelt
@@ -564,6 +593,7 @@ COMMON: Final = _each(
     majestic grand great big little old new best better good happy lucky fortune paradise eden excel
     superior preferred allstar independent columbia lincoln washington jefferson franklin hamilton madison
     jackson monroe victoria elizabeth george saint san santa st mount port fort glen apple orange cherry
+    high middle elementary primary secondary township government municipal municipality
     lemon olive meridian pinnacle keystone cornerstone landmark benchmark catalyst nexus synergy momentum
     velocity ascent vanguard endeavor endeavour evolve insight insights clarity radius impact inspire ignite
     elevate accelerate advantage vantage ally anthem ascend aspire atlantis avalon axiom azure bluebird
@@ -586,6 +616,11 @@ COMMON: Final = _each(
     """
 )
 """Everyday words that unrelated firms take for a name."""
+SHORT_FOR: Final = {
+    "st": "saint", "mt": "mount", "ft": "fort", "cnty": "county", "natl": "national", "fed": "federal",
+    "twp": "township", "govt": "government", "elem": "elementary",
+}  # fmt: skip
+"""How common words are cut short."""
 GIVEN_NAMES: Final = _each(
     """
     john james robert michael william david richard joseph thomas charles christopher daniel matthew anthony mark donald

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import exp, inf, log1p
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from rapidfuzz.distance import OSA
 
-from clearlane.identity.matching.lexicon import Kind
+from clearlane.identity.matching.lexicon import GIVEN_NAMES, Kind
 from clearlane.identity.matching.names import Name, Reading, Word, sound
+from clearlane.identity.matching.rarity import Rarity
 
-Weigh = Callable[[Word], float]
+Weigh = Rarity
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,28 @@ class Evidence(NamedTuple):
 
 
 class Likeness(NamedTuple):
-    """The sum of the evidence, and its pieces."""
+    """The sum of the evidence, its pieces, and the part of it that the names alone bear out.
+
+    `names` cannot bear out more than `ceiling` beyond chance, however rare the words that they share.
+    """
 
     total: float
     evidence: tuple[Evidence, ...]
+    names: float = 0.0
+    ceiling: float = inf
+
+    def beyond(self, chance: float) -> float:
+        """Nats for one company, where so many speak for two before anything is looked at."""
+        names = self.names - chance
+        low, high = sorted((names, self.ceiling))
+        return self.total - self.names + low - log1p(exp(low - high))
 
 
 MISSING: Final = {
-    Kind.FILLER: 1.2,
+    Kind.FILLER: 1.0,
     Kind.TRADE: 1.3,
     Kind.COMPOUND: 2.0,
-    Kind.PLACE: 2.0,
+    Kind.PLACE: 2.6,
     Kind.COMMON: 3.0,
     Kind.GIVEN: 2.5,
     Kind.NUMBER: 3.0,
@@ -59,30 +72,51 @@ MISSING: Final = {
     Kind.NAME: 6.0,
 }
 """what a word costs that only one side has"""
+MISSING_SHORT: Final = 2.5
+"""the same for a name of two letters: a state, a country, a legal form that we do not know"""
 FURTHER: Final = 0.6
 """of the cost, for each further word that is missing"""
 WHOLE: Final = 3.5
-NEARLY_WHOLE: Final = 2.0
+NEARLY_WHOLE: Final = 2.4
 """no word of weight is missing on either side; letters are not as they should be"""
 OTHERWISE: Final = {
     "known by another name": 2.0,
     "also known as": 1.5,
     "without what follows the legal form": 0.7,
+    "without a misspelled legal form": 1.0,
+    "written apart": 1.0,
+    "turned at the comma": 0.3,
 }
 IN_BRACKETS: Final = 0.3
 KNOWN_AS_OTHER: Final = 8.0
 """both are known companies, and not the same"""
 ONE_WORD: Final = 0.5
 EDIT: Final = 1.6
-TYPO: Final = {4: 4.0, 5: 3.5, 6: 3.0, 7: 2.5, 8: 2.0, 9: 1.6}
+ANOTHER_EDIT: Final = 3.0
+SWAPPED: Final = 1.0
+"""less, where two letters changed places: different words seldom differ so"""
+PLURAL: Final = 1.0
+"""an s that only one has: `Rogers` and `Roger`, `John's` and `John`"""
+HEARD: Final = 1.5
+"""words that sound alike: `Müller` and `Mueller`"""
+TYPO: Final = {3: 4.5, 4: 4.0, 5: 3.5, 6: 3.0, 7: 2.5, 8: 2.0, 9: 1.6}
 """what the first wrong letter costs in a word of so many letters: short words have more neighbours"""
 TYPO_OF_LONG: Final = 1.2
 INSTEAD: Final = 2.0
 """each side has a word that the other has not: sister companies are called so"""
+SISTERS: Final = 4.5
+"""what names with other words beside can bear out at most, less what those words cost: sisters share rare words"""
+MISTYPED: Final = 0.5
+"""what a usual word costs that is mistyped"""
 AGAIN: Final = (1.0, 0.5)
 """what agreement on the rarest word counts, and on the next; further words count AND_SO_ON"""
 AND_SO_ON: Final = 0.3
-OTHER_START: Final = 1.0
+OTHER_START: Final = 2.0
+LEAST_NEAR: Final = -1.0
+"""words that say less than this by being alike are two words"""
+OTHER_ORDER: Final = 3.5
+JOINED: Final = 4
+"""letters that a name has at least, to be told by its letters without spaces and small words"""
 SHORTENED: Final = 1.0
 CUT: Final = 4.0
 LETTER_KEPT: Final = 1.4
@@ -104,11 +138,19 @@ def likeness(lead: Company, account: Company, weigh: Weigh) -> Likeness:
     """The evidence for the lead's company being the account, by the readings that agree best."""
     pieces = _of_names(lead.name, account.name, weigh)
     domain = list(_of_domains(lead.domain, account.domain))
-    total = _sum(pieces)
+    names, ceiling = _sum(pieces), _ceiling(pieces)
     if domain and domain[0].weight == SAME_DOMAIN:
-        total = max(total, OTHER_NAME_AT_DOMAIN)
+        names, ceiling = max(names, OTHER_NAME_AT_DOMAIN), inf
     rest = (*domain, *_of_forms(lead.name, account.name), *_of_places(lead, account))
-    return Likeness(total + _sum(rest), (*pieces, *rest))
+    return Likeness(names + _sum(rest), (*pieces, *rest), names, ceiling)
+
+
+def _ceiling(pieces: Sequence[Evidence]) -> float:
+    costs = [piece.weight for piece in pieces if piece.what in _BESIDE]
+    return SISTERS + sum(costs) if costs else inf
+
+
+_BESIDE: Final = ("only the lead", "only the account", "instead")
 
 
 # --- names ------------------------------------------------------------------------------------------
@@ -117,6 +159,8 @@ def likeness(lead: Company, account: Company, weigh: Weigh) -> Likeness:
 def _of_names(lead: Name, account: Name, weigh: Weigh) -> tuple[Evidence, ...]:
     if lead.plain != account.plain and lead.plain.replace(" ", "") == account.plain.replace(" ", ""):
         return tuple(_but_for_spaces(lead.plain, account.readings[0], weigh))
+    if lead.readings and account.readings and lead.readings[0].written == account.readings[0].written:
+        return _of_readings(lead.readings[0], account.readings[0], weigh)
     pairs = [_of_readings(a, b, weigh) for a in lead.readings for b in account.readings]
     best = pairs[0] if len(pairs) == 1 else max(pairs, key=_sum, default=())
     if lead.known and account.known and not lead.known & account.known:
@@ -147,7 +191,7 @@ def _of_readings(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidenc
     if lead.words == account.words:
         same = [Evidence(weigh(word), "same", word.spelled, word.spelled) for word in account.words]
         return (*_discounted(same), Evidence(WHOLE, "whole"), *said)
-    if lead.written == account.written:
+    if lead.written == account.written or (lead.joined == account.joined and len(lead.joined) > JOINED):
         return (*_but_for_spaces(lead.written, account, weigh), *said)
     return (*_by_word(lead, account, weigh), *said)
 
@@ -170,6 +214,8 @@ def _read_otherwise(lead: Reading, account: Reading) -> Iterator[Evidence]:
 def _by_word(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidence, ...]:
     pieces: list[Evidence] = []
     left, right = _without_same(lead.words, account.words, weigh, pieces)
+    if not left and not right:
+        pieces.append(Evidence(-OTHER_ORDER, "in another order", _text(lead.words), _text(account.words)))
     for agree in (_joined, _acronym, _near, _one_word, _cut):
         if left and right:
             agree(left, right, weigh, pieces)
@@ -178,8 +224,11 @@ def _by_word(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidence, .
 
 def _whole(pieces: Sequence[Evidence], rest: Sequence[Word]) -> Iterator[Evidence]:
     if not [word for word in rest if word.kind is not Kind.FILLER]:
-        exact = all(piece.what in ("same", "one word") for piece in pieces)
+        exact = not rest and all(piece.what in _EXACT for piece in pieces)
         yield Evidence(WHOLE if exact else NEARLY_WHOLE, "whole")
+
+
+_EXACT: Final = ("same", "one word", "in another order")
 
 
 def _without_same(
@@ -210,11 +259,15 @@ def _missing(left: Sequence[Word], right: Sequence[Word]) -> Iterator[Evidence]:
 
 def _costs(words: Sequence[Word]) -> list[float]:
     """The dearest word counts whole, the others in part."""
-    costs = [MISSING[word.kind] for word in words]
+    costs = [_cost(word) for word in words]
     if len(costs) < 2:
         return costs
     dearest = costs.index(max(costs))
     return [cost if at == dearest else cost * FURTHER for at, cost in enumerate(costs)]
+
+
+def _cost(word: Word) -> float:
+    return MISSING_SHORT if word.kind is Kind.NAME and len(word.spelled) < 3 else MISSING[word.kind]
 
 
 def _text(words: Sequence[Word]) -> str:
@@ -250,7 +303,7 @@ def _one_word(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Ev
         return  # two words that are near were taken as such
     one, other = ("".join([word.spelled for word in words]) for words in (left, right))
     edits = _edits(one, other)
-    if edits is not None and edits <= 1:
+    if len(left) + len(right) > 2 and edits is not None and edits <= 1:
         rarest = sorted(map(weigh, right))[-2:]
         value = rarest[-1] + rarest[0] * (len(rarest) - 1) / 2 - ONE_WORD - EDIT * edits
         pieces.append(Evidence(value, "nearly one word" if edits else "one word", _text(left), _text(right)))
@@ -281,26 +334,52 @@ def _near(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Eviden
         (edits, i, j)
         for i, word in enumerate(left)
         for j, other in enumerate(right)
-        if (edits := _edits(word.spelled, other.spelled)) is not None
+        if not _two_words(word, other) and (edits := _edits(word.spelled, other.spelled)) is not None
     ]
     if not found:
         return
     taken_left: set[int] = set()
     taken_right: set[int] = set()
     for edits, i, j in sorted(found):
-        if i not in taken_left and j not in taken_right:
+        piece = _misspelled(left[i], right[j], edits, weigh)
+        if i not in taken_left and j not in taken_right and piece.weight > LEAST_NEAR:
             taken_left.add(i)
             taken_right.add(j)
-            pieces.append(_misspelled(left[i], right[j], edits, weigh))
+            pieces.append(piece)
     left[:] = [word for i, word in enumerate(left) if i not in taken_left]
     right[:] = [word for j, word in enumerate(right) if j not in taken_right]
 
 
+def _two_words(one: Word, other: Word) -> bool:
+    """Are both words of the language, and not the same one?"""
+    return (
+        _known(one) and _known(other) and sound(one.spelled).rstrip("s") != sound(other.spelled).rstrip("s")
+    )
+
+
+def _known(word: Word) -> bool:
+    return word.kind in _KNOWN or (word.spelled.endswith("s") and word.spelled[:-1] in GIVEN_NAMES)
+
+
 def _misspelled(lead: Word, account: Word, edits: int, weigh: Weigh) -> Evidence:
-    start = OTHER_START if lead.spelled[0] != account.spelled[0] else 0.0
-    typo = TYPO.get(min(len(lead.spelled), len(account.spelled)), TYPO_OF_LONG)
-    value = min(weigh(lead), weigh(account)) - typo - EDIT * edits - start
-    return Evidence(value, "nearly", lead.spelled, account.spelled)
+    usual, odd = sorted((weigh.elsewhere(lead), weigh(account)))
+    typo = _of_typo(lead.spelled, account.spelled, edits)
+    if lead.kind in _GENERIC or account.kind in _GENERIC:
+        # Who writes `tehcnology` means that word: what is written so by chance is rarer still.
+        return Evidence(min(usual, odd - typo) - MISTYPED, "nearly", lead.spelled, account.spelled)
+    return Evidence(usual - typo, "nearly", lead.spelled, account.spelled)
+
+
+def _of_typo(one: str, other: str, edits: int) -> float:
+    """What the letters cost by which two words differ."""
+    if one in (f"{other}s", f"{other}es") or other in (f"{one}s", f"{one}es"):
+        return PLURAL
+    if not edits:
+        return HEARD
+    first = TYPO.get(min(len(one), len(other)), TYPO_OF_LONG) + EDIT
+    start = OTHER_START if one[0] != other[0] else 0.0
+    swapped = SWAPPED if sorted(one) == sorted(other) else 0.0
+    return first + ANOTHER_EDIT * (edits - 1) + start - swapped
 
 
 @lru_cache(maxsize=2**17)
@@ -309,6 +388,8 @@ def _edits(one: str, other: str) -> int | None:
 
     Letters that sound alike do not differ.
     """
+    if one[-1:].isdigit() and other[-1:].isdigit() and _digits(one) != _digits(other):
+        return None
     as_written, heard = _letters(one, other), (sound(one), sound(other))
     return as_written if heard == (one, other) else _fewer(as_written, _letters(*heard))
 
@@ -319,7 +400,9 @@ def _fewer(one: int | None, other: int | None) -> int | None:
 
 def _letters(one: str, other: str) -> int | None:
     shortest = min(len(one), len(other))
-    most = 0 if shortest < 4 else 1 if shortest < 7 else 2 if shortest < 12 else 3
+    most = (
+        0 if shortest < 3 or len(one) == len(other) == 3 else 1 if shortest < 7 else 2 if shortest < 12 else 3
+    )
     if abs(len(one) - len(other)) > most or one[-1:].isdigit() != other[-1:].isdigit():
         return None
     edits = OSA.distance(one, other, score_cutoff=most)
@@ -366,6 +449,8 @@ def _of_cut(word: Word, whole: Word, weigh: Weigh) -> float:
 
 
 _GENERIC: Final = (Kind.TRADE, Kind.FILLER, Kind.PLACE)
+_KNOWN: Final = (*_GENERIC, Kind.COMMON, Kind.GIVEN)
+"""words of the language: one of them is no misspelling of another"""
 
 
 # --- beside the name --------------------------------------------------------------------------------

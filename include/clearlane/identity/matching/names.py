@@ -56,13 +56,26 @@ class Name(NamedTuple):
 MOST_WORDS: Final = 24
 MOST_READINGS: Final = 6
 """of a name that are looked at"""
-_BRACKETS: Final = re.compile(r"[(\[{（]([^()\[\]{}（）]*)[)\]}）]")
+_BRACKETS: Final = re.compile(r"[(\[{（]([^()\[\]{}（）]*)(?:[)\]}）]|$)")
+_SITE: Final = re.compile(
+    r"(?:https?://)?(?:www\.)?([\w-]{3,})\.(?:(?:com?|org|net|ac|gov|edu|or|ne)\.)?"
+    rf"(?:{'|'.join(lexicon.DOMAIN_ENDINGS)}|[a-z]{{2}})/?",
+    re.IGNORECASE,
+)
+"""an address on the web that stands where the name should"""
+_DESK: Final = re.compile(
+    rf"(?:(?:\s[-–—|/:]\s*|\s*[,;(|]\s*)(?:{'|'.join(lexicon.DESKS)})"
+    r"(?:\s+(?:dept|department|team|office|division|abteilung))?[.)]*)+\W*$",
+    re.IGNORECASE,
+)
+"""a department or office behind the name"""
 _OTHERWISE: Final = re.compile(
     r"\b(?:d\W?b\W?a|t/a|trading as|doing business as|formerly(?: known as)?|f\W?k\W?a|a\W?k\W?a|also known as|"
     r"previously|ex-)(?=\W)[\W_]*"
 )
-_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")
-"""DeutscheBank"""
+_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
+_LONG_HUMP: Final = re.compile(r"(?<=[a-z]{3})(?=[A-Z][a-z]{3})")
+"""DeutscheBank, SGLCarbon; in names of several words only where both parts are long: Acme BankLimited"""
 _APOSTROPHE: Final = re.compile("['’`´]")
 _TOGETHER: Final = re.compile(r"\b(\w{1,2})&(\w{1,2})\b")
 _GAP: Final = re.compile(r"[^a-z0-9]+")
@@ -82,6 +95,7 @@ _ALIKE: Final = (
     ("y", "i"), ("w", "v"), ("c", "k"), ("x", "ks"), ("q", "k"),
 )  # fmt: skip
 _TWICE: Final = re.compile(r"(.)\1")
+_DOTTED: Final = re.compile(r"\b(?:[A-Za-z0158]\.){2,}")
 _ORDINALS: Final = {"1st": "first", "2nd": "second", "3rd": "third", "4th": "fourth", "5th": "fifth"}
 
 
@@ -128,18 +142,58 @@ def _form_apart(run: str) -> Iterator[str]:
 @lru_cache(maxsize=200_000)
 def parsed(text: str) -> Name:
     """The name of a company taken apart; without readings where nothing is left (`-`, `N/A`)."""
-    given = html.unescape(text)
+    given = _named(html.unescape(text))
     inner = _BRACKETS.findall(given)
     outer = _BRACKETS.sub(" ", given) if inner else given
     taken = [_taken_apart(version) for version in (outer, *_otherwise(outer))]
     readings = [taken[0][0], *(reading._replace(said="also known as") for reading, _ in taken[1:])]
-    if _HUMP.search(outer):
-        readings.append(_taken_apart(_HUMP.sub(" ", outer))[0])
+    hump = _LONG_HUMP if any(map(str.isspace, outer)) else _HUMP
+    if hump.search(outer):
+        readings.append(_taken_apart(hump.sub(" ", outer))[0]._replace(said="written apart"))
+    readings += _written_apart(readings[0])
+    readings += _form_misspelled(readings[0])
+    readings += _turned(outer)
     readings += [_inside(taken[0][0], text) for text in inner]
     plain = spelled(given)
     readings += _before_form(plain if outer == given else spelled(outer))
     forms = frozenset().union(*(found for _, found in taken))
     return _with_other_names(plain, forms, [one for one in readings if one.words])
+
+
+def _named(text: str) -> str:
+    """The text without what is no part of a name: the rest of a web address, a department behind the name."""
+    site = _SITE.fullmatch(text.strip())
+    if site:
+        return site.group(1)
+    if not text.isalpha():
+        text = _DOTTED.sub(lambda found: found.group().translate(_TAKEN_FOR), text)
+    return _DESK.sub("", text) or text
+
+
+def _written_apart(reading: Reading) -> Iterator[Reading]:
+    """The usual words with which a single long word ends, each apart: `acmefoodsgroup` is `acme foods group`."""
+    if len(reading.words) == 1 and len(reading.joined) >= SHORTEST_JOINED:
+        rest = reading.joined.removeprefix("the")
+        apart: list[str] = []
+        while found := next((rest[i:] for i in range(2, len(rest) - 3) if rest[i:] in _USUAL_ENDS), ""):
+            rest = rest.removesuffix(found)
+            apart.insert(0, found)
+        if apart or rest != reading.joined:
+            yield _reading(tuple(map(_word, (rest, *apart))), "written apart")
+
+
+def _form_misspelled(reading: Reading) -> Iterator[Reading]:
+    """Without a last word that no one knows and that is a letter from a legal form: `Acme Icn.`"""
+    words = reading.words
+    if len(words) > 1 and words[-1].kind is Kind.NAME and _nearly_form(words[-1].spelled):
+        yield _reading(words[:-1], "without a misspelled legal form")
+
+
+def _turned(text: str) -> Iterator[Reading]:
+    """What stands behind a comma first, where it is no legal form: `Foods, Acme`."""
+    parts = _parts(text)
+    if len(parts) == 2 and not _all_form(parts[1]) and not _ends_in_form(parts[0]):
+        yield _taken_apart(f"{parts[1]} {parts[0]}")[0]._replace(said="turned at the comma")
 
 
 def _otherwise(text: str) -> list[str]:
@@ -161,13 +215,16 @@ def _inside(outer: Reading, text: str) -> Reading:
 def _before_form(plain: str) -> Iterator[Reading]:
     """What stands before a legal form that more words follow: `DSM N.V. te Heerlen`."""
     words, _ = _phrases_as_forms(plain)
-    at = next((i for i, word in enumerate(words) if i and word in _ANYWHERE), len(words))
+    at = next((i for i, word in enumerate(words) if i and word in _INSIDE), len(words))
     if at < len(words) - 1 and words[-1] not in _ENDING:
         yield _reading(tuple(map(_word, words[:at])), "without what follows the legal form")
 
 
 def _taken_apart(text: str) -> tuple[Reading, frozenset[str]]:
-    words, phrases = _phrases_as_forms(_without_address(_parts(text)))
+    kept = _without_address(_parts(text))
+    words, phrases = _phrases_as_forms(kept)
+    if phrases:
+        words = _FORM_PHRASES.sub(" ", kept).split() or words
     bare, forms = _without_forms(words[:MOST_WORDS])
     return _reading(tuple(map(_word, bare))), forms | phrases
 
@@ -190,8 +247,13 @@ def _without_address(parts: Sequence[str]) -> str:
     """What follows a legal form behind a comma, and has none itself, is where the company is: `Acme BV, Delft, NL`."""
     if len(parts) < 2:
         return "".join(parts)
-    last = max((i for i, part in enumerate(parts) if _ends_in_form(part)), default=len(parts))
+    named = next((i for i, part in enumerate(parts) if not _all_form(part)), 0)
+    last = max((i for i, part in enumerate(parts) if i >= named and _ends_in_form(part)), default=len(parts))
     return _initials_together(" ".join(parts[: last + 1]).split())
+
+
+def _all_form(part: str) -> bool:
+    return all(word in _ENDING for word in part.split())
 
 
 def _ends_in_form(part: str) -> bool:
@@ -217,7 +279,7 @@ def _without_forms(words: Sequence[str]) -> tuple[Sequence[str], frozenset[str]]
 def _form_meant(word: str) -> str:
     """A legal form that is misspelled in one letter, where it is long, or has a letter twice (lttd)."""
     once = _TWICE.sub(r"\1", word)
-    if word in _ENDING or once in _ENDING:
+    if word in _ENDING or (len(once) > 2 and once in _ENDING):
         return word if word in _ENDING else once
     return next((form for form in _LONG_FORMS if OSA.distance(word, form, score_cutoff=1) <= 1), word)
 
@@ -230,8 +292,35 @@ _LONG_FORMS: Final = (
     "aktiengesellschaft",
     "kommanditgesellschaft",
 )
+
+
+def _nearly_form(word: str) -> bool:
+    word = _in_letters(word).replace("rn", "m")
+    return 2 <= len(word) <= 8 and any(OSA.distance(word, form, score_cutoff=1) <= 1 for form in _FORMS_TYPED)
+
+
+_FORMS_TYPED: Final = (
+    "inc",
+    "ltd",
+    "llc",
+    "plc",
+    "corp",
+    "gmbh",
+    "sarl",
+    "spa",
+    "srl",
+    "ltda",
+    "limited",
+    "company",
+)
+"""of three letters and more, so that one that is wrong leaves enough"""
 _ENDING: Final = frozenset(lexicon.FORMS) | lexicon.FORMS_AT_THE_ENDS
 _ANYWHERE: Final = frozenset(lexicon.FORMS) - lexicon.FORMS_AT_THE_ENDS
+_INSIDE: Final = _ANYWHERE | {"nv", "bv", "ag", "kg", "ab", "oy", "spa", "sa", "se"}
+SHORTEST_JOINED: Final = 8
+_USUAL_ENDS: Final = frozenset(
+    word for words in (lexicon.TRADES, lexicon.FILLERS, lexicon.PLACES) for word in words if len(word) > 3
+)
 
 
 @lru_cache(maxsize=200_000)
@@ -252,7 +341,7 @@ _MEANT: Final = {
     spelling: (word, kind)
     for words, kind in (
         ({word: word for word in lexicon.GIVEN_NAMES}, Kind.GIVEN),
-        ({word: word for word in lexicon.COMMON}, Kind.COMMON),
+        ({word: word for word in lexicon.COMMON} | lexicon.SHORT_FOR, Kind.COMMON),
         (lexicon.PLACES, Kind.PLACE),
         (lexicon.TRADES, Kind.TRADE),
         (lexicon.FILLERS, Kind.FILLER),
@@ -271,9 +360,20 @@ def _reading(words: tuple[Word, ...], said: str = "") -> Reading:
 @lru_cache(maxsize=200_000)
 def sound(word: str) -> str:
     """Letters that are written for one another as one: filips and philips, mueller and muller."""
+    word = _TWICE.sub(r"\1", _in_letters(word))
     for letters, one in _ALIKE:
         word = word.replace(letters, one)
     return _TWICE.sub(r"\1", word)
+
+
+def _in_letters(word: str) -> str:
+    """A digit among letters as the letter that a scanner takes it for: `5olutions`, `schoo1`."""
+    if word.isalpha() or sum(map(str.isdigit, word)) != 1 or len(word) < 3:
+        return word
+    return word.translate(_TAKEN_FOR)
+
+
+_TAKEN_FOR: Final = str.maketrans("0158", "olsb")
 
 
 # --- other names ------------------------------------------------------------------------------------
@@ -284,7 +384,7 @@ def _with_other_names(plain: str, forms: frozenset[str], readings: Sequence[Read
     others = [other for company in known for other in _names_of(company)]
     distinct: dict[str, Reading] = {}
     for reading in (*readings, *others):
-        distinct.setdefault(reading.joined, reading)
+        distinct.setdefault(" ".join(word.spelled for word in reading.words), reading)
     return Name(plain, forms, tuple(distinct.values())[:MOST_READINGS], frozenset(known))
 
 

@@ -41,7 +41,13 @@ class Rarity:
     total: int
 
     def __call__(self, word: Word) -> float:
-        others = max(self.counts.get(word.text, 0) - 1, 0)
+        return self._seldom(word, max(self.counts.get(word.text, 0) - 1, 0))
+
+    def elsewhere(self, word: Word) -> float:
+        """The same for a word of which this account has another form: whoever has it is another."""
+        return self._seldom(word, self.counts.get(word.text, 0))
+
+    def _seldom(self, word: Word, others: int) -> float:
         return -log((others + BELIEF * expected(word)) / (self.total + BELIEF))
 
 
