@@ -90,6 +90,34 @@ def test_another_file_than_the_one_mapped_is_refused_whole(read: Any) -> None:
     assert (records, broken) == ([], [(1, "no column that the mapping names")])
 
 
+FIELDS = {"id": "id", "name": "name", "phone": "phone"}
+
+
+@pytest.mark.parametrize(
+    "above", ["Leads of October\n", "sep=;\n", "Person;;Ways\n", "\n\nname\n;;;\n", 'Report "A;B\n']
+)
+def test_titles_above_the_header_are_no_header(read: Any, above: str) -> None:
+    records, broken = read(f"{above}id;name;phone\n1;Ada;2\n".encode(), fields=FIELDS)
+    ada = {"id": "1", "name": "Ada", "phone": "2"}
+    assert (records, broken) == ([(above.count("\n") + 2, ada)], [])
+
+
+def test_a_header_far_below_is_not_looked_for(read: Any) -> None:
+    records, broken = read(b"title\n" * 40 + b"id,name,phone\n1,Ada,2\n", fields=FIELDS)
+    assert records == []
+    assert broken == [(1, "no column that the mapping names")]
+
+
+def test_the_header_once_more_is_no_record(read: Any) -> None:
+    records, broken = read(b"id,name \n1,Ada\nid,name \n2,Bob\n")
+    assert (records, broken) == ([(2, ADA), (4, BOB)], [])
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04 and more", bytes.fromhex("d0cf11e0a1b11ae1")])
+def test_a_workbook_is_called_one(read: Any, start: bytes) -> None:
+    assert read(start, fields=FIELDS) == ([], [(None, "an Excel workbook or zip archive")])
+
+
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"id,name\n", b"\n\nid,name\n\n"])
 def test_a_file_without_rows_has_no_records(read: Any, content: bytes) -> None:
     assert read(content) == ([], [])

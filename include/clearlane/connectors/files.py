@@ -42,6 +42,9 @@ from clearlane.policy.model import ObjectMapping, Source
 _JSON_LINES: Final = (".jsonl", ".ndjson", ".json")
 _PARQUET: Final = (".parquet", ".pq")
 _GZIP: Final = b"\x1f\x8b"
+_BOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""how Excel workbooks begin, and zip archives"""
+_NO_BOOKS: Final = "text: save the sheet as `CSV UTF-8`"
 _ROWS: Final = 1_000
 _BUFFER: Final = 65_536  # bytes
 _MARKS: Final = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -110,6 +113,8 @@ class Files:
             suffix = PurePosixPath(path.removesuffix(".gz")).suffix.lower()
             if suffix in _PARQUET:
                 yield from _parquet(content, mapper)
+            elif _is_book(content):
+                yield Broken("", None, "an Excel workbook or zip archive", _NO_BOOKS, whole=True)
             else:
                 yield from _text(content, mapper, json_lines=suffix in _JSON_LINES)
 
@@ -181,11 +186,17 @@ def _unpacked(stored: IO[bytes]) -> IO[bytes]:
     return cast(IO[bytes], gzip.GzipFile(fileobj=stored)) if start == _GZIP else stored
 
 
+def _is_book(content: IO[bytes]) -> bool:
+    start = content.read(4)
+    content.seek(0)
+    return start in _BOOKS
+
+
 def _text(content: IO[bytes], mapper: Mapper, *, json_lines: bool) -> Iterator[Raw | Broken]:
     lines = Lines(_decoded(content, mapper.mapping.encoding))
     if json_lines:
         return json_records(lines)
-    return csv_records(lines, mapper.mapping.delimiter, mapper.reads)
+    return csv_records(lines, mapper.mapping.delimiter, mapper.columns)
 
 
 def _decoded(content: IO[bytes], encoding: str) -> io.TextIOWrapper:

@@ -71,9 +71,10 @@ class Mapper:
         moments = (self._moment(record.get(field, "")) for field in (self.mapping.cursor or "", *MOMENTS))
         return next(filter(None, moments), None)
 
-    def reads(self, columns: Iterable[str]) -> bool:
-        """Whether these columns hold at least one that the mapping names."""
-        return not self._columns or not set(self._columns.values()).isdisjoint(columns)
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the source that the mapping names."""
+        return tuple(dict.fromkeys(self._columns.values()))
 
     def _extras(self, payload: Mapping[str, Any]) -> Record:
         flat = _leaves(payload, self._opened) if self._opened else payload.items()

@@ -1,6 +1,7 @@
 """Records of text files, CSV and JSON Lines, with their physical lines; a broken row costs only itself.
 
 Lines end at `\\n`, `\\r\\n` or `\\r`, also mixed. A quote that is never closed costs the line it stands in.
+What people and spreadsheets put around a table is no record: titles above the header, the header once more.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import csv
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from io import TextIOBase
+from itertools import islice
 from typing import Any, Final
 
 from clearlane.connectors.protocol import Broken, Raw
@@ -17,6 +19,7 @@ from clearlane.connectors.protocol import Broken, Raw
 LONGEST_LINE: Final = 10_000_000  # characters: a file without line ends must not fill the memory
 MOST_LINES: Final = 1_000  # of one quoted record: beyond, a quote was left open
 DELIMITERS: Final = ",;\t|"
+FIRST_LINES: Final = 20  # among which the header is looked for
 
 
 class LineTooLong(ValueError):
@@ -58,33 +61,36 @@ class Lines:
 
     def give_up(self) -> str:
         """The record's first line; the others will be handed out again."""
-        first, *others = self.taken
+        self.keep(1)
+        return self.taken[0].rstrip("\r\n")
+
+    def keep(self, number: int) -> None:
+        """So many of the record's lines; the others will be handed out again."""
+        others = self.taken[number:]
         self._returned.extendleft(reversed(others))
         self.number -= len(others)
-        self.taken = [first]
-        return first.rstrip("\r\n")
+        self.taken = self.taken[:number]
 
 
-def csv_records(
-    lines: Lines, delimiter: str | None, accepts: Callable[[Sequence[str]], bool]
-) -> Iterator[Raw | Broken]:
-    """The records below the header line, unless `accepts` finds that the header is that of another file.
+def csv_records(lines: Lines, delimiter: str | None, wanted: Collection[str] = ()) -> Iterator[Raw | Broken]:
+    """The records below the header, unless it has none of the columns that are `wanted`: then it is another file.
 
     Columns without a name, or named twice, get one of their own.
     """
-    header = _header(lines, delimiter)
+    header = _header(lines, delimiter, frozenset(wanted))
     if header is None:
         return
-    delimiter, columns = header
-    if not accepts(columns):
+    delimiter, written = header
+    if wanted and not _known(written, wanted):
+        allowed = f"a header with some of {', '.join(wanted)}"[:500]
         found = "no column that the mapping names"
-        allowed = "a header with mapped columns"
-        yield Broken(", ".join(columns)[:1000], lines.number, found, allowed, whole=True)
+        yield Broken(", ".join(_named(written))[:1000], lines.number, found, allowed, whole=True)
         return
+    columns = _named(written)
     for number, row in _rows(lines, delimiter, len(columns)):
         if isinstance(row, Broken):
             yield row
-        else:
+        elif row != written:
             yield Raw(dict(zip(columns, row, strict=True)), number)
 
 
@@ -106,15 +112,34 @@ def json_records(lines: Lines) -> Iterator[Raw | Broken]:
             yield Broken(line.rstrip("\r\n"), lines.number, f"a JSON {kind}", "one JSON object a line")
 
 
-def _header(lines: Lines, delimiter: str | None) -> tuple[str, list[str]] | None:
+def _header(lines: Lines, delimiter: str | None, wanted: Collection[str]) -> tuple[str, list[str]] | None:
+    """Delimiter and cells of the first line that is not blank; below titles, of the one with most wanted columns."""
     for line in lines:
         if line.strip():
             break
         lines.begin()
     else:
         return None
+    first = _cells(line, delimiter)
+    return first if _known(first[1], wanted) > 1 or not wanted else _below_titles(lines, delimiter, wanted)
+
+
+def _below_titles(lines: Lines, delimiter: str | None, wanted: Collection[str]) -> tuple[str, list[str]]:
+    for _ in islice(lines, FIRST_LINES):
+        pass
+    read = [_cells(line, delimiter) for line in lines.taken]
+    best = max(range(len(read)), key=lambda number: _known(read[number][1], wanted))
+    lines.keep(best + 1)
+    return read[best]
+
+
+def _known(cells: Sequence[str], wanted: Collection[str]) -> int:
+    return len({cell.strip() for cell in cells}.intersection(wanted))
+
+
+def _cells(line: str, delimiter: str | None) -> tuple[str, list[str]]:
     delimiter = delimiter or max(DELIMITERS, key=lambda candidate: len(_split(line, candidate)))
-    return delimiter, _named(_split(line, delimiter))
+    return delimiter, _split(line, delimiter)
 
 
 def _split(line: str, delimiter: str) -> list[str]:
