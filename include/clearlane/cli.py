@@ -1566,12 +1566,12 @@ def people_withdraw(lead: Lead, other: Lead, by: By, because: Because) -> None:
 
 
 def _say_of_people(act: str, leads: Sequence[str], by: str, because: str) -> None:
-    from clearlane.route import persons
+    from clearlane.push import persons
 
     with _people() as (connection, find):
         now = _now()
         word = persons.Word(by, because, now)
-        said = persons.ACTS[act](connection, _in_force(connection, now), word, *map(find, leads))
+        said = persons.say(connection, _in_force(connection, now), act, word, *map(find, leads))
     for names in said.persons:
         out.print(" = ".join(names), highlight=False, markup=False)
     if not said.news:

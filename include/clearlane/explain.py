@@ -369,7 +369,9 @@ def _pushed(connection: Connection, lead_id: UUID) -> tuple[Line, ...]:
 
 
 def _said(fields: Mapping[str, Any]) -> str:
-    """What a write tells of a lead, in short: its owner, or else its score."""
+    """What a write tells of a lead, in short: a merge, its owner, or else its score."""
+    if "merged_into" in fields:
+        return f"to be merged into {fields['merged_into']}"
     return f"owner {fields['owner'] or '–'}" if "owner" in fields else f"score {fields.get('score')}"
 
 

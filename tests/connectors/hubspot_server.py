@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import hubspot.crm.associations.v4 as associations
+import hubspot.crm.contacts as contacts
 import hubspot.crm.objects as objects
 import hubspot.crm.owners as owners
 import hubspot.crm.properties as properties
@@ -42,6 +43,8 @@ _ROUTES: tuple[tuple[str, Any, str | None, str], ...] = (
         rf"POST {_OBJECTS}/batch/update", objects, "BatchInputSimplePublicObjectBatchInput",
         "BatchResponseSimplePublicObjectWithErrors",
     ),
+    (r"POST /crm/v3/objects/(?P<type>contacts)/merge", contacts, "PublicMergeInput", "SimplePublicObject"),
+    (rf"GET {_OBJECTS}/(?P<id>[0-9]+)", objects, None, "SimplePublicObjectWithAssociations"),
     (
         rf"GET {_OBJECTS}", objects, None,
         "CollectionResponseSimplePublicObjectWithAssociationsForwardPaging",
@@ -72,6 +75,10 @@ class HubSpotServer:
     defined: dict[str, set[str]] = field(default_factory=lambda: {"contacts": {"hubspot_owner_id", "email"}})
     groups: set[str] = field(default_factory=set)
     merged: set[str] = field(default_factory=set)
+    took_in: dict[str, str] = field(default_factory=dict)
+    """id of a record that is merged -> that of the one it is in"""
+    unheard_merges: int = 0
+    """merges that are done and whose answers are lost"""
     after_read: Callable[[], None] = lambda: None
     """what people do right after records were read"""
     failing: list[Reply] = field(default_factory=list)
@@ -187,7 +194,7 @@ class HubSpotServer:
             if request:
                 assert_is(package, request, asked.json, request)
             reply = self._answer(asked, path)
-            if reply.status < 300:
+            if reply.status < 300 and not reply.cut:
                 kind = response.removesuffix("WithErrors") if reply.status == 200 else response
                 assert_is(package, kind, reply.body, kind, nulls=True)
             return reply
@@ -197,6 +204,10 @@ class HubSpotServer:
 
     def _answer(self, asked: Asked, path: Mapping[str, str]) -> Reply:
         type, last = path.get("type", ""), asked.path.rstrip("/").rpartition("/")[2]
+        if last == "merge":
+            return self._merge(asked.json["primaryObjectId"], asked.json["objectIdToMerge"])
+        if "id" in path:
+            return self._one(type, path["id"])
         if asked.path.startswith("/crm/v3/owners"):
             return self._owners(asked)
         if asked.path.startswith("/crm/v4"):
@@ -264,11 +275,40 @@ class HubSpotServer:
             record["updatedAt"] = stamp(self.minute)
         return _multi([_shown(one, ()) for one in found if one["id"] not in self.merged], missing)
 
+    def _one(self, type: str, id: str) -> Reply:
+        found, _ = self._found(type, [id])
+        self.after_read()
+        return Reply(_shown(found[0], found[0]["properties"])) if found else refusal(404, "OBJECT_NOT_FOUND")
+
+    def _merge(self, primary: str, other: str) -> Reply:
+        """As its changelog says: a new record of both, with the values of the primary before those of the other."""
+        held = self.records["contacts"]
+        if primary == other or not {primary, other} <= set(held):
+            return refusal(400, "VALIDATION_ERROR")
+        both = [held.pop(id) for id in (primary, other)]
+        id = str(max(map(int, (*held, *self.took_in, primary, other))) + 1)
+        values = {
+            name: value
+            for one in reversed(both)
+            for name, value in one["properties"].items()
+            if value not in (None, "")
+        }
+        inside = [*(one for one, into in self.took_in.items() if into in (primary, other)), primary, other]
+        self.took_in |= dict.fromkeys(inside, id)
+        self.minute += 1
+        values |= {"hs_object_id": id, "hs_merged_object_ids": ";".join(sorted(inside, key=int))}
+        made = self.add("contacts", id, self.minute, **values)
+        self.unheard_merges -= 1
+        return Reply(cut=True) if self.unheard_merges >= 0 else Reply(_shown(made, values))
+
     def _found(
         self, type: str, ids: list[str], archived: bool = False
     ) -> tuple[list[dict[str, Any]], list[str]]:
         held = {id: one for id, one in self.records.get(type, {}).items() if one["archived"] is archived}
-        return [held[id] for id in ids if id in held], [id for id in ids if id not in held]
+        now = [self.took_in.get(id, id) for id in ids]
+        return [held[id] for id in now if id in held], [
+            id for id, own in zip(ids, now, strict=True) if own not in held
+        ]
 
     def _associations(self, type: str, to: str, inputs: list[dict[str, Any]]) -> Reply:
         """Two at a time for each record."""

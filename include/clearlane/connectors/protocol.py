@@ -100,6 +100,8 @@ class Receipt:
     error: str | None = None
     retry_after: float | None = None
     """seconds the source asked us to wait"""
+    became: str | None = None
+    """of a merge: the id that the record has now"""
 
 
 class Connector(Protocol):
@@ -111,6 +113,27 @@ class Connector(Protocol):
 
     def write(self, writes: Sequence[Write]) -> Sequence[Receipt]:
         """Do the writes; one receipt each, in their order. The same write again has the same effect."""
+        ...
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Two records of the source that are one person: `external_id` is to be merged into `into`, for good."""
+
+    idempotency_key: str
+    external_id: str
+    into: str
+
+
+@runtime_checkable
+class Merges(Protocol):
+    """What a connector may do beside: merge two of its records into one."""
+
+    def merge(self, merges: Sequence[Merge]) -> Sequence[Receipt]:
+        """Merge each two; one receipt each, in their order. Who are one already are `sent`, whoever merged them.
+
+        Looks before and after. `retry` where the two have different owners there: one of them would be lost.
+        """
         ...
 
 

@@ -14,7 +14,11 @@ def deleted(attributes: str) -> str:
 
 
 def gone(lead: str) -> str:
-    """Whether the record `lead` (an alias of the table) is deleted, or merged into another, by its newest revision."""
+    """Whether the record `lead` (an alias of the table) is deleted, or merged into another, by its newest revision.
+
+    Also where we merged it, and the source has not told of it yet; the record that took it in is gone as well where the
+    source made a new one of both.
+    """
     return f"""(
         coalesce((
             select {deleted("gone_r.attributes")} from lead_revision gone_r where gone_r.lead_id = {lead}.lead_id
@@ -24,4 +28,9 @@ def gone(lead: str) -> str:
             where gone_k.lead_id = {lead}.lead_id and gone_k.kind = 'merged_into' and gone_k.current)
         or exists (
             select from lead_key gone_k
-            where gone_k.value = cast({lead}.lead_id as text) and gone_k.kind = 'merged_from' and gone_k.current))"""
+            where gone_k.value = cast({lead}.lead_id as text) and gone_k.kind = 'merged_from' and gone_k.current)
+        or exists (
+            select from outbox gone_o
+            where gone_o.source = {lead}.source and gone_o.object = 'merges' and gone_o.state = 'sent'
+              and {lead}.external_id in (gone_o.external_id, gone_o.fields ->> 'merged_into')
+              and gone_o.fields ->> 'became' <> {lead}.external_id))"""

@@ -1310,9 +1310,32 @@ outbox = Table(
     Column(
         "sent_revision", sa.BigInteger, comment="newest revision of the record then: an owner in it is older"
     ),
+    Column(
+        "joining_id",
+        sa.BigInteger,
+        ForeignKey("joining.joining_id", name="outbox_joining_id_fk"),
+        comment="the merge that owes it, and takes it back when it is taken back",
+    ),
+    Column(
+        "knew_seq",
+        sa.BigInteger,
+        comment="of a write of no decision: the last decision number given out when it was owed",
+    ),
+    Column(
+        "knew_revision",
+        sa.BigInteger,
+        comment="of a write of no decision: the newest revision of the record when it was owed",
+    ),
     _one_of("state", "owed", "sent", "superseded", "dead", "dropped"),
     Index("outbox_owed_ix", "source", "outbox_id", postgresql_where=text("state = 'owed'")),
     Index("outbox_record_ix", "external_id", "source", "object", "outbox_id"),
+    Index("outbox_joining_ix", "joining_id", postgresql_where=text("joining_id is not null")),
+    Index(
+        "outbox_merged_ix",
+        "source",
+        text("(fields ->> 'merged_into')"),
+        postgresql_where=text("object = 'merges'"),
+    ),
     comment="Writes owed to a source system, one row each.",
 )
 

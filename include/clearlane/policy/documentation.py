@@ -529,11 +529,14 @@ def _source(source: Source) -> str:
     )
     back = f"assignments go back to {say.code(source.push)}{_limits(source)}" if source.push else _NOT_PUSHED
     owners = {"keep": "stand", "ignore": "are not looked at"}[source.existing_owner]
+    if source.push:
+        back += f"; records that are one person are merged there {_MERGED[source.merge]}"
     return (
         f"Connector `{source.connector}` at `{source.address}`; {live}; owners found there {owners}; {back}."
     )
 
 
+_MERGED: Final = {"by hand": "by hand", "push": "by Clearlane, where a person or `people.merge` said so"}
 _NOT_PUSHED: Final = "nothing is written back"
 
 

@@ -708,6 +708,8 @@ PUSHED = (
 """what a write to a source may set"""
 FEEDBACK = ("stage_since", "outcome", "outcome_at", "decline_reason")
 """what became of a lead: written to a source that names it under `push_fields`"""
+MERGING = ("hubspot",)
+"""connectors that can merge two records of their system"""
 OWNERSHIP = ("owner", "queue")
 """what is also written to the master of owners: routing proposes there, and a person's choice stands"""
 CLEARLANE = "clearlane"
@@ -892,6 +894,8 @@ class Source:
     rest: Rest | None = None
     """of the connector `rest`"""
     limits: Limits = Limits()
+    merge: Literal["by hand", "push"] = "by hand"
+    """who merges two of its records that are one person: somebody there, or we, which cannot be undone"""
     score_step: float | None = 5.0
     """points by which a score moves before it is pushed without a decision; bands, grades and stages always
     are. None: scores go with decisions only."""

@@ -17,6 +17,7 @@ from clearlane.policy.model import (
     CLEARLANE,
     FEEDBACK,
     GOVERNED,
+    MERGING,
     OBJECTS,
     OWNERSHIP,
     PUSHED,
@@ -84,6 +85,7 @@ class SourceShape(Shape):
     existing_owner: Literal["keep", "ignore"] = "keep"
     push: str | None = None
     push_fields: dict[str, str] = Field(default={})
+    merge: Literal["by hand", "push"] = "by hand"
     rest: RestShape | None = None
     master_of: list[str] = Field(default=[])  # of versions from before `masters`
     limits: LimitsShape = LimitsShape()
@@ -120,6 +122,7 @@ def built(document: Document, shape: SourcesShape) -> Sources:
     _check_objects(document, shape)
     masters = _masters(document, shape)
     _check_pushed(document, shape, masters)
+    _check_merging(document, shape)
     _check_rest(document, shape)
     enrichment.check(document, shape.enrichment, tuple(shape.sources))
     if shape.matching.ask > shape.matching.match:
@@ -198,6 +201,27 @@ def _check_pushed(document: Document, shape: SourcesShape, masters: Mapping[str,
             document.report(here, "names for what is not written", "a `push` beside it")
 
 
+def _check_merging(document: Document, shape: SourcesShape) -> None:
+    """A merge there must be told back to us, or it would be asked for without end."""
+    for name, source in shape.sources.items():
+        here = ("sources", name, "merge")
+        if source.merge != "push":
+            continue
+        if source.connector not in MERGING:
+            allowed = f"by hand: only {' and '.join(MERGING)} can merge records"
+            document.report(here, f"push with the connector {source.connector}", allowed)
+        if source.push is None:
+            document.report(here, "push for what is not written", "a `push` beside it")
+        if not any(_tells_merges(mapping) for mapping in source.objects.values()):
+            document.report(
+                here, "push without word of merges", "`merged_from` or `merged_into` among its fields"
+            )
+
+
+def _tells_merges(mapping: MappingShape) -> bool:
+    return not {"merged_from", "merged_into"}.isdisjoint(mapping.fields)
+
+
 def _check_rest(document: Document, shape: SourcesShape) -> None:
     for name, source in shape.sources.items():
         here = ("sources", name)
@@ -231,6 +255,7 @@ def _source(name: str, shape: SourceShape, masters: Mapping[str, str]) -> Source
         existing_owner=shape.existing_owner,
         push=shape.push,
         push_fields=shape.push_fields,
+        merge=shape.merge,
         rest=rest.built(shape.rest) if shape.rest else None,
         limits=Limits(**dict(shape.limits)),
         score_step=shape.score_step,

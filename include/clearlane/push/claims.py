@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -152,7 +152,7 @@ SUPERSEDE: Final = """
     where old.state = 'owed' and {flying} and {which}
       and (newer.source, newer.object, newer.external_id) = (old.source, old.object, old.external_id)
       and newer.outbox_id <> old.outbox_id
-      and (newer.decision_seq > old.decision_seq
+      and (newer.decision_seq > coalesce(old.decision_seq, old.knew_seq)
            or (old.decision_seq is null or newer.decision_seq = old.decision_seq)
               and newer.outbox_id > old.outbox_id and newer.score_id >= old.score_id)
 """
@@ -162,7 +162,7 @@ OVERRULED: Final = """
     from decision chosen join routing_event e using (event_id)
     where old.state = 'owed' and old.claimed_until is null and {which}
       and chosen.lead_id = old.lead_id and chosen.mode = 'hand' and e.kind in ('owner', 'override')
-      and old.decision_seq < chosen.decision_seq
+      and coalesce(old.decision_seq, old.knew_seq) < chosen.decision_seq
 """
 """Owed and not in flight, though a person chose another owner in a source since."""
 _OVERRULED: Final = sa.text(OVERRULED.format(which="old.outbox_id = any(:ids)"))
@@ -176,8 +176,11 @@ def note(
 ) -> tuple[int, int, int]:
     """Keep what became of the claimed writes (by outbox_id): how many were sent, failed, and are dead.
 
+    Those without a receipt were given up meanwhile.
+
     `excused`: failures are the system's, and count against no write.
     """
+    claim = replace(claim, rows=[row for row in claim.rows if row["outbox_id"] in receipts])
     sent = [row["outbox_id"] for row in claim.rows if receipts[row["outbox_id"]].result == "sent"]
     noted = _executed(connection, _SENT, ids=sent, number=claim.number, at=at)
     late = sorted(set(sent) - set(noted))

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, RowMapping
 from clearlane.connectors import (
     UNREADABLE,
     Connector,
+    Merges,
     ReadsBack,
     Receipt,
     Secrets,
@@ -30,7 +31,7 @@ from clearlane.connectors import (
 )
 from clearlane.connectors.gate import Hold
 from clearlane.policy.model import Policy, Source
-from clearlane.push import claims, owners
+from clearlane.push import claims, merges, owners
 from clearlane.push.claims import Claim
 
 PATIENCE: Final = timedelta(minutes=4)
@@ -164,12 +165,14 @@ class _Drain:
 
     def _sent(self, claim: Claim) -> Drained:
         with self._given_back(claim):
-            tried = self._tried(self._open(), claim)
+            merging = claim.rows[0]["object"] == merges.OBJECT
+            tried = (self._merged if merging else self._tried)(self._open(), claim)
         at = self._clock.now()
         with self._engine.begin() as connection:
             self._tell_gate(connection, tried, at)
             excused = claim.probe and tried.down is not None
             sent, retry, dead = claims.note(connection, claim, tried.receipts, at, excused=excused)
+            merges.note(connection, claim, tried.receipts)
         return Drained(sent, retry, dead, stood=tried.stood, written=tried.written)
 
     @contextmanager
@@ -210,6 +213,19 @@ class _Drain:
         except SourceFailed as failed:
             receipts |= _all_failed(waiting, failed)
         return Tried(receipts, stood, len(waiting))
+
+    def _merged(self, connector: Connector, claim: Claim) -> Tried:
+        """Merge those that are still one person; the connector itself looks before and after."""
+        with self._engine.begin() as connection:
+            wanted = merges.wanted(connection, self._source, claim)
+        if not isinstance(connector, Merges):
+            said = f"{self._source.connector} cannot merge records"
+            refused = {id: Receipt(one.idempotency_key, "refused", said) for id, one in wanted.items()}
+            return Tried(refused)
+        if wanted:
+            self._pace()
+        receipts = dict(zip(wanted, connector.merge([*wanted.values()]), strict=True))
+        return Tried(receipts, written=len(wanted))
 
     def _look(self, connector: Connector, rows: Sequence[RowMapping]) -> Current:
         """What the records hold, where the connector reads back."""

@@ -21,8 +21,9 @@ from sqlalchemy import Connection
 from clearlane.ledger import Batch
 from clearlane.ledger.gone import gone
 from clearlane.policy.model import FEEDBACK, Policy, Source, Teams
-from clearlane.push import feedback
+from clearlane.push import feedback, merges, standing
 from clearlane.push.claims import OVERRULED, SUPERSEDE
+from clearlane.push.owners import owners_of
 from clearlane.route.overrules import beside
 
 
@@ -136,6 +137,7 @@ _OF_LATELY: Final = (
     f"standing s join (select survivor_id as lead_id from ({feedback.LATELY}) l group by 1) l using (lead_id)"
 )
 _OF_ALL: Final = "standing s"
+_STANDING: Final = standing.compared(_TAKERS, _taken)
 _LOCK: Final = sa.text("select pg_advisory_xact_lock(hashtext('clearlane.push'))")
 # By decision, not by arrival: a push task that is cleared late owes what an older decision said.
 _SUPERSEDE: Final = sa.text(
@@ -162,26 +164,35 @@ def owe(connection: Connection, policy: Policy, batch: Batch) -> Owed:
 
     An owner whom teams.yaml does not know is the source's own affair: nothing is owed for such a decision.
     """
-    pushed = _pushed(policy)
     connection.execute(_LOCK)
-    owed = connection.execute(
-        _OWE,
-        {
-            **_told(policy, batch.as_of),
-            "batch_id": batch.batch_id,
-            "owners": Jsonb(list(_owners(policy.teams, pushed))),
-            "queues": Jsonb(
-                [{"team": t.id, "queue": t.queue} for t in policy.teams.teams.values() if t.queue]
-            ),
-        },
-    )
-    ids = list(owed.scalars())
+    told = {**_told(policy, batch.as_of), **_named(policy)}
+    ids = list(connection.execute(_OWE, {**told, "batch_id": batch.batch_id}).scalars())
     overruled = connection.execute(_OVERRULED, {"beside": beside(batch)}).rowcount
     if batch.live:
+        ids += owe_standing(connection, policy, batch)
+        merges.owe(connection, policy, batch)
         connection.execute(_GONE, {"batch_id": batch.batch_id})
         ids += _news(connection, policy, _OF_BATCH, batch.as_of, batch_id=batch.batch_id, since=batch.as_of)
     superseding = _superseding(connection, ids)
     return replace(superseding, superseded=superseding.superseded + overruled)
+
+
+def owe_standing(
+    connection: Connection, policy: Policy, batch: Batch, leads: Sequence[UUID] = (), *, by_hand: bool = False
+) -> list[int]:
+    """Owe the owner that a lead has to its other records, where the batch or a person merged, parted or changed it.
+
+    `by_hand`: a person said so of these leads; then also records from before `live_from` are told.
+    """
+    connection.execute(_LOCK)
+    bound = {**_told(policy, batch.as_of), **_named(policy), "leads": list(leads), "by_hand": by_hand}
+    bound |= {"batch_id": batch.batch_id, "beside": beside(batch)}
+    rows = connection.execute(_STANDING, bound).mappings().all()
+    known = {
+        name: owners_of(connection, policy, policy.sources.sources[name], batch.as_of)
+        for name in {row["source"] for row in rows}
+    }
+    return standing.owed(connection, standing.untold(known, rows), batch.batch_id)
 
 
 def owe_outcomes(connection: Connection, policy: Policy, batch: Batch, since: datetime) -> Owed:
@@ -215,6 +226,12 @@ def _news(
     bound = {**_told(policy, as_of), "feedback": list(FEEDBACK), "batch_id": batch_id, **lately}
     statement = sa.text(_owe_news(of)).bindparams(sa.bindparam("batch_id", type_=sa.UUID))
     return list(connection.execute(statement, bound).scalars())
+
+
+def _named(policy: Policy) -> Mapping[str, Any]:
+    """How the sources name reps and queues."""
+    queues = [{"team": team.id, "queue": team.queue} for team in policy.teams.teams.values() if team.queue]
+    return {"owners": Jsonb(list(_owners(policy.teams, _pushed(policy)))), "queues": Jsonb(queues)}
 
 
 def _told(policy: Policy, as_of: datetime) -> Mapping[str, Any]:

@@ -1,8 +1,8 @@
 """Whose choice an owner in a source system is: ours, known to the decision, or a person's, which stands.
 
 Known are the owners we began to write since the last write that came through, the owner in the newest revision the
-decision was made from, where that came after it, and those of overrides it took into account. Whoever else sells
-and is found as owner was chosen by a person since.
+decision was made from, where that came after it, and those of overrides it took into account; of a write of no
+decision, what there was when it was owed. Whoever else sells and is found as owner was chosen by a person since.
 """
 
 from __future__ import annotations
@@ -59,13 +59,15 @@ def owners_of(connection: Connection, policy: Policy, source: Source, at: dateti
 _KNOWN: Final = sa.text(
     """
     with mine as (
-        select o.outbox_id, o.source, o.object, o.external_id, o.lead_id, o.decision_seq, l.lead_id as record_id,
-               p.revision_id as knew, s.sent_id, s.sent_decision, s.sent_revision
+        select o.outbox_id, o.source, o.object, o.external_id, o.lead_id, l.lead_id as record_id,
+               coalesce(o.decision_seq, o.knew_seq + 1) as knew_before,
+               coalesce(o.knew_revision, p.revision_id) as knew,
+               s.sent_id, s.sent_decision, s.sent_revision
         from outbox o
-        join decision d using (decision_seq) join lead_profile p using (profile_id)
+        left join decision d using (decision_seq) left join lead_profile p using (profile_id)
         left join lead l on (l.source, l.external_id) = (o.source, o.external_id)
         left join lateral (
-            select outbox_id as sent_id, decision_seq as sent_decision, sent_revision from outbox x
+            select outbox_id as sent_id, coalesce(decision_seq, knew_seq) as sent_decision, sent_revision from outbox x
             where (x.source, x.object, x.external_id) = (o.source, o.object, o.external_id)
               and x.state = 'sent' and x.fields ? 'owner'
             order by x.sent_at desc, x.outbox_id desc limit 1
@@ -84,7 +86,7 @@ _KNOWN: Final = sa.text(
     union
     select m.outbox_id, e.detail ->> 'owner'
     from mine m join routing_event e on e.lead_id in (m.lead_id, m.record_id)
-        and e.kind in ('owner', 'override') and e.handled_seq < m.decision_seq
+        and e.kind in ('owner', 'override') and e.handled_seq < m.knew_before
         and (m.sent_decision is null or e.handled_seq >= m.sent_decision)
     """
 )

@@ -244,12 +244,18 @@ _SETTLED: Final = (
                          or (p.place, p.reason) = ('closed', 'merged'))
     """,
 )
-# What was to be written to a record of another's decisions is not, and what was written of them is put right.
+# What the merge itself owed is not owed any more. What was to be written to a record of another's decisions is not
+# either, and what was written of them is put right.
 _STRANGE: Final = """
     join lead m on (m.source, m.external_id) = (o.source, o.external_id) and m.lead_id = any(cast(:members as uuid[]))
     join lead d on d.lead_id = o.lead_id and d.survivor_id <> m.survivor_id
 """
 _WRITES: Final = (
+    "delete from outbox where joining_id = :joining and begun_at is null",
+    """
+    update outbox set state = 'superseded', note = concat_ws('; ', note, 'no longer merged')
+    where joining_id = :joining and state in ('owed', 'dead') and claimed_until is null
+    """,
     f"""
     update outbox set state = 'superseded', note = concat_ws('; ', note, 'no longer merged')
     where outbox_id in (
@@ -264,9 +270,12 @@ _WRITES: Final = (
         " and (n.source, n.object, n.external_id) = (t.source, t.object, t.external_id))",
     ),
     f"""
-    insert into outbox (idempotency_key, source, object, external_id, lead_id, score_id, batch_id, fields, note)
+    insert into outbox
+        (idempotency_key, source, object, external_id, lead_id, score_id, batch_id, knew_seq, knew_revision, fields,
+         note)
     select w.idempotency_key || ':again:' || o.outbox_id, w.source, w.object, w.external_id, w.lead_id, w.score_id,
-           w.batch_id, w.fields, 'written again: the record was merged with another for a time'
+           w.batch_id, {LAST_DECISION}, (select max(revision_id) from lead_revision where lead_id = m.lead_id),
+           w.fields, 'written again: the record was merged with another for a time'
     from outbox o {_STRANGE}
     cross join lateral (
         select x.* from outbox x join lead own on own.lead_id = x.lead_id and own.survivor_id = m.survivor_id
@@ -274,7 +283,7 @@ _WRITES: Final = (
           and x.decision_seq is not null and x.state in ('sent', 'superseded', 'owed')
         order by x.decision_seq desc limit 1
     ) w
-    where o.object = 'leads' and (o.state = 'sent' or o.claimed_until is not null) and w.outbox_id < o.outbox_id
+    where o.object = 'leads' and (o.state = 'sent' or o.begun_at is not null) and w.outbox_id < o.outbox_id
       and w.state <> 'owed' and not exists (
         select from outbox n where (n.source, n.object, n.external_id) = (o.source, o.object, o.external_id)
           and n.outbox_id > o.outbox_id)

@@ -103,7 +103,7 @@ where k.lead_id = any(cast(:survivors as uuid[])) and k.met_at is null and k.end
 _UNSENT = """
 update outbox set state = 'superseded', note = concat_ws('; ', note, 'merged into another record')
 where lead_id = any(cast(:others as uuid[])) and state = 'owed' and claimed_until is null
-  and decision_seq is not null
+  and (decision_seq is not null or knew_seq is not null)
 """
 # What was answered about one record was answered about the person.
 _ANSWERED = """

@@ -32,10 +32,17 @@ class NotPossible(ValueError):
 
 @dataclass(frozen=True)
 class Said:
-    """Whether it was news, and the persons that the records are of now: SOURCE:ID of each, who survives first."""
+    """The persons that the records are of now: SOURCE:ID of each, who survives first."""
 
-    news: bool
     persons: tuple[tuple[str, ...], ...]
+    records: tuple[UUID, ...]
+    """all whom it concerns"""
+    batch: Batch | None = None
+    """that of the change; None: it was said before"""
+
+    @property
+    def news(self) -> bool:
+        return self.batch is not None
 
 
 @dataclass(frozen=True)
@@ -136,12 +143,13 @@ def _say(connection: Connection, policy: Policy, pairs: Sequence[Pair], verdict:
         if verdicts.say(connection, pair, verdict, by=word.by, because=word.because, at=word.at)
     ]
     records = sorted({record for pair in pairs for record in pair})
-    if news:
-        batch = _batch(connection, policy, verdict, word.at)
-        concerned = people.regroup_known(connection, records, batch.batch_id, word.at, policy.sources.people)
-        intake.begin(connection, policy, batch)
-        join_merged(connection, batch, concerned)
-    return Said(bool(news), _persons(connection, records))
+    if not news:
+        return Said(_persons(connection, records), tuple(records))
+    batch = _batch(connection, policy, verdict, word.at)
+    concerned = people.regroup_known(connection, records, batch.batch_id, word.at, policy.sources.people)
+    intake.begin(connection, policy, batch)
+    join_merged(connection, batch, concerned)
+    return Said(_persons(connection, records), tuple(concerned), batch)
 
 
 _LAST: Final = "select max(verdict_id) from person_verdict"

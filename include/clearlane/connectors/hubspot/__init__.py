@@ -17,6 +17,7 @@ from typing import Any, Final
 from clearlane.connectors.address import Place, placed
 from clearlane.connectors.credentials import Auth, Bearer, OAuth
 from clearlane.connectors.http import Answer, Http, Pace, Patience, Refused
+from clearlane.connectors.hubspot import merging
 from clearlane.connectors.hubspot.client import Client, asked, spent
 from clearlane.connectors.hubspot.journal import SCOPES, Journal, filed, moment
 from clearlane.connectors.hubspot.reading import (
@@ -35,6 +36,7 @@ from clearlane.connectors.protocol import (
     Chunk,
     Followed,
     Interval,
+    Merge,
     Receipt,
     Secrets,
     SourceFailed,
@@ -222,6 +224,24 @@ class HubSpot:
             half = len(ready) // 2
             return self._updated(ready[:half]) | self._updated(ready[half:])
         return _receipts([write for write, _ in ready], answer)
+
+    def merge(self, merges: Sequence[Merge]) -> Sequence[Receipt]:
+        """One by one, contacts only; after a failure of the account the rest waits."""
+        if self._type != merging.TYPE:
+            return [
+                Receipt(one.idempotency_key, "refused", f"{self._type} cannot be merged") for one in merges
+            ]
+        owner, failure = self._named.get("owner", FIELDS["owner"][0]), None
+        receipts: list[Receipt] = []
+        for one in merges:
+            try:
+                receipts.append(
+                    _waiting(one, failure) if failure else merging.merged(self._client, owner, one)
+                )
+            except SourceFailed as failed:
+                failure = failed
+                receipts.append(_waiting(one, failed))
+        return receipts
 
     def current(self, writes: Sequence[Write]) -> Mapping[str, Mapping[str, Any]]:
         """external_id -> what the record holds of all that is written, and who gave it its owner, and when."""
@@ -445,7 +465,7 @@ def _receipt(write: Write, done: set[str], errors: Mapping[str, str], answer: An
     return Receipt(write.idempotency_key, "refused" if _FINAL.search(category) else "retry", said)
 
 
-def _waiting(write: Write, failed: SourceFailed) -> Receipt:
+def _waiting(write: Write | Merge, failed: SourceFailed) -> Receipt:
     return Receipt(write.idempotency_key, "retry", str(failed), failed.retry_after)
 
 

@@ -21,7 +21,7 @@ _WORD: Final = re.compile(r"[A-Za-z0-9_.\-]{1,80}")
 class Client:
     """The requests that the connector makes. Each answers 2xx, or raises Refused or Unanswered.
 
-    All of them may be sent again: they read, or set what they set.
+    All of them may be sent again, for they read, or set what they set; but for a merge.
     """
 
     def __init__(self, http: Http) -> None:
@@ -38,6 +38,13 @@ class Client:
 
     def update(self, type: str, inputs: Sequence[Mapping[str, Any]]) -> Answer:
         return self._given(self._crm.objects.batch_api.update(type, {"inputs": list(inputs)}, **_RAW))
+
+    def one(self, type: str, id: str, **params: Any) -> Answer:
+        return self._given(self._crm.objects.basic_api.get_by_id(type, id, **params, **_RAW))
+
+    def merge(self, into: str, other: str) -> Answer:
+        request = {"primaryObjectId": into, "objectIdToMerge": other}
+        return self._given(self._crm.contacts.basic_api.merge(request, **_RAW))
 
     def associations(self, type: str, to: str, inputs: Sequence[Mapping[str, Any]]) -> Answer:
         request = {"inputs": list(inputs)}
@@ -89,7 +96,8 @@ class _Carrier:
         return asked(self._http, "GET", url, params=_grouped(query_params))
 
     def POST(self, url: str, *, query_params: Any = None, body: Any = None, **_: Any) -> Answer:
-        return asked(self._http, "POST", url, params=_grouped(query_params), json=body, idempotent=True)
+        again = not url.endswith("/merge")
+        return asked(self._http, "POST", url, params=_grouped(query_params), json=body, idempotent=again)
 
 
 def spent(answer: Answer) -> Spent | None:
