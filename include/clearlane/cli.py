@@ -1207,8 +1207,7 @@ def enrichment_status(as_json: Json = False) -> None:
         return
     if found:
         out.print(_table(status.HEADS, map(status.cells, found)))
-    for line in status.notes(found):
-        out.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+    _notes(status.notes(found))
 
 
 @enrichment_app.command("gaps")
@@ -1259,14 +1258,16 @@ def push_status(as_json: Json = False) -> None:
     if as_json:
         _echo([status.as_json(one) for one in found])
         return
-    table = Table("source", "owed", "due now", "in flight", "dead", "oldest", "last sent", "held", box=None)
-    for one in found:
-        counts = (str(one.owed), str(one.due), str(one.in_flight), str(one.dead))
-        held = f"until {_minute(one.held_until)}: {one.because}" if one.held_until else ""
-        table.add_row(*map(Text, (one.source, *counts, _minute(one.oldest), _minute(one.sent_at), held)))
-    out.print(table)
+    heads = ("source", "owed", "merges", "due now", "in flight", "dead", "oldest", "last sent", "held")
+    out.print(_table(heads, map(_standing, found)))
     for line in status.notes(found):
         out.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _standing(one: Any) -> Sequence[str]:
+    counts = map(str, (one.owed, one.merges, one.due, one.in_flight, one.dead))
+    held = f"until {_minute(one.held_until)}: {one.because}" if one.held_until else ""
+    return (one.source, *counts, _minute(one.oldest), _minute(one.sent_at), held)
 
 
 @dead_app.command("list")
@@ -1279,11 +1280,18 @@ def dead_list(as_json: Json = False) -> None:
     if as_json:
         _echo([dead.as_json(one) for one in found])
         return
-    table = Table("write", "record", "owed", "tries", "sets", "the source said", box=None)
-    for one in found:
-        cells = (str(one.number), one.record, _minute(one.owed_at), str(one.attempts), ", ".join(one.sets))
-        table.add_row(*map(Text, (*cells, one.error or "")))
-    out.print(table)
+    rows = (
+        (
+            str(one.number),
+            one.record,
+            _minute(one.owed_at),
+            str(one.attempts),
+            ", ".join(one.sets),
+            one.error or "",
+        )
+        for one in found
+    )
+    out.print(_table(("write", "record", "owed", "tries", "sets", "the source said"), rows))
 
 
 @dead_app.command("retry")
@@ -1517,17 +1525,33 @@ def people_list(as_json: Json = False) -> None:
     out.print(table)
 
 
+@people_app.command("twice")
+def people_twice(as_json: Json = False) -> None:
+    """People whom a source that is written to still has twice: what is to be merged there, by whom, and why."""
+    from clearlane.push import merges
+
+    with _ledger() as connection:
+        found = merges.twice(connection, _in_force(connection, _now()))
+    if as_json:
+        _echo([asdict(one) for one in found])
+        return
+    rows = ((one.record, one.into, "owed" if one.by_us else "by hand", one.because) for one in found)
+    out.print(_table(("record", "into", "merged", "because"), rows))
+
+
 @people_app.command("show")
 def people_show(lead: Lead, as_json: Json = False) -> None:
     """The records of which a person is made, why each is one of them, who is kept apart, and who may be the same."""
     from clearlane.identity import doubles, membership
+    from clearlane.push import merges
 
     with _people() as (connection, find):
-        record = find(lead)
+        record, published = find(lead), _in_force(connection, _now())
         person = membership.person(connection, record)
-        alike = doubles.of_lead(connection, record, _in_force(connection, _now()).sources.people)
+        alike = doubles.of_lead(connection, record, published.sources.people)
+        told = list(merges.sentences(connection, published, [record]))
     if as_json:
-        _echo({**asdict(person), "alike": [asdict(one) for one in alike]})
+        _echo({**asdict(person), "alike": [asdict(one) for one in alike], "notes": told})
         return
     for label, records in {
         "person": (person.survivor,),
@@ -1539,6 +1563,7 @@ def people_show(lead: Lead, as_json: Json = False) -> None:
     for two in alike:
         said = f"{two.probability:6.1%}  {two.one.record} and {two.other.record}: {two.because}"
         out.print(said, markup=False, highlight=False)
+    _notes(told)
 
 
 @people_app.command("merge")
@@ -1566,16 +1591,23 @@ def people_withdraw(lead: Lead, other: Lead, by: By, because: Because) -> None:
 
 
 def _say_of_people(act: str, leads: Sequence[str], by: str, because: str) -> None:
-    from clearlane.push import persons
+    from clearlane.push import merges, persons
 
     with _people() as (connection, find):
         now = _now()
-        word = persons.Word(by, because, now)
-        said = persons.say(connection, _in_force(connection, now), act, word, *map(find, leads))
+        word, published = persons.Word(by, because, now), _in_force(connection, now)
+        said = persons.say(connection, published, act, word, *map(find, leads))
+        told = list(merges.sentences(connection, published, said.records))
     for names in said.persons:
         out.print(" = ".join(names), highlight=False, markup=False)
     if not said.news:
         out.print("nothing new: that was said before")
+    _notes(told)
+
+
+def _notes(told: Iterable[str]) -> None:
+    for line in told:
+        out.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

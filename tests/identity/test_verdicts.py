@@ -152,7 +152,10 @@ def test_a_person_merges_parts_and_takes_it_back(river, command):
     assert "crm:1 = crm:2" in command("merge", "crm:2", "ada@acme.com", *SAID).stdout
     assert persons(river) == {"1": "1", "2": "1"}
     assert "nothing new" in command("merge", "crm:1", "crm:2", *SAID).stdout
-    assert "merged  crm:2: ann said so on" in command("show", "crm:2").stdout
+    shown = command("show", "crm:2").stdout
+    assert "merged  crm:2: ann said so on" in shown
+    assert "note: crm:2 is to be merged into crm:1 there (by hand)" in shown
+    assert command("twice").stdout.split("\n")[1].split()[:4] == ["crm:2", "crm:1", "by", "hand"]
     river.run(lead("2", "ada@home.org", created_at=FEB, updated_at=MAR))
     assert persons(river) == {"1": "1", "2": "1"}
     assert command("unmerge", "crm:2", *SAID).stdout.split("\n")[:2] == ["crm:1", "crm:2"]

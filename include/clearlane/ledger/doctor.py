@@ -177,6 +177,19 @@ CHECKS = (
         """,
     ),
     Check(
+        "merges_are_of_one_source",
+        "a merge that is owed or done names two records of its source; one that is done, what they became",
+        """
+        select o.outbox_id::text from outbox o
+        where o.object = 'merges' and o.state in ('owed', 'sent') and o.fields <> '{}' and (
+            o.fields ->> 'merged_into' = o.external_id
+            or o.state = 'sent' and o.fields ->> 'became' is null
+            or not exists (select from lead l where (l.source, l.external_id) = (o.source, o.external_id))
+            or not exists (
+                select from lead l where (l.source, l.external_id) = (o.source, o.fields ->> 'merged_into')))
+        """,
+    ),
+    Check(
         "promises_are_told_once",
         "every promise that was found broken is in the log with its moment, and nothing is taken away before",
         """

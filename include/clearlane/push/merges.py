@@ -7,7 +7,7 @@ says that it was done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -156,7 +156,8 @@ _TWICE: Final = f"""
         from lead m
         where m.source = any(:sources) and not {gone("m")} and m.survivor_id in (
             select survivor_id from lead where survivor_id <> lead_id
-              and (cast(:lead as uuid) is null or survivor_id = (select survivor_id from lead where lead_id = :lead)))
+              and (cast(:leads as uuid[]) is null
+                   or survivor_id in (select survivor_id from lead where lead_id = any(cast(:leads as uuid[])))))
     )
     select l.source || ':' || l.external_id as record, l.source || ':' || coalesce(owed.into, l.into) as into,
            owed.into is not null as by_us, g.rule
@@ -170,11 +171,11 @@ _TWICE: Final = f"""
 """
 
 
-def twice(connection: Connection, policy: Policy, lead: UUID | None = None) -> list[Twice]:
-    """Who is still twice in a source that is written to, of one person or of all; what people said comes first."""
+def twice(connection: Connection, policy: Policy, leads: Sequence[UUID] | None = None) -> list[Twice]:
+    """Who is still twice in a source that is written to, of these leads or of all; what people said comes first."""
     sources = [source.name for source in policy.sources.sources.values() if source.push]
-    statement = sa.text(_TWICE).bindparams(sa.bindparam("lead", type_=sa.UUID))
-    rows = connection.execute(statement, {"sources": sources, "lead": lead}).mappings()
+    bound = {"sources": sources, "leads": None if leads is None else list(leads)}
+    rows = connection.execute(sa.text(_TWICE), bound).mappings()
     return [
         Twice(row["record"], row["into"], row["by_us"], RULES.get(row["rule"], row["rule"])) for row in rows
     ]
@@ -205,3 +206,16 @@ _STAYS: Final = f"""
 def stays(connection: Connection, leads: Sequence[UUID]) -> list[Stays]:
     """Merges of these leads that their source cannot take back, though they are two people here."""
     return [Stays(**row) for row in connection.execute(sa.text(_STAYS), {"leads": list(leads)}).mappings()]
+
+
+def sentences(connection: Connection, policy: Policy, leads: Sequence[UUID]) -> Iterator[str]:
+    """What somebody has to know of these leads: who is still twice, and which merges cannot be taken back."""
+    for one in twice(connection, policy, leads):
+        how = "owed" if one.by_us else "by hand"
+        yield f"{one.record} is to be merged into {one.into} there ({how})"
+    for kept in stays(connection, leads):
+        since = f"since {kept.since:%Y-%m-%d %H:%M}Z" if kept.since else "at this moment"
+        yield (
+            f"{kept.record} is merged into {kept.into} there, {since}, which cannot be taken back: here they are two,"
+            f" there they stay one, and nothing is written to {kept.record}. Make a new record there if they are two"
+        )

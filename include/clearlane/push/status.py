@@ -19,6 +19,8 @@ class Status:
     owed: int
     due: int
     """of the owed, those that could be sent now"""
+    merges: int
+    """of the owed, two records that are to be made one"""
     in_flight: int
     dead: int
     oldest: datetime | None
@@ -36,6 +38,7 @@ class Status:
 _STATUS: Final = sa.text(
     """
     select source, coalesce(owed, 0) as owed, coalesce(due, 0) as due, coalesce(in_flight, 0) as in_flight,
+           coalesce(merges, 0) as merges,
            coalesce(dead, 0) as dead, oldest, sent_at, coalesce(failures, 0) as failures, error,
            case when held > :at then held end as held_until,
            case when held > :at then
@@ -46,6 +49,7 @@ _STATUS: Final = sa.text(
         select source, count(*) filter (where state = 'owed') as owed, count(*) filter (where state = 'dead') as dead,
                count(*) filter (where state = 'owed' and coalesce(next_attempt_at <= :at, true)
                                 and coalesce(claimed_until <= :at, true)) as due,
+               count(*) filter (where state = 'owed' and object = 'merges') as merges,
                count(*) filter (where state = 'owed' and claimed_until > :at) as in_flight,
                min(owed_at) filter (where state = 'owed') as oldest, max(sent_at) as sent_at
         from outbox group by source

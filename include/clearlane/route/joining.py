@@ -15,6 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 
+from clearlane.ledger.gone import gone
 from clearlane.ledger.models import LAST_DECISION
 from clearlane.route.fairness import as_decimal, as_units, step
 
@@ -288,5 +289,11 @@ _WRITES: Final = (
         select from outbox n where (n.source, n.object, n.external_id) = (o.source, o.object, o.external_id)
           and n.outbox_id > o.outbox_id)
     on conflict (idempotency_key) do nothing
+    """,
+    f"""
+    update outbox o set state = 'dropped', note = concat_ws('; ', o.note, 'the record is gone from the source')
+    from lead m
+    where m.lead_id = any(cast(:members as uuid[])) and (o.source, o.external_id) = (m.source, m.external_id)
+      and o.object = 'leads' and o.state = 'owed' and o.claimed_until is null and {gone("m")}
     """,
 )
