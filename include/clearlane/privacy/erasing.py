@@ -15,14 +15,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from clearlane.identity import normalise
 from clearlane.ledger.batches import keep_erasing
-from clearlane.ledger.models import metadata
-from clearlane.privacy import folders, proof, wording
+from clearlane.privacy import finding, folders, proof, sweeping, wording
 from clearlane.privacy import tombstones as stones
-from clearlane.privacy.proof import STAFF, Searched
+from clearlane.privacy.proof import Searched
 from clearlane.privacy.tombstones import Key, Name, Secrets
 from clearlane.route.routing import LOCK
 
@@ -81,14 +79,20 @@ def erase(
     erasure = connection.execute(_NOTE, {"at": at, "by": by, "because": because}).scalar_one()
     kept_away = {one for one in named if one[0] == "record"} if records_only else named
     made = stones.add(connection, kept_away, key, erasure)
-    counts = _emptied(connection, at) | _swept(connection, values, key)
-    counts = {table: count for table, count in sorted(counts.items()) if count}
+    emptied = _emptied(connection, at)
+    telling = proof.everywhere(connection, values)
+    swept = sweeping.sweep(connection, telling, values, key)
+    counts = _counted(emptied | {f"{table}, by value": count for table, count in swept.items()})
     connection.execute(_NOTE_COUNTS, {"id": erasure, "counts": Jsonb(counts)})
-    searched = proof.search(connection, values)
+    searched = proof.again(connection, telling, values)
     if searched.left:
         raise Incomplete("left in " + ", ".join(one.where for one in searched.found if not one.staff))
     folders.rewrite(places, values)
     return Erased(counts, records, made, shared, proof.and_folders(searched, values, places))
+
+
+def _counted(counts: Mapping[str, int]) -> dict[str, int]:
+    return {table: count for table, count in sorted(counts.items()) if count}
 
 
 def verify(connection: Connection, name: str, places: Sequence[Path] = ()) -> Searched:
@@ -113,9 +117,9 @@ def _choose(connection: Connection, names: Sequence[str]) -> None:
         used = {key: value for key, value in bound.items() if f":{key}" in statement}
         connection.execute(sa.text(statement), used)
     addresses = connection.execute(sa.text("select value from gone_email")).scalars().all()
-    if addresses:
-        asked = {"pattern": wording.pattern(addresses), "hint": wording.hint(addresses)}
-        connection.execute(sa.text(_MORE_SEQS), asked)
+    rows = finding.rows(connection, "inbox", ("payload", "record"), addresses, _UNUSED)
+    if rows:
+        connection.execute(sa.text(_MORE_SEQS), {"rows": rows, "pattern": wording.pattern(addresses)})
 
 
 _LEADS: Final = """
@@ -161,11 +165,11 @@ union select i.seq from inbox i join gone_lead g on i.object in ('activities', '
     and i.source = g.source and i.record ->> 'lead_id' = g.external_id and i.state <> 'consumed'
 """
 # Records that nobody consumed are known by their text alone: an address in one of them is whom it is about.
-_MORE_SEQS: Final = f"""
+_UNUSED: Final = "state in ('waiting', 'quarantined') and object not in ('accounts', 'opportunities', 'reps')"
+_MORE_SEQS: Final = """
 insert into gone_seq
 select seq from inbox
-where state in ('waiting', 'quarantined') and object not in ('accounts', 'opportunities', 'reps')
-  and {wording.together(("payload", "record"))} ~* :hint
+where ctid = any(cast(:rows as tid[]))
   and (cast(payload as text) ~* :pattern or cast(record as text) ~* :pattern)
 except select seq from gone_seq
 """
@@ -219,7 +223,7 @@ def _shared(connection: Connection, told: Set[str]) -> set[str]:
     asked = {
         "values": list(told),
         "patterns": [*map(wording.one_pattern, told)],
-        "hint": wording.hint(told),
+        **{table: finding.rows(connection, table, columns, told) for table, columns in _TELLING.items()},
     }
     return set(connection.execute(sa.text(_OTHERS), asked).scalars())
 
@@ -240,19 +244,28 @@ select distinct value from told cross join lateral (values
 ) said (value) where value is not null
 """
 # A name or a number that someone else has as well, or a company or colleague goes by, tells of them too.
+_TELLING: Final[Mapping[str, Sequence[str]]] = {
+    "lead_revision": ("attributes",),
+    "contact_revision": ("phone", "attributes"),
+    "account_revision": ("name", "attributes"),
+    "owner": ("name",),
+    "roster": ("content",),
+    "policy_file": ("content",),
+}
 _OTHERS: Final = """
 with others as materialized (
-    select said from (
-        select cast(r.attributes as text) as said from lead_revision r
-            where not exists (select from gone_lead g where g.lead_id = r.lead_id)
-        union all select concat_ws(chr(10), r.phone, cast(r.attributes as text)) from contact_revision r
-            where not exists (select from gone_contact g where g.contact_id = r.contact_id)
-        union all select r.attributes ->> 'company' from lead_revision r join gone_lead using (lead_id)
-        union all select concat_ws(chr(10), name, cast(attributes as text)) from account_revision
-        union all select name from owner
-        union all select cast(content as text) from roster
-        union all select content from policy_file
-    ) texts where said ~* :hint
+    select cast(r.attributes as text) as said from lead_revision r
+        where r.ctid = any(cast(:lead_revision as tid[]))
+          and not exists (select from gone_lead g where g.lead_id = r.lead_id)
+    union all select concat_ws(chr(10), r.phone, cast(r.attributes as text)) from contact_revision r
+        where r.ctid = any(cast(:contact_revision as tid[]))
+          and not exists (select from gone_contact g where g.contact_id = r.contact_id)
+    union all select r.attributes ->> 'company' from lead_revision r join gone_lead using (lead_id)
+    union all select concat_ws(chr(10), name, cast(attributes as text)) from account_revision
+        where ctid = any(cast(:account_revision as tid[]))
+    union all select name from owner where ctid = any(cast(:owner as tid[]))
+    union all select cast(content as text) from roster where ctid = any(cast(:roster as tid[]))
+    union all select content from policy_file where ctid = any(cast(:policy_file as tid[]))
 )
 select value from unnest(cast(:values as text[]), cast(:patterns as text[])) as told (value, pattern)
 where exists (select from others where said ~* pattern)
@@ -384,58 +397,6 @@ def _emptied(connection: Connection, at: datetime) -> dict[str, int]:
     return counts
 
 
-# --- hint by value ------------------------------------------------------------------------------------
-
-
-def _swept(connection: Connection, values: Sequence[str], key: Key) -> dict[str, int]:
-    """Put a word without meaning wherever else a value is written, in any column of any table."""
-    if not values:
-        return {}
-    counts: dict[str, int] = {}
-    for table in metadata.sorted_tables:
-        columns = [column for column in table.columns if _says(column.type)]
-        if columns and table.name not in STAFF:
-            bound = {"hint": wording.hint(values), "any": wording.pattern(values)}
-            for number, value in enumerate(values):
-                bound |= {
-                    f"value{number}": wording.one_pattern(value),
-                    f"word{number}": stones.word_for(value, key),
-                }
-            swept = connection.execute(sa.text(_sweep(table, columns, len(values))), bound).rowcount
-            counts[f"{table.name}, by value"] = swept
-    connection.execute(sa.text(_REHASHED))
-    return counts
-
-
-def _sweep(table: sa.Table, columns: Sequence[sa.Column[Any]], count: int) -> str:
-    texts = [f'cast("{column.name}" as text)' for column in columns]
-    holds = " or ".join(f"{text} ~* :any" for text in texts)
-    sets = ", ".join(f'"{column.name}" = {_replaced(column, count)}' for column in columns)
-    named = wording.together(f'"{column.name}"' for column in columns)
-    return f'update "{table.name}" set {sets} where {named} ~* :hint and ({holds})'
-
-
-def _replaced(column: sa.Column[Any], count: int) -> str:
-    text = f'cast("{column.name}" as text)'
-    for number in range(count):
-        text = f"regexp_replace({text}, :value{number}, :word{number}, 'gi')"
-    kind = {JSONB: "jsonb", ARRAY: "text[]"}.get(type(column.type), "text")
-    return f"cast({text} as {kind})"
-
-
-def _says(kind: Any) -> bool:
-    """Whether a column of this type may hold words."""
-    of_texts = isinstance(kind, ARRAY) and isinstance(kind.item_type, sa.Text)
-    return of_texts or isinstance(kind, sa.Text | JSONB)
-
-
-# A record of another person that named this one says otherwise now, and so does its hash.
-_REHASHED: Final = """
-update lead_revision r set content_hash = encode(sha256(convert_to(cast(i.record as text), 'UTF8')), 'hex')
-from inbox i
-where i.seq = r.seq and i.record is not null and cast(i.record as text) like '%erased-%'
-  and r.content_hash <> encode(sha256(convert_to(cast(i.record as text), 'UTF8')), 'hex')
-"""
 _NOTE: Final = sa.text("""
 insert into erasure (erased_at, by, because, counts) values (:at, :by, :because, '{}') returning erasure_id
 """)

@@ -14,18 +14,16 @@ def rewrite(places: Sequence[Path], values: Sequence[str]) -> int:
 
     What is no UTF-8 text, or bears a value in its name, is deleted: a picture of a person cannot be half erased.
     """
-    pattern = wording.pattern(values)
-    if not pattern:
-        return 0
-    wanted = re.compile(pattern, re.IGNORECASE)
     files = [path for place in places for path in sorted(place.rglob("*")) if path.is_file()]
-    return sum(_rewritten(path, wanted) for path in files)
+    return sum(_rewritten(path, values) for path in files)
 
 
-def _rewritten(path: Path, wanted: re.Pattern[str]) -> bool:
+def _rewritten(path: Path, values: Sequence[str]) -> bool:
     content = path.read_bytes()
     shown = content.decode(errors="replace")
-    if not (wanted.search(shown) or wanted.search(path.name)):
+    said = wording.said_in(f"{path.name}\n{shown}", values)
+    wanted = re.compile(wording.pattern(said), re.IGNORECASE)
+    if not said or not (wanted.search(shown) or wanted.search(path.name)):
         return False
     if shown.encode() != content or wanted.search(path.name):
         path.unlink()

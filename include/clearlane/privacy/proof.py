@@ -6,16 +6,15 @@ Tables and columns come from the database's own catalogue, so a table that is ne
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clearlane.privacy import wording
+from clearlane.privacy import finding, wording
 
 STAFF: Final = frozenset({"policy_file", "roster", "owner"})
 """what the company says of its own people and rules: erasing a lead leaves it, and the search says so apart"""
@@ -45,49 +44,66 @@ class Searched:
 def search(connection: Connection, values: Iterable[str], folders: Sequence[Path] = ()) -> Searched:
     """Look for the values in every text, JSON and array column of the ledger, and in every file of the folders."""
     wanted = tuple(values)
-    columns = connection.execute(_COLUMNS).all()
-    found = tuple(_in_tables(connection, columns, wanted)) if wanted else ()
-    return and_folders(Searched(len(columns), 0, found), wanted, folders)
+    return and_folders(again(connection, everywhere(connection, wanted), wanted), wanted, folders)
+
+
+def everywhere(connection: Connection, values: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Table -> where the rows stand that say a value, alone or inside another; of every table there is."""
+    its = finding.tables(connection).items()
+    return {table: finding.rows(connection, table, columns, values) for table, columns in its}
+
+
+def again(connection: Connection, rows: Mapping[str, Sequence[str]], values: Sequence[str]) -> Searched:
+    """Look at those rows of each table, and at all that were written by this transaction or since."""
+    its = finding.tables(connection)
+    found = [
+        Found(f"{table}.{column}", count, table in STAFF)
+        for table, columns in its.items()
+        for column, count in _counts(connection, table, columns, rows.get(table, ()), values)
+    ]
+    return Searched(sum(map(len, its.values())), 0, tuple(found))
 
 
 def and_folders(searched: Searched, values: Sequence[str], folders: Sequence[Path]) -> Searched:
     """What was searched and found, and every file of the folders with it."""
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    found = _in_files(files, wording.pattern(values)) if values else ()
+    found = _in_files(files, values)
     return replace(searched, files=searched.files + len(files), found=(*searched.found, *found))
 
 
-def _in_tables(
-    connection: Connection, columns: Sequence[sa.Row[Any]], values: Sequence[str]
-) -> Iterator[Found]:
-    asked = {"hint": wording.hint(values), "pattern": wording.pattern(values)}
-    for table, its in groupby(columns, key=lambda row: str(row.table_name)):
-        names = [str(row.column_name) for row in its]
-        counts = connection.execute(sa.text(_counting(connection, table, names)), asked).one()
-        for name, count in zip(names, counts, strict=True):
-            if count:
-                yield Found(f"{table}.{name}", int(count), table in STAFF)
-
-
-def _counting(connection: Connection, table: str, columns: Sequence[str]) -> str:
-    """The rows in which each column says it; one pass over the table, one look at most rows."""
+def _counts(
+    connection: Connection, table: str, columns: Sequence[str], rows: Sequence[str], values: Sequence[str]
+) -> Iterator[tuple[str, int]]:
+    """Columns in which a value stands, each with the number of rows."""
     quoted = [connection.dialect.identifier_preparer.quote(column) for column in columns]
-    counts = (f"count(*) filter (where cast({column} as text) ~* :pattern)" for column in quoted)
-    rows = f"{connection.dialect.identifier_preparer.quote(table)} where {wording.together(quoted)} ~* :hint"
-    return f"select {', '.join(counts)} from {rows}"
+    of = _LOOKED_AT.format(connection.dialect.identifier_preparer.quote(table))
+    asked = {"rows": list(rows), "hints": wording.hints(values)}
+    if values and connection.execute(sa.text(_saying(quoted, of)), asked).scalar_one():
+        counts = connection.execute(
+            sa.text(_counting(quoted, of)), asked | {"pattern": wording.pattern(values)}
+        ).one()
+        yield from ((column, int(count)) for column, count in zip(columns, counts, strict=True) if count)
 
 
-def _in_files(files: Sequence[Path], pattern: str) -> Iterator[Found]:
-    wanted = re.compile(pattern, re.IGNORECASE)
+def _saying(columns: Sequence[str], of: str) -> str:
+    return f"select {finding.among(wording.together(columns))} from {of}"
+
+
+def _counting(columns: Sequence[str], of: str) -> str:
+    counts = (f"count(*) filter (where cast({column} as text) ~* :pattern)" for column in columns)
+    return f"select {', '.join(counts)} from {of} where {wording.together(columns)} {finding.SAYS}"
+
+
+def _in_files(files: Sequence[Path], values: Sequence[str]) -> Iterator[Found]:
     for path in files:
-        if wanted.search(str(path)) or wanted.search(path.read_bytes().decode(errors="replace")):
+        text = f"{path}\n{path.read_bytes().decode(errors='replace')}"
+        said = wording.said_in(text, values)
+        if said and re.search(wording.pattern(said), text, re.IGNORECASE):
             yield Found(path.name, 1)
 
 
-_COLUMNS: Final = sa.text("""
-select c.table_name, c.column_name
-from information_schema.columns c join information_schema.tables t using (table_schema, table_name)
-where c.table_schema = current_schema() and t.table_type = 'BASE TABLE'
-  and c.udt_name in ('text', 'varchar', 'bpchar', 'citext', 'json', 'jsonb', 'xml', '_text', '_varchar', 'bytea')
-order by 1, 2
-""")
+# A transaction's age is counted from this one: 0 is this one itself, and what began later is younger.
+_LOOKED_AT: Final = """(
+    select * from {0} where ctid = any(cast(:rows as tid[])) and age(xmin) > 0
+    union all select * from {0} where age(xmin) <= 0
+) looked_at"""
