@@ -7,6 +7,8 @@ a key are weighed once, whichever came first: so the order of arrival leaves the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import compress
 from math import log
 from typing import Any, Final
 from uuid import UUID
@@ -16,6 +18,7 @@ from rapidfuzz import fuzz
 from sqlalchemy import Connection
 
 from clearlane.identity.matching.blocking import lasting_keys
+from clearlane.identity.matching.bounds import reaching
 from clearlane.identity.matching.likeness import Company, likeness
 from clearlane.identity.matching.names import parsed
 from clearlane.identity.matching.rarity import NOTHING_SEEN
@@ -74,10 +77,10 @@ def note(connection: Connection) -> int:
 
 
 def _weighed(pairs: Iterable[Any]) -> Iterator[tuple[str, str, float, list[Any]]]:
-    for company, name, by_letters in pairs:
-        if by_letters and fuzz.partial_ratio(company, name) < LETTERS_ALIKE:
-            continue
-        like = likeness(Company(parsed(company)), Company(parsed(name)), NOTHING_SEEN)
+    near = [pair for *pair, by_letters in pairs if not by_letters or _spelt_alike(*pair)]
+    company_of = cache(lambda name: Company(parsed(name)))
+    for company, name in compress(near, reaching(near, NOTHING_SEEN, LEAST)):
+        like = likeness(company_of(company), company_of(name), NOTHING_SEEN)
         weight = like.beyond(CHANCE) + CHANCE
         if weight >= LEAST:
             yield (
@@ -86,6 +89,10 @@ def _weighed(pairs: Iterable[Any]) -> Iterator[tuple[str, str, float, list[Any]]
                 round(weight, 6),
                 [[round(one.weight, 2), *one[1:]] for one in like.evidence],
             )
+
+
+def _spelt_alike(company: str, name: str) -> bool:
+    return fuzz.partial_ratio(company, name) >= LETTERS_ALIKE
 
 
 # The watch asks anew whose company may be an account: a name, an account or a verdict came, or a question is open.

@@ -249,24 +249,25 @@ def _without_same(
 
 def _missing(left: Sequence[Word], right: Sequence[Word]) -> Iterator[Evidence]:
     costs = [_costs(words) for words in (left, right)]
-    for word, cost in zip(left, costs[0], strict=True):
-        yield Evidence(-cost, "only the lead", word.spelled)
-    for word, cost in zip(right, costs[1], strict=True):
-        yield Evidence(-cost, "only the account", "", word.spelled)
+    for word, one in zip(left, costs[0], strict=True):
+        yield Evidence(-one, "only the lead", word.spelled)
+    for word, one in zip(right, costs[1], strict=True):
+        yield Evidence(-one, "only the account", "", word.spelled)
     if left and right:
         yield Evidence(-INSTEAD - min(map(sum, costs)), "instead", _text(left), _text(right))
 
 
 def _costs(words: Sequence[Word]) -> list[float]:
     """The dearest word counts whole, the others in part."""
-    costs = [_cost(word) for word in words]
+    costs = list(map(cost, words))
     if len(costs) < 2:
         return costs
     dearest = costs.index(max(costs))
-    return [cost if at == dearest else cost * FURTHER for at, cost in enumerate(costs)]
+    return [one if at == dearest else one * FURTHER for at, one in enumerate(costs)]
 
 
-def _cost(word: Word) -> float:
+def cost(word: Word) -> float:
+    """What the word costs, in nats, where only one side has it."""
     return MISSING_SHORT if word.kind is Kind.NAME and len(word.spelled) < 3 else MISSING[word.kind]
 
 
@@ -302,8 +303,8 @@ def _one_word(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Ev
     if len(left) == len(right) == 1:
         return  # two words that are near were taken as such
     one, other = ("".join([word.spelled for word in words]) for words in (left, right))
-    edits = _edits(one, other)
-    if len(left) + len(right) > 2 and edits is not None and edits <= 1:
+    edits = letters_apart(one, other)
+    if edits is not None and edits <= 1:
         rarest = sorted(map(weigh, right))[-2:]
         value = rarest[-1] + rarest[0] * (len(rarest) - 1) / 2 - ONE_WORD - EDIT * edits
         pieces.append(Evidence(value, "nearly one word" if edits else "one word", _text(left), _text(right)))
@@ -334,7 +335,7 @@ def _near(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Eviden
         (edits, i, j)
         for i, word in enumerate(left)
         for j, other in enumerate(right)
-        if not _two_words(word, other) and (edits := _edits(word.spelled, other.spelled)) is not None
+        if not _two_words(word, other) and (edits := letters_apart(word.spelled, other.spelled)) is not None
     ]
     if not found:
         return
@@ -383,7 +384,7 @@ def _of_typo(one: str, other: str, edits: int) -> float:
 
 
 @lru_cache(maxsize=2**17)
-def _edits(one: str, other: str) -> int | None:
+def letters_apart(one: str, other: str) -> int | None:
     """Letters by which two words differ, where they are few for their length; numbers differ or do not.
 
     Letters that sound alike do not differ.
