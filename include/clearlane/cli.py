@@ -164,12 +164,13 @@ def match(
     leads: Annotated[Path, typer.Option(help="CSV or Parquet: lead_id, company, what is known of it")],
     accounts: Annotated[Path, typer.Option(help="CSV or Parquet: account_id, name, what is known of it")],
     out: Out,
+    processes: Annotated[int, typer.Option(help="that match a large file; 0: one for each core", min=0)] = 0,
 ) -> None:
     """Match the leads of a file with accounts by name, place and domain: match, ask or none, and why."""
     from clearlane.identity.matching import match_files
 
     with _readable():
-        match_files(leads, accounts, out)
+        match_files(leads, accounts, out, processes=processes or os.cpu_count() or 1)
 
 
 @app.command()

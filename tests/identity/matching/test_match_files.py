@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from clearlane.cli import app
-from clearlane.identity.matching import COLUMNS, Thresholds, files, match_files
+from clearlane.identity.matching import COLUMNS, Thresholds, files, match_files, processes
 from clearlane.sheets import Unreadable
 
 ACCOUNTS = """account_id,name,country,domain
@@ -113,6 +115,30 @@ def test_colleagues_have_one_answer_whatever_is_remembered(
     assert match(leads).equals(whole)
     assert (whole["outcome"] == "match").any()
     assert whole.drop(columns="lead_id").drop_duplicates().shape[0] > 2
+
+
+def test_several_processes_answer_as_one_does(match: Match, monkeypatch: pytest.MonkeyPatch) -> None:
+    leads = "lead_id,company\n" + "\n".join(
+        f'l{i},"{name}{" Ltd" * (i % 2)}"' for i, name in enumerate(LEADS * 5)
+    )
+    alone = match(leads)
+    monkeypatch.setattr(files, "LARGE", 0)
+    monkeypatch.setattr(processes, "SLICE", 4)
+    assert match(leads, processes=3).equals(alone)
+    assert set(alone["outcome"]) >= {"match", "none"}
+
+
+def test_what_ends_a_process_ends_the_command(match: Match, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGE", 0)
+    monkeypatch.setattr(files.wording, "because", lambda *_: os._exit(9))
+    with pytest.raises(BrokenProcessPool):
+        match("lead_id,company\nl1,IBM\n", processes=2)
+
+
+def test_a_process_that_may_have_no_others_works_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes.multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    with processes.shared(sorted, 2) as answer:
+        assert answer is sorted
 
 
 def test_an_account_may_have_a_row_for_each_of_its_names(match: Match) -> None:

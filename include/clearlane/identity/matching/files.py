@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 import pandas as pd
@@ -15,6 +16,7 @@ from clearlane.identity.matching import blocking, rarity, wording
 from clearlane.identity.matching.judgement import Judgement, Outcome, Thresholds, judged
 from clearlane.identity.matching.likeness import Company, Likeness, likeness
 from clearlane.identity.matching.names import parsed, spelled
+from clearlane.identity.matching.processes import shared
 from clearlane.identity.matching.rarity import Rarity
 from clearlane.sheets import Sheet, Unreadable
 
@@ -23,11 +25,16 @@ CHUNK: Final = 20_000
 _DETAILS: Final = ("country", "city", "address")
 _DOMAINS: Final = ("domain", "website", "email")
 
+LARGE: Final = 2_000_000
+"""bytes of a file of leads from which on several processes are worth their start"""
 MOST_KNOWN: Final = 200_000
 """companies whose answers are remembered for leads to come"""
 
 Row = tuple[str, ...]
 Told = tuple[str, str, str, frozenset[str], str]
+"""name, country, city, address and own domain: what an answer depends on, which colleagues have in common"""
+Answer = tuple[str | None, float, str, str]
+"""account, probability, outcome and why"""
 
 
 class Accounts:
@@ -38,6 +45,14 @@ class Accounts:
         self.index = blocking.index(companies)
         self.rarity: Rarity = rarity.among(company.name for company in companies)
         self.number = len(set(ids))
+        self.called: Mapping[str, str] = dict(sorted(zip(ids, names, strict=True), reverse=True))
+
+    def answers(self, told: Sequence[Told], thresholds: Thresholds) -> list[Answer]:
+        """One for each company."""
+        judgements = self.judgements(list(map(_company, told)), thresholds)
+        return [
+            _answer(one[0], judgement, self.called) for one, judgement in zip(told, judgements, strict=True)
+        ]
 
     def judgements(self, leads: Sequence[Company], thresholds: Thresholds) -> list[Judgement]:
         """One for each lead, which does not depend on the other leads nor on the order of the accounts."""
@@ -49,21 +64,23 @@ class Accounts:
                 found[lead][self.ids[account]] = like
         return [judged(list(likes.items()), self.number, thresholds) for likes in found]
 
-    def name_of(self) -> Mapping[str, str]:
-        """Account id → its first name, in the order of the alphabet."""
-        return dict(sorted(zip(self.ids, self.names, strict=True), reverse=True))
 
-
-def match_files(leads: Path, accounts: Path, out: Path, thresholds: Thresholds | None = None) -> int:
+def match_files(
+    leads: Path, accounts: Path, out: Path, thresholds: Thresholds | None = None, processes: int = 1
+) -> int:
     """Match the leads of a file with the accounts of another into `out`; return the number of leads.
 
     Leads: lead_id, company; accounts: account_id, name; both with any of country, city, address, domain, website,
     email. An account may have a row for each of its names. CSV or Parquet by extension; one row per lead with
-    COLUMNS, in the order given. Raises sheets.Unreadable; `out` is written whole or not at all.
+    COLUMNS, in the order given. So many processes work on a large file of leads, and answer as one does. Raises
+    sheets.Unreadable; `out` is written whole or not at all.
     """
     with duckdb.connect() as connection:
         known = _accounts(connection, accounts)
-        chunks = list(_matched(connection, leads, known, thresholds or Thresholds()))
+    answers = partial(known.answers, thresholds=thresholds or Thresholds())
+    # No connection is open here: its threads would not be there in the processes.
+    with shared(answers, processes if _is_large(leads) else 1) as answer, duckdb.connect() as connection:
+        chunks = list(_matched(connection, leads, answer))
     frame = pd.concat([pd.DataFrame(columns=list(COLUMNS)), *chunks], ignore_index=True)
     sheets.write(frame, out)
     return len(frame)
@@ -79,32 +96,28 @@ def _accounts(connection: duckdb.DuckDBPyConnection, path: Path) -> Accounts:
     return Accounts([row[0] for row in rows], [row[1] for row in rows], companies(rows))
 
 
+def _is_large(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > LARGE
+
+
 def _matched(
-    connection: duckdb.DuckDBPyConnection, path: Path, accounts: Accounts, thresholds: Thresholds
+    connection: duckdb.DuckDBPyConnection, path: Path, answer: Callable[[Sequence[Told]], Iterable[Answer]]
 ) -> Iterator[pd.DataFrame]:
     sheet = sheets.of_file(connection, "leads", path)
-    names = accounts.name_of()
-    known: dict[Told, tuple[Any, ...]] = {}
+    known: dict[Told, Answer] = {}
     for rows in _rows(connection, sheet, "lead_id", "company"):
-        told = [(row[1], company) for row, company in zip(rows, companies(rows), strict=True)]
-        keys = [_key(*one) for one in told]
-        fresh = {key: one for key, one in zip(keys, told, strict=True) if key not in known}
-        judgements = accounts.judgements([company for _, company in fresh.values()], thresholds)
-        for (key, (name, _)), judgement in zip(fresh.items(), judgements, strict=True):
-            known[key] = _answer(name, judgement, names)
+        companies_told = told(rows)
+        fresh = list(dict.fromkeys(one for one in companies_told if one not in known))
+        known.update(zip(fresh, answer(fresh), strict=True))
         yield pd.DataFrame(
-            [(row[0], *known[key]) for row, key in zip(rows, keys, strict=True)], columns=list(COLUMNS)
+            [(row[0], *known[one]) for row, one in zip(rows, companies_told, strict=True)],
+            columns=list(COLUMNS),
         )
         if len(known) > MOST_KNOWN:
             known.clear()
 
 
-def _key(name: str, company: Company) -> Told:
-    """What a judgement depends on: colleagues have it in common, whatever their addresses."""
-    return name, company.country, company.city, company.address, company.domain
-
-
-def _answer(company: str, judgement: Judgement, names: Mapping[str, str]) -> tuple[Any, ...]:
+def _answer(company: str, judgement: Judgement, names: Mapping[str, str]) -> Answer:
     first = judgement.candidates[0] if judgement.candidates else None
     named = first.account if first and judgement.outcome is not Outcome.NONE else None
     probability = round(first.probability, 4) if first else 0.0
@@ -129,18 +142,28 @@ def _rows(connection: duckdb.DuckDBPyConnection, sheet: Sheet, key: str, name: s
 
 def companies(rows: Sequence[Row]) -> list[Company]:
     """What the rows (see _rows) say of each company."""
+    return list(map(_company, told(rows)))
+
+
+def told(rows: Sequence[Row]) -> list[Told]:
+    """The same, before the names are read."""
     countries = normalise.countries(row[2] for row in rows if row[2])
     domains = normalise.domains(text for row in rows for text in row[5:] if text)
     return [
-        Company(
-            name=parsed(row[1]) if row[1] else NAMELESS,
-            country=countries.get(row[2], ""),
-            city=spelled(row[3]),
-            address=frozenset(spelled(row[4]).split()),
-            domain=_own_domain(row[5:], domains),
+        (
+            row[1],
+            countries.get(row[2], ""),
+            spelled(row[3]),
+            frozenset(spelled(row[4]).split()),
+            _own_domain(row[5:], domains),
         )
         for row in rows
     ]
+
+
+def _company(told: Told) -> Company:
+    name, country, city, address, domain = told
+    return Company(parsed(name) if name else NAMELESS, country, city, address, domain)
 
 
 NAMELESS: Final = parsed("")
