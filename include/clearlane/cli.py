@@ -1121,6 +1121,11 @@ def quarantine_list(
     if as_json:
         _echo([quarantine.as_json(entry) for entry in entries])
         return
+    if not found:
+        _stop(
+            "no open record is chosen by that" if any((reason, source, since)) else "the quarantine is empty",
+            code=0,
+        )
     for table in reasons.tables(found, entries):
         out.print(table, "")
 

@@ -56,8 +56,12 @@ _TEAMS = """
     where p.place in ('owned', 'pool') group by 1
 """
 _QUARANTINE = """
-    select i.object || ': ' || (q.reasons -> 0 ->> 'field') || ' ' || (q.reasons -> 0 ->> 'rule'), count(*)
-    from quarantine q join inbox i using (seq) where q.state = 'open' group by 1
+    select i.object || ': ' || (r.reason ->> 'field') || ' ' || (r.reason ->> 'rule'), count(*)
+    from quarantine q join inbox i using (seq) cross join lateral (
+        select reason from jsonb_array_elements(q.reasons) with ordinality as told (reason, number)
+        order by reason ->> 'rule' in ('readable', 'required', 'any_of') desc, number limit 1
+    ) r
+    where q.state = 'open' group by 1
 """
 _HOTTEST = """
     select l.source || ':' || l.external_id lead, s.score, s.band, coalesce(p.rep_id, p.place) owner, p.because why
@@ -92,7 +96,7 @@ def tables(report: Figures) -> Sequence[Table]:
         _shares_table("Leads by place", report.places, f"{report.merged:,} records merged; outbox: {owed}"),
         _shares_table("Leads by band", report.bands),
         _shares_table("With a team", report.teams),
-        _shares_table("Quarantine, by first reason", report.quarantine),
+        _shares_table("Quarantine, by what keeps records out", report.quarantine),
         _hottest_table(report.hottest),
     )
 

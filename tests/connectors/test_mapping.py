@@ -110,6 +110,40 @@ def test_money_becomes_a_number_or_stays_as_found(text: str, expected: str) -> N
     assert number(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1.200", "1200"),
+        ("1.234,56", "1234.56"),
+        ("€ 1.234.567", "1234567"),
+        ("1 200", "1200"),
+        ("1\u202f234,5", "1234.5"),
+        ("12,5", "12.5"),
+        ("1200", "1200"),
+        ("1,200.5", "1,200.5"),
+        ("1.5", "1.5"),
+        ("a lot", "a lot"),
+    ],
+)
+def test_a_decimal_comma_is_read_where_the_mapping_says_so(text: str, expected: str) -> None:
+    assert number(text, ",") == expected
+    given = mapped({"Size": text}, fields={"size": "Size"}, numbers=("size",), decimal=",")
+    assert given["size"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("46296", "2026-10-01T00:00:00+00:00"),
+        ("46308.5", "2026-10-13T12:00:00+00:00"),
+        ("7", "7"),
+        ("1e9", "1e9"),
+    ],
+)
+def test_days_of_excel_are_a_format(text: str, moment: str) -> None:
+    assert mapped({"updated_at": text}, time_formats=("excel_days",))["updated_at"] == moment
+
+
 @given(st.decimals(min_value=-(10**15), max_value=10**15, places=4, allow_nan=False))
 def test_a_number_stays_the_number_it_is(value: Any) -> None:
     assert float(number(f"{value:,f}")) == float(value)

@@ -88,7 +88,7 @@ def test_the_list_names_origin_and_every_reason_hand_raises_first(held: sa.Conne
     entries = quarantine.listed(held)
     assert [entry.hand_raise for entry in entries] == [True, True, False, False]
     shown = {entry.origin: entry.why for entry in entries}
-    assert shown["crm leads 1, leads.csv line 2"] == "email required: None (allowed: an address)"
+    assert shown["crm leads 1, leads.csv line 2"] == "email required: nothing (allowed: an address)"
     assert shown["crm leads, leads.csv line 3"] == (
         "record readable: leads.csv line 3: 4 columns (allowed: 3 columns, as in the header)"
     )

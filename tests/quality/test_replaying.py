@@ -199,6 +199,48 @@ def test_each_kind_of_reason_has_its_fix(held: sa.Engine) -> None:
     assert "maps no leads of crm" in reasons.fix(one, Sources({}, {}))
     assert "time_formats" in reasons.fix(replace(one, rule="type"), SOURCES)
     assert "widen one_of in objects.leads.fields.company" in reasons.fix(replace(one, rule="one_of"), SOURCES)
+    assert "digits are lost" in reasons.fix(replace(one, rule="not_rounded", found="1E+17"), SOURCES)
+    encoded = replace(one, rule="readable", found="leads.csv line 2: bytes that are not utf-8")
+    assert "encoding: cp1252" in reasons.fix(encoded, SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("rule", "found", "allowed", "advice"),
+    [
+        ("type", "13.10.2026", "an ISO 8601 time", '["%d.%m.%Y"] in sources'),
+        ("required", "13.10.2026", "a value", '["%d.%m.%Y"] in sources'),
+        ("required", "46296", "a value", '["excel_days"] in sources'),
+        ("type", "01/02/2026", "an ISO 8601 time", '["%m/%d/%Y"] or ["%d/%m/%Y"]'),
+        ("type", "1.234,56", "a number", 'decimal: ","'),
+        ("whole", "1.200", "a whole number", 'decimal: ","'),
+        ("whole", "51-200", "a whole number", "values"),
+        ("required", "soon", "a value", "the other reasons of created_at"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_told_how_it_could_be(
+    rule: str, found: str, allowed: str, advice: str
+) -> None:
+    one = reasons.Reason("crm", "leads", "created_at", rule, allowed, 1, 0, END, found, 1)
+    mapping = ObjectMapping("leads", "leads.csv", {"id": "id"})
+    source = Source("crm", "files", "/exports", {"leads": mapping})
+    assert advice in reasons.fix(one, Sources({"crm": source}, {}))
+
+
+def test_a_column_that_was_renamed_is_told_with_those_that_nobody_maps() -> None:
+    mapping = ObjectMapping("leads", "leads.csv", {"id": "id", "email": "E-Mail", "phone": "Phone"})
+    sources = Sources({"crm": Source("crm", "files", "/exports", {"leads": mapping})}, {})
+    one = reasons.Reason("crm", "leads", "email or phone", "any_of", None, 3, 0, END, None, 0)
+    told = reasons.fix(one, sources, ["id", "Email address", "Phone"])
+    assert told.startswith(
+        "these records have no E-Mail; not mapped are Email address: where one of these holds it"
+    )
+
+
+def test_nothing_chosen_is_said(held: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEARLANE_LEDGER_URL", held.url.render_as_string(hide_password=False))
+    monkeypatch.setattr(policies, "stored", lambda *_: STRICT)
+    told = CliRunner().invoke(app, ["quarantine", "list", "--reason", "bogus"])
+    assert (told.exit_code, told.output.strip()) == (0, "no open record is chosen by that")
 
 
 def test_a_value_that_many_share_is_shown(ledger_engine: sa.Engine) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any, Final
@@ -27,8 +27,12 @@ MOMENTS: Final = ("updated_at", "occurred_at", "created_at")
 _MONEY = re.compile(
     r"(?P<sign>-?)\s*[$€£¥]?\s*(?P<digits>\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?P<rest>\.\d{1,6})?\s*(?P<unit>[KMB]?)"
 )
+_COMMA: Final = str.maketrans(",.", ".,")
 _UNIT: Final = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}
 _EPOCH: Final = {"epoch_seconds": 1, "epoch_milliseconds": 1000}
+_EXCEL: Final = "excel_days"
+_DAY_NULL: Final = datetime(1899, 12, 30)  # of Excel's days, from March 1900 on
+_MOST_DAYS: Final = 2_958_466  # the year 10000
 
 
 class Mapper:
@@ -109,25 +113,33 @@ def moment_reader(mapping: ObjectMapping) -> Callable[[str], datetime | None]:
 
     @lru_cache(maxsize=100_000)
     def read(text: str) -> datetime | None:
-        parsed = _parsed(text, mapping.time_formats) if text else None
-        if parsed is None:
+        moment = parsed(text, mapping.time_formats) if text else None
+        if moment is None:
             return None
         try:
-            return (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).astimezone(UTC)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
         except OverflowError:
             return None
 
     return read
 
 
-def number(text: str) -> str:
-    """`$1,117.10K` -> `1117100`, `-$22,700.00` -> `-22700`; anything else as it was."""
-    match = _MONEY.fullmatch(text.strip())
+def number(text: str, decimal: str = ".") -> str:
+    """`$1,117.10K` -> `1117100`, `-$22,700.00` -> `-22700`; anything else as it was.
+
+    With a comma for `decimal` `1.117,10` and `1 117,10` are read so.
+    """
+    match = _MONEY.fullmatch(text.strip() if decimal == "." else _with_points(text.strip()))
     if not match:
         return text
     digits = match["digits"].replace(",", "") + (match["rest"] or ".0")
     amount = Decimal(digits) * _UNIT[match["unit"]]
     return match["sign"] + f"{amount:f}".rstrip("0").rstrip(".")
+
+
+def _with_points(text: str) -> str:
+    """`1.117,10` and `1 117,10` as `1,117.10`."""
+    return re.sub(r"(?<=\d)\s(?=\d{3})", ".", text).translate(_COMMA)
 
 
 def _parted(fields: Mapping[str, str]) -> tuple[Record, dict[str, str]]:
@@ -149,7 +161,7 @@ def _converters(
     for field in sorted(times | {mapping.cursor or "created_at"}):
         yield field, utc
     for field in mapping.numbers:
-        yield field, number
+        yield field, partial(number, decimal=mapping.decimal)
 
 
 def _leaves(payload: Mapping[str, Any], opened: Collection[str]) -> Iterator[tuple[str, Any]]:
@@ -166,15 +178,25 @@ def _replaced(values: Mapping[str, str], text: str) -> str:
     return values.get(text, text)
 
 
-def _parsed(text: str, formats: Iterable[str]) -> datetime | None:
+def parsed(text: str, formats: Iterable[str]) -> datetime | None:
+    """The moment that the first fitting format reads, ISO 8601 last; without a zone where the text has none."""
     for attempt in (*formats, None):
         try:
             if attempt in _EPOCH:
                 return datetime.fromtimestamp(float(text) / _EPOCH[attempt], UTC)
+            if attempt == _EXCEL:
+                return _of_excel(float(text))
             return datetime.strptime(text, attempt) if attempt else datetime.fromisoformat(text)
         except (ValueError, OverflowError, OSError):
             continue
     return None
+
+
+def _of_excel(days: float) -> datetime:
+    """`46296.5` -> noon of 1 October 2026, to the second: a spreadsheet's number of a day and the time of the day."""
+    if not 61 <= days < _MOST_DAYS:
+        raise ValueError("no day of Excel")
+    return _DAY_NULL + timedelta(seconds=round(days * 86_400))
 
 
 def _text(value: Any) -> str:

@@ -735,7 +735,7 @@ class ObjectMapping:
     """How one object of a source maps to our names.
 
     `fields`: our name -> column of the source, or `= literal`. `time_formats`: strptime formats (or
-    `epoch_seconds`, `epoch_milliseconds`) tried in turn before ISO 8601. Unmapped columns are kept as
+    `epoch_seconds`, `epoch_milliseconds`, `excel_days`) tried in turn before ISO 8601. Unmapped columns are kept as
     attributes unless `extras` is off or `drop` names them.
     """
 
@@ -753,6 +753,8 @@ class ObjectMapping:
     """our field -> {value of the source: our value}"""
     numbers: tuple[str, ...] = ("amount",)
     """our fields that may be written as money: `$342.09K` becomes 342090"""
+    decimal: Literal[".", ","] = "."
+    """of `numbers`: with a comma `1.234,56` is a thousand and more"""
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     """our field -> where its value is found"""
     encoding: str = "utf-8"

@@ -61,6 +61,7 @@ class MappingShape(Shape):
     drop: list[str] = Field(default=[])
     values: dict[str, dict[str, str]] = Field(default={})
     numbers: list[str] = Field(default=["amount"])
+    decimal: Literal[".", ","] = "."
     lookups: dict[str, LookupShape] = Field(default={})
     encoding: str = "utf-8"
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
@@ -274,6 +275,7 @@ def _mapping(name: str, shape: MappingShape, unread: Sequence[str]) -> ObjectMap
         drop=(*shape.drop, *(shape.fields.get(field, field) for field in unread)),
         values=shape.values,
         numbers=tuple(shape.numbers),
+        decimal=shape.decimal,
         lookups={
             ours: Lookup(found.read, found.match, found.by, found.take)
             for ours, found in shape.lookups.items()

@@ -80,7 +80,8 @@ class Mapped:
 class Chosen:
     """Which records: all, or those of a source, of an object, with a reason, or there since a moment.
 
-    A reason is named as the list shows it (`email or phone any_of`), or by its field or rule alone.
+    A reason is named as the list shows it (`email or phone any_of`), as the report does (`leads: email email`), or by
+    its field or rule alone.
     """
 
     reason: str | None = None
@@ -195,7 +196,8 @@ def _mapped(record: Quarantined, mapper: Mapper) -> Mapped:
 
 def _sentence(reason: Mapping[str, Any]) -> str:
     allowed = f" (allowed: {reason['allowed']})" if reason.get("allowed") is not None else ""
-    return f"{reason['field']} {reason['rule']}: {reason['found']}{allowed}"
+    found = "nothing" if reason["found"] is None else reason["found"]
+    return f"{reason['field']} {reason['rule']}: {found}{allowed}"
 
 
 # --- the ledger -----------------------------------------------------------------------------------
@@ -210,7 +212,8 @@ CHOSEN: Final = """
     and q.since >= coalesce(:since, q.since)
     and (cast(:reason as text) is null or exists (
         select from jsonb_array_elements(q.reasons) named
-        where :reason in (named ->> 'field', named ->> 'rule', concat_ws(' ', named ->> 'field', named ->> 'rule'))))
+        where :reason in (named ->> 'field', named ->> 'rule', concat_ws(' ', named ->> 'field', named ->> 'rule'),
+                          i.object || ': ' || (named ->> 'field') || ' ' || (named ->> 'rule'))))
 """
 """whether a record (`q`, of the inbox `i`) is one of the chosen"""
 _LISTED: Final = sa.text(

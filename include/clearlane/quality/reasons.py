@@ -5,8 +5,9 @@ Reads `quarantine` and `inbox`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,8 +16,12 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection
 
+from clearlane.connectors import written
 from clearlane.policy.model import ObjectMapping, Sources
 from clearlane.quality.quarantine import ALL, CHOSEN, UNREADABLE, Chosen, Quarantined
+
+_DECIMAL_COMMA: Final = re.compile(r"[^\d]*\d{1,3}([.\s]\d{3})*,\d+[^\d]*|\d{1,3}([.\s]\d{3})+")
+_SAMPLE: Final = 200  # records whose columns are looked at
 
 DECISIVE: Final = (UNREADABLE, "required", "any_of")
 """the rules that keep a record out; the others only empty a field"""
@@ -48,12 +53,35 @@ class Reason:
     def decisive(self) -> bool:
         return self.rule in DECISIVE
 
+    @property
+    def wrong(self) -> str:
+        """What is wrong, in words."""
+        match self.rule:
+            case "readable":
+                return "cannot be read"
+            case "any_of":
+                return "none of them is usable"
+            case "required":
+                return "is missing" if self.found is None else "is there and not usable"
+        return f"ought to be {self.allowed}" if self.allowed else "is not as it ought to be"
+
 
 def reasons(connection: Connection, sources: Sources, chosen: Chosen = ALL) -> Sequence[Reason]:
     """The reasons of the chosen open records: first those that keep records out, the commonest first."""
     rows = connection.execute(_REASONS, {**asdict(chosen), "decisive": list(DECISIVE)}).mappings()
-    found = (Reason(**row) for row in rows)
-    return [Reason(**asdict(one) | {"fix": fix(one, sources)}) for one in found]
+    found = [Reason(**row) for row in rows]
+    columns = _columns(connection, {(one.source, one.object) for one in found if one.decisive})
+    return [replace(one, fix=fix(one, sources, columns.get((one.source, one.object), ()))) for one in found]
+
+
+def _columns(connection: Connection, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
+    """The columns of the newest open records of each source and object."""
+    return {
+        (source, object): list(
+            connection.execute(_COLUMNS, {"source": source, "object": object, "sample": _SAMPLE}).scalars()
+        )
+        for source, object in wanted
+    }
 
 
 def as_json(reason: Reason) -> dict[str, Any]:
@@ -63,11 +91,9 @@ def as_json(reason: Reason) -> dict[str, Any]:
 
 def tables(found: Sequence[Reason], records: Sequence[Quarantined] = ()) -> Sequence[Table]:
     """The reasons, and the records where any are given, as a person reads them on a screen."""
-    told = Table("reason", "of", "records", "hand-raises", "since", "mostly found", "what mends it", box=None)
+    told = Table("records", "reason", "what mends it", box=None, padding=(0, 2, 1, 0))
     for one in found:
-        often = f"{one.found} ({one.times}x)" if one.found is not None else "nothing"
-        counts = (f"{one.records:,}", f"{one.hand_raises:,}", f"{one.since:%Y-%m-%d}")
-        told.add_row(*map(Text, (one.name, f"{one.source} {one.object}", *counts, often, one.fix)))
+        told.add_row(*map(Text, (f"{one.records:,}", _told(one), one.fix)))
     listed = Table("record", "from", "since", "why", box=None)
     for entry in records:
         cells = (str(entry.seq), entry.origin, f"{entry.since:%Y-%m-%d %H:%M}", entry.why)
@@ -75,18 +101,27 @@ def tables(found: Sequence[Reason], records: Sequence[Quarantined] = ()) -> Sequ
     return (told, listed) if records else (told,)
 
 
+def _told(one: Reason) -> str:
+    asked = f", {one.hand_raises:,} of them requests for sales" if one.hand_raises else ""
+    shared = f", {one.times:,} times" if one.times > 1 else ""
+    often = f"\nfound: {one.found}{shared}" if one.found is not None else ""
+    return f"{one.name}: {one.wrong}\n{one.source} {one.object}, since {one.since:%Y-%m-%d}{asked}{often}"
+
+
 # --- what mends it --------------------------------------------------------------------------------
 
 
-def fix(reason: Reason, sources: Sources) -> str:
-    """What a person can do so that a replay lets these records in."""
+def fix(reason: Reason, sources: Sources, columns: Collection[str] = ()) -> str:
+    """What a person can do so that a replay lets these records in; `columns`: those that the records have."""
     if reason.rule == UNREADABLE:
-        return "mend the file or the record in its source and deliver it again; a replay cannot help"
+        return _of_unreadable(reason)
     mappings = _mappings(reason, sources)
     if not mappings:
         return f"sources.yaml maps no {reason.object} of {reason.source}: map it, publish, replay"
+    if reason.rule == "required" and reason.found is not None:
+        return _of_unusable(reason)
     if reason.rule in DECISIVE:
-        return _of_missing(reason, mappings)
+        return _of_missing(reason, mappings, columns)
     return _of_value(reason)
 
 
@@ -95,12 +130,35 @@ def _mappings(reason: Reason, sources: Sources) -> Sequence[ObjectMapping]:
     return [one for one in source.objects.values() if one.object == reason.object] if source else []
 
 
-def _of_missing(reason: Reason, mappings: Sequence[ObjectMapping]) -> str:
+def _of_unreadable(reason: Reason) -> str:
+    if "bytes that are not" in (reason.found or ""):
+        return (
+            "say how it is written, as in `encoding: cp1252` (Excel on Windows), in sources.yaml, publish, deliver the "
+            "file again; then dismiss these, a replay cannot help"
+        )
+    return "mend the file or the record in its source and deliver it again; then dismiss this, a replay cannot help"
+
+
+def _of_unusable(reason: Reason) -> str:
+    advice = written.advice(reason.found or "")
+    if advice:
+        return f"{advice} in sources.yaml reads it: publish, replay"
+    return f"what keeps it out stands at the other reasons of {reason.field}, with what mends it"
+
+
+def _of_missing(reason: Reason, mappings: Sequence[ObjectMapping], columns: Collection[str]) -> str:
     fields = reason.field.split(" or ")
-    columns = [mapping.fields[field] for mapping in mappings for field in fields if field in mapping.fields]
-    if not columns:
+    named = [mapping.fields[field] for mapping in mappings for field in fields if field in mapping.fields]
+    if not named:
         return f"sources.yaml names no column for {reason.field} of {reason.source}: name it, publish, replay"
-    known = " or ".join(dict.fromkeys(columns))
+    known = " or ".join(dict.fromkeys(named))
+    gone = [one for one in dict.fromkeys(named) if not {one, one.split(".")[0]}.intersection(columns)]
+    others = sorted(set(columns).difference(*((*one.fields.values(), *one.drop) for one in mappings)))
+    if gone and others:
+        return (
+            f"these records have no {' nor '.join(gone)}; not mapped are {', '.join(others)}: where one of these holds "
+            f"it, name that column in sources.yaml, publish, replay; else only {reason.source} can fill it"
+        )
     return (
         f"read from {known}: where the value stands elsewhere, name that column in sources.yaml; where it is "
         f"nowhere, only {reason.source} can fill it, or contract.yaml ask less"
@@ -109,13 +167,34 @@ def _of_missing(reason: Reason, mappings: Sequence[ObjectMapping]) -> str:
 
 def _of_value(reason: Reason) -> str:
     place = f"objects.{reason.object}.fields.{reason.field} of contract.yaml"
-    if reason.rule == "type":
-        return f"say in sources.yaml how it is written (time_formats, numbers, values), or change the type in {place}"
-    if reason.rule in ("one_of", "matches", "between", "max_length"):
-        return f"translate it under values in sources.yaml, or widen {reason.rule} in {place}"
+    match reason.rule:
+        case "not_rounded":
+            return "its digits are lost: export again with ids as text, deliver; then dismiss these"
+        case "type" | "whole":
+            return _of_type(reason, place)
+        case "one_of" | "matches" | "between" | "max_length":
+            return f"translate it under values in sources.yaml, or widen {reason.rule} in {place}"
     return f"only {reason.source} can mend the value; alone it empties a field and keeps no record out"
 
 
+def _of_type(reason: Reason, place: str) -> str:
+    found = reason.found or ""
+    if _DECIMAL_COMMA.fullmatch(found):
+        return f'decimal: "," and numbers: [{reason.field}] in sources.yaml read it: publish, replay'
+    advice = written.advice(found) if reason.allowed == "an ISO 8601 time" else None
+    if advice:
+        return f"{advice} in sources.yaml reads it: publish, replay"
+    return f"say in sources.yaml how it is written (time_formats, numbers, values), or change the type in {place}"
+
+
+_COLUMNS: Final = sa.text("""
+select distinct key from (
+    select i.payload from quarantine q join inbox i using (seq)
+    where q.state = 'open' and i.source = :source and i.object = :object and i.record is not null
+      and jsonb_typeof(i.payload) = 'object'
+    order by seq desc limit :sample
+) newest, jsonb_object_keys(payload) as key order by key
+""")
 _REASONS: Final = sa.text(f"""
 with told as (
     select i.source, i.object, q.seq, q.hand_raise, q.since,
