@@ -77,7 +77,11 @@ def erase(
     records = tuple(connection.execute(sa.text(_RECORDS)).scalars())
     values, shared = _values(connection)
     erasure = connection.execute(_NOTE, {"at": at, "by": by, "because": because}).scalar_one()
-    kept_away = {one for one in named if one[0] == "record"} if records_only else named
+    kept_away = (
+        {one for one in named if one[0] == "record"}
+        if records_only
+        else named | _own_phones(connection, values)
+    )
     made = stones.add(connection, kept_away, key, erasure)
     emptied = _emptied(connection, at)
     telling = proof.everywhere(connection, values)
@@ -216,6 +220,17 @@ def _values(connection: Connection) -> tuple[list[str], int]:
     return [*emails, *sorted(told - others)], len(others)
 
 
+def _own_phones(connection: Connection, values: Iterable[str]) -> set[Name]:
+    """Numbers, in E.164, among the values, which nobody else has: what others' records may no longer say."""
+    ends = {digits[-_END:] for value in values if "@" not in value and len(digits := _digits(value)) >= _END}
+    numbers = connection.execute(sa.text(_NUMBERS)).scalars()
+    return {("phone", number) for number in numbers if number[-_END:] in ends}
+
+
+def _digits(value: str) -> str:
+    return "".join(char for char in value if char.isdigit())
+
+
 def _shared(connection: Connection, told: Set[str]) -> set[str]:
     """Those of the values that somebody else has too, or a company or colleague goes by."""
     if not told:
@@ -242,6 +257,14 @@ select distinct value from told cross join lateral (values
           then (attributes ->> 'first_name') || ' ' || (attributes ->> 'last_name') end),
     (case when attributes ->> 'name' like '% %' then attributes ->> 'name' end)
 ) said (value) where value is not null
+"""
+_END: Final = 7
+"""digits by which a number as it was written is known among numbers in E.164"""
+_NUMBERS: Final = """
+select split_part(value, '|', 1) from lead_key join gone_lead using (lead_id) where kind = 'phone_name'
+except
+select split_part(value, '|', 1) from lead_key
+where kind = 'phone_name' and not exists (select from gone_lead g where g.lead_id = lead_key.lead_id)
 """
 # A name or a number that someone else has as well, or a company or colleague goes by, tells of them too.
 _TELLING: Final[Mapping[str, Sequence[str]]] = {

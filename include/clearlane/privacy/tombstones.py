@@ -24,7 +24,8 @@ CONNECTION: Final = "clearlane_privacy"
 CHUNK: Final = 10_000
 Secrets = Callable[[str], str]
 Name = tuple[str, ...]
-"""what is hashed: ('record', source, object, id), ('email', address), ('email_name', key) or ('phone_name', key)"""
+"""what is hashed: ('record', source, object, id), ('email', address), ('email_name', key), ('phone_name', key)
+or ('phone', number), which is no one's record"""
 
 
 class KeyMissing(LookupError):
@@ -137,13 +138,12 @@ def _dropped(connection: Connection, frame: pd.DataFrame, keys: Sequence[Key]) -
 def _names(frame: pd.DataFrame) -> Iterator[tuple[int, Name]]:
     """Each record's number with every name that a tombstone may hold of it."""
     email = frame["email"].map(normalise.emails(frame["email"].dropna().unique()))
-    country = frame["country"].map(normalise.countries(frame["country"].dropna().unique()))
+    known = normalise.countries(frame["country"].dropna().unique())
+    country = [known.get(one) for one in frame["country"]]
     full = (frame["first_name"].fillna("") + " " + frame["last_name"].fillna("")).str.strip()
     full = full.where(full != "", frame["name"])
     person = full.map(normalise.people(full.dropna().unique()))
-    numbers = pd.Series(
-        list(zip(frame["phone"], country.where(country.notna(), None), strict=True)), dtype=object
-    )
+    numbers = pd.Series(list(zip(frame["phone"], country, strict=True)), dtype=object)
     phone = numbers.map(normalise.phones(numbers[frame["phone"].notna()].unique()))
     told = zip(frame["seq"], _records(frame), email, phone, person, strict=True)
     for seq, records, address, number, who in told:
