@@ -201,3 +201,14 @@ def test_explain_tells_why_an_account_was_taken(river):
     with river.engine.connect() as connection:
         who = {line.label: line.text for line in explain._who(connection, lead_id(river, "1"))}
     assert who["account"].startswith("Schlumberger Oilfield Services Ltd, by alike: nearly “schlumbreger”")
+
+
+@pytest.mark.parametrize(
+    ("domain", "taken"),
+    [(None, (None, None)), ("schlumberger.com", ("S", "alike")), ("slb.com", (None, None))],
+)
+def test_a_domain_of_another_country_speaks_for_the_account(river, domain, taken):
+    named = {"domain": domain} if domain else {}
+    river.run(account("S", name="Schlumberger Ltd", **named))
+    river.run(lead("3", "cy@schlumberger.de", company="Schlumberger Holland"))
+    assert affiliated(river) == {"3": taken}

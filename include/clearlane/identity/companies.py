@@ -35,19 +35,28 @@ _CANDIDATE: Final = """
            coalesce(r.country <> s.country, false) as other_country"""
 
 
-SAME_COUNTRY, OTHER_COUNTRY, OTHER_DOMAIN = (
+SAME_COUNTRY, OTHER_COUNTRY, SAME_LABEL, OTHER_DOMAIN = (
     likeness.SAME_COUNTRY,
     likeness.OTHER_COUNTRY,
+    likeness.SAME_LABEL,
     likeness.OTHER_DOMAIN,
 )
 
 
 def weight(lead: str, account: str) -> str:
     """SQL of what speaks for one company: the names' weight in `k`, and country and domain of two relations."""
+    domain = f"coalesce({lead}.mail_domain, {lead}.domain)"
     return f"""(k.weight
         + case when {lead}.country = {account}.country then {SAME_COUNTRY}
                when {lead}.country <> {account}.country then -{OTHER_COUNTRY} else 0 end
-        - case when {account}.domain <> coalesce({lead}.mail_domain, {lead}.domain) then {OTHER_DOMAIN} else 0 end)"""
+        + case when {account}.domain = {domain} then 0
+               when {_label(f"{account}.domain")} = {_label(domain)} then {SAME_LABEL}
+               when {account}.domain <> {domain} then -{OTHER_DOMAIN} else 0 end)"""
+
+
+def _label(domain: str) -> str:
+    """SQL of what likeness.label is: the part that the owner chose, where it is long enough to say something."""
+    return f"substring({domain} from '^[^.]{{3,}}')"
 
 
 VERDICTS: Final = """

@@ -66,6 +66,39 @@ def test_a_lead_is_matched(match: Match, lead: str, account: str) -> None:
     assert row.probability >= Thresholds().match
 
 
+PHONED = """account_id,name,country,phone
+a1,Twin Peaks Ltd,GB,020 7946 0100
+a2,Twin Peaks Ltd,GB,020 7946 8200
+a3,Lone Star Ltd,US,(212) 555-7300
+"""
+
+
+@pytest.mark.parametrize(
+    ("company", "phone", "account"),
+    [
+        ("Twin Peaks", "+44 20 7946 0100", "a1"),
+        ("Twin Peaks", "020 7946 8214", "a2"),
+        ("", "+1 212 555 7300", "a3"),
+    ],
+)
+def test_a_phone_tells_accounts_apart(match: Match, company: str, phone: str, account: str) -> None:
+    (row,) = match(f"lead_id,company,country,phone\nl1,{company},GB,{phone}\n", PHONED).itertuples()
+    assert (row.account_id, row.outcome) == (account, "match")
+
+
+@pytest.mark.parametrize("phone", ["020 7111 2222", "12", "n/a", ""])
+def test_a_phone_that_no_account_has_says_nothing(match: Match, phone: str) -> None:
+    (row,) = match(f"lead_id,company,country,phone\nl1,Twin Peaks,GB,{phone}\n", PHONED).itertuples()
+    assert row.outcome == "ask"
+    assert "phone" not in row.because
+
+
+def test_an_account_may_have_several_domains(match: Match) -> None:
+    accounts = "account_id,name,domain\na1,Acme,acme.com\na1,Acme,acme-foods.de\na2,Acme Steel,steel.com\n"
+    out = match("lead_id,company,email\nl1,,x@acme-foods.de\nl2,,y@acme.com\nl3,,z@steel.com\n", accounts)
+    assert out["account_id"].tolist() == ["a1", "a1", "a2"]
+
+
 @pytest.mark.parametrize("lead", ["Delta", "Twin Peaks", "Twin Peaks Ltd"])
 def test_two_accounts_that_are_as_likely_are_asked_about(match: Match, lead: str) -> None:
     (row,) = match(f"lead_id,company\nl1,{lead}\n").itertuples()

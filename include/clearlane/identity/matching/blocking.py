@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from clearlane.identity.matching import phones
 from clearlane.identity.matching.lexicon import Kind
 from clearlane.identity.matching.likeness import Company, label
 from clearlane.identity.matching.names import Name, Reading, Word, sound
@@ -43,6 +44,8 @@ def keys(company: Company, known: Set[str] = frozenset()) -> set[str]:
     found.add(f"={company.name.plain.replace(' ', '')}")
     if company.domain:
         found |= {f"@{company.domain}", f"={label(company.domain)}"}
+    if company.phone:
+        found |= phones.keys(company.phone)
     return found - {"="}
 
 

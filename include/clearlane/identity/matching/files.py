@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ import pandas as pd
 
 from clearlane import sheets
 from clearlane.identity import mail_domains, normalise
-from clearlane.identity.matching import blocking, rarity, wording
+from clearlane.identity.matching import blocking, phones, rarity, wording
 from clearlane.identity.matching.judgement import Judgement, Outcome, Thresholds, judged
 from clearlane.identity.matching.likeness import Company, Likeness, likeness
 from clearlane.identity.matching.names import parsed, spelled
@@ -22,7 +22,7 @@ from clearlane.sheets import Sheet, Unreadable
 
 COLUMNS: Final = ("lead_id", "account_id", "probability", "outcome", "because")
 CHUNK: Final = 20_000
-_DETAILS: Final = ("country", "city", "address")
+_DETAILS: Final = ("country", "city", "address", "phone")
 _DOMAINS: Final = ("domain", "website", "email")
 
 LARGE: Final = 2_000_000
@@ -31,8 +31,8 @@ MOST_KNOWN: Final = 200_000
 """companies whose answers are remembered for leads to come"""
 
 Row = tuple[str, ...]
-Told = tuple[str, str, str, frozenset[str], str]
-"""name, country, city, address and own domain: what an answer depends on, which colleagues have in common"""
+Told = tuple[str, str, str, frozenset[str], str, str]
+"""name, country, city, address, own domain and phone: what an answer depends on, which colleagues have in common"""
 Answer = tuple[str | None, float, str, str]
 """account, probability, outcome and why"""
 
@@ -45,6 +45,7 @@ class Accounts:
         self.index = blocking.index(companies)
         self.rarity: Rarity = rarity.among(company.name for company in companies)
         self.number = len(set(ids))
+        self.phones = {key for company in companies for key in phones.keys(company.phone)}
         self.called: Mapping[str, str] = dict(sorted(zip(ids, names, strict=True), reverse=True))
 
     def answers(self, told: Sequence[Told], thresholds: Thresholds) -> list[Answer]:
@@ -70,8 +71,8 @@ def match_files(
 ) -> int:
     """Match the leads of a file with the accounts of another into `out`; return the number of leads.
 
-    Leads: lead_id, company; accounts: account_id, name; both with any of country, city, address, domain, website,
-    email. An account may have a row for each of its names. CSV or Parquet by extension; one row per lead with
+    Leads: lead_id, company; accounts: account_id, name; both with any of country, city, address, phone, domain,
+    website, email. An account may have a row for each of its names. CSV or Parquet by extension; one row per lead with
     COLUMNS, in the order given. So many processes work on a large file of leads, and answer as one does. Raises
     sheets.Unreadable; `out` is written whole or not at all.
     """
@@ -80,7 +81,7 @@ def match_files(
     answers = partial(known.answers, thresholds=thresholds or Thresholds())
     # No connection is open here: its threads would not be there in the processes.
     with shared(answers, processes if _is_large(leads) else 1) as answer, duckdb.connect() as connection:
-        chunks = list(_matched(connection, leads, answer))
+        chunks = list(_matched(connection, leads, known.phones, answer))
     frame = pd.concat([pd.DataFrame(columns=list(COLUMNS)), *chunks], ignore_index=True)
     sheets.write(frame, out)
     return len(frame)
@@ -101,12 +102,15 @@ def _is_large(path: Path) -> bool:
 
 
 def _matched(
-    connection: duckdb.DuckDBPyConnection, path: Path, answer: Callable[[Sequence[Told]], Iterable[Answer]]
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    numbers: Set[str],
+    answer: Callable[[Sequence[Told]], Iterable[Answer]],
 ) -> Iterator[pd.DataFrame]:
     sheet = sheets.of_file(connection, "leads", path)
     known: dict[Told, Answer] = {}
     for rows in _rows(connection, sheet, "lead_id", "company"):
-        companies_told = told(rows)
+        companies_told = [_without_strange(one, numbers) for one in told(rows)]
         fresh = list(dict.fromkeys(one for one in companies_told if one not in known))
         known.update(zip(fresh, answer(fresh), strict=True))
         yield pd.DataFrame(
@@ -117,6 +121,11 @@ def _matched(
             known.clear()
 
 
+def _without_strange(one: Told, numbers: Set[str]) -> Told:
+    """Without a phone that no account has anything of, so that colleagues have one answer."""
+    return (*one[:-1], "") if one[-1] and numbers.isdisjoint(phones.keys(one[-1])) else one
+
+
 def _answer(company: str, judgement: Judgement, names: Mapping[str, str]) -> Answer:
     first = judgement.candidates[0] if judgement.candidates else None
     named = first.account if first and judgement.outcome is not Outcome.NONE else None
@@ -125,7 +134,7 @@ def _answer(company: str, judgement: Judgement, names: Mapping[str, str]) -> Ans
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sheet: Sheet, key: str, name: str) -> Iterator[list[Row]]:
-    """Chunks of (id, name, country, city, address, domain, website, email), empty texts where a column is missing."""
+    """Chunks of (id, name, country, city, address, phone, domain, website, email), empty where there is no column."""
     for column in (key, name):
         if column not in sheet.columns:
             found = ", ".join(sheet.columns)
@@ -148,22 +157,24 @@ def companies(rows: Sequence[Row]) -> list[Company]:
 def told(rows: Sequence[Row]) -> list[Told]:
     """The same, before the names are read."""
     countries = normalise.countries(row[2] for row in rows if row[2])
-    domains = normalise.domains(text for row in rows for text in row[5:] if text)
+    numbers = normalise.phones((row[5], countries.get(row[2])) for row in rows if row[5])
+    domains = normalise.domains(text for row in rows for text in row[6:] if text)
     return [
         (
             row[1],
             countries.get(row[2], ""),
             spelled(row[3]),
             frozenset(spelled(row[4]).split()),
-            _own_domain(row[5:], domains),
+            _own_domain(row[6:], domains),
+            numbers.get((row[5], countries.get(row[2])), ""),
         )
         for row in rows
     ]
 
 
 def _company(told: Told) -> Company:
-    name, country, city, address, domain = told
-    return Company(parsed(name) if name else NAMELESS, country, city, address, domain)
+    name, country, city, address, domain, phone = told
+    return Company(parsed(name) if name else NAMELESS, country, city, address, domain, phone)
 
 
 NAMELESS: Final = parsed("")

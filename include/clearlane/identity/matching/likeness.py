@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from rapidfuzz.distance import OSA
 
+from clearlane.identity.matching import phones
 from clearlane.identity.matching.lexicon import GIVEN_NAMES, Kind
 from clearlane.identity.matching.names import Name, Reading, Word, sound
 from clearlane.identity.matching.rarity import Rarity
@@ -24,13 +25,14 @@ Weigh = Rarity
 
 @dataclass(frozen=True)
 class Company:
-    """What is known of a company. Country is its ISO code, domain its registered domain, where it is its own."""
+    """What is known of a company: country as ISO code, its own registered domain, its number in E.164."""
 
     name: Name
     country: str = ""
     city: str = ""
     address: frozenset[str] = frozenset()
     domain: str = ""
+    phone: str = ""
 
 
 class Evidence(NamedTuple):
@@ -43,9 +45,10 @@ class Evidence(NamedTuple):
 
 
 class Likeness(NamedTuple):
-    """The sum of the evidence, its pieces, and the part of it that the names alone bear out.
+    """The sum of the evidence, its pieces, and the part of it that sisters may share.
 
-    `names` cannot bear out more than `ceiling` beyond chance, however rare the words that they share.
+    `names`, and what sister companies share beside, cannot bear out more than `ceiling` beyond chance, however rare
+    the words are.
     """
 
     total: float
@@ -62,7 +65,7 @@ class Likeness(NamedTuple):
 
 MISSING: Final = {
     Kind.FILLER: 1.0,
-    Kind.TRADE: 1.3,
+    Kind.TRADE: 1.2,
     Kind.COMPOUND: 2.0,
     Kind.PLACE: 2.6,
     Kind.COMMON: 3.0,
@@ -142,7 +145,8 @@ def likeness(lead: Company, account: Company, weigh: Weigh) -> Likeness:
     if domain and domain[0].weight == SAME_DOMAIN:
         names, ceiling = max(names, OTHER_NAME_AT_DOMAIN), inf
     rest = (*domain, *_of_forms(lead.name, account.name), *_of_places(lead, account))
-    return Likeness(names + _sum(rest), (*pieces, *rest), names, ceiling)
+    shared = _sum([piece for piece in rest if piece.what in _SISTERS_SHARE])
+    return Likeness(names + _sum(rest), (*pieces, *rest), names + shared, ceiling)
 
 
 def _ceiling(pieces: Sequence[Evidence]) -> float:
@@ -150,6 +154,7 @@ def _ceiling(pieces: Sequence[Evidence]) -> float:
     return SISTERS + sum(costs) if costs else inf
 
 
+_SISTERS_SHARE: Final = ("same legal form", "same country")
 _BESIDE: Final = ("only the lead", "only the account", "instead")
 
 
@@ -488,6 +493,9 @@ def _of_places(lead: Company, account: Company) -> Iterator[Evidence]:
         yield from _of_country_and_city(lead, account)
     if lead.address and account.address and _same_address(lead.address, account.address):
         yield Evidence(SAME_ADDRESS, "same address")
+    weight, said = phones.agreement(lead.phone, account.phone)
+    if weight:
+        yield Evidence(weight, said, lead.phone, account.phone)
 
 
 def _of_country_and_city(lead: Company, account: Company) -> Iterator[Evidence]:
