@@ -17,7 +17,6 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit
 
 from clearlane.policy.model import Rule
 
@@ -141,6 +140,8 @@ def added(model: Additive, evidence: pd.DataFrame, attributes: pd.DataFrame) -> 
 
 def probabilities(model: Additive, evidence: pd.DataFrame, attributes: pd.DataFrame) -> Floats:
     """(leads,)"""
+    from scipy.special import expit  # few policies have such a model, and everything imports this module
+
     odds = model.base + added(model, evidence, attributes).sum(axis=1)
     return np.asarray(expit(np.clip(odds, -ODDS, ODDS)))
 

@@ -56,23 +56,32 @@ def lasting_keys(people: Persons) -> Iterator[tuple[int, str]]:
 
 def _keys(texts: pd.DataFrame, together: Sequence[str] | None = None) -> dict[str, np.ndarray]:
     """Keys of which a true pair nearly always has one in common, however it is misspelt, by what they are made of."""
-    have = {field: texts[field] for field in texts}
-    starts = {f"{field}:{n}": column.str[:n] for field, column in have.items() for n in (1, 3, 4)}
-    local = (
-        have["email"].str.partition("@")[0].where(lambda part: part.str.len() > 4, "")
-        if "email" in have
-        else None
-    )
-    sounds = {f"{field}:sound": _sound(have[field]) for field in ("first", "last") if field in have}
-    parts = have | starts | sounds | ({"local": local} if local is not None else {})
+    asked = together or _TOGETHER
+    made = {name: _part(texts, name) for name in sorted({name for names in asked for name in names.split()})}
+    parts = {name: part for name, part in made.items() if part is not None}
     keys = {
         names: _joined([parts[name] for name in names.split()])
-        for names in together or _TOGETHER
+        for names in asked
         if set(names.split()) <= set(parts)
     }
-    if "first" in have and "last" in have:
-        keys["names"] = _unordered(have["first"], have["last"])
+    if "first" in texts and "last" in texts:
+        keys["names"] = _unordered(texts["first"], texts["last"])
     return keys
+
+
+def _part(texts: pd.DataFrame, name: str) -> pd.Series | None:
+    """A field, its beginning (`last:3`), its sound (`last:sound`), or what stands before the @ (`local`)."""
+    field, _, form = name.replace("local", "email:local").partition(":")
+    if field not in texts:
+        return None
+    match form:
+        case "":
+            return texts[field]
+        case "sound":
+            return _sound(texts[field])
+        case "local":
+            return texts[field].str.partition("@")[0].where(lambda part: part.str.len() > 4, "")
+    return texts[field].str[: int(form)]
 
 
 _TOGETHER: Final = (

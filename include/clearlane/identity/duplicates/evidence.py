@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from clearlane.identity.duplicates.levels import AKIN, DIFFERENT, EQUAL, MISSING, NEAR, Compared, compared
 from clearlane.identity.duplicates.persons import Persons
@@ -189,6 +188,8 @@ def _prior(pairs: float, size: int) -> float:
 
 
 def _probability(bits: np.ndarray) -> np.ndarray:
+    from scipy.special import expit  # most runs weigh nobody, and scipy takes longer to load than they last
+
     return np.asarray(expit(np.clip(bits, -60, 60) * np.log(2)))
 
 

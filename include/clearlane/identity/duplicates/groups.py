@@ -6,9 +6,6 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from clearlane.identity.duplicates.evidence import Judged
 
@@ -37,7 +34,11 @@ def coherent(size: int, left: np.ndarray, right: np.ndarray, known: Judged, judg
     return _split(parts, sizes, judge)
 
 
+# Scipy is imported where it is needed: every command and task imports this module, and few group anybody.
 def _parts(size: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(size, size))
     return np.asarray(connected_components(graph, directed=False)[1])
 
@@ -50,6 +51,8 @@ def _split(parts: np.ndarray, sizes: np.ndarray, judge: Judge) -> np.ndarray:
     corners = [np.triu_indices(len(places), 1) for places in members]
     if not members:
         return parts
+    from scipy.cluster.hierarchy import fcluster, linkage
+
     told = judge(
         np.concatenate([places[one] for places, (one, _) in zip(members, corners, strict=True)]),
         np.concatenate([places[two] for places, (_, two) in zip(members, corners, strict=True)]),

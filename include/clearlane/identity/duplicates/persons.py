@@ -162,11 +162,17 @@ def _lists(leads: pd.DataFrame, columns: list[str], normal: Callable[[str], str]
 
 
 def _joined(leads: pd.DataFrame, columns: list[str], separator: str) -> pd.Series:
-    texts = leads[columns].reset_index(drop=True).astype("str").fillna("")
-    joined = texts[columns[0]]
+    joined = _texts(leads[columns[0]])
     for column in columns[1:]:
-        joined = joined + separator + texts[column]
-    return joined.astype(object)
+        joined = joined + separator + _texts(leads[column])
+    return joined
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    texts = column.reset_index(drop=True)
+    if texts.dtype == object and pd.api.types.infer_dtype(texts, skipna=False) == "string":
+        return texts
+    return texts.astype("str").fillna("").astype(object)
 
 
 def _codes(values: list[list[str]]) -> np.ndarray:
