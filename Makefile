@@ -37,8 +37,9 @@ down: ## stop all that `make demo` started
 test: setup ## every test but the long ones, on up to four cores
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test-full: setup ## every test, with many more examples
-	@$(RUN) -m pytest -q -m "not crm" --hypothesis-profile=full
+test-full: setup ## every test, with many more examples, on up to four cores
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+		-m "not crm" --hypothesis-profile=full
 
 test-pythons: setup ## the library's tests on every Python 3.11 to 3.13 of this machine
 	@.ci/pythons | while read version python; do \

@@ -46,6 +46,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.ledger)
 
 
+# -- the share of each worker ----------------------------------------------------------------------
+
+TOGETHER = {
+    "tests/dags/": "tests/dags",  # one Airflow
+    "tests/sla/test_figures.py": "weeks", "tests/sla/test_speed.py": "weeks", "tests/sla/test_weekly.py": "weeks",
+}  # fmt: skip
+"""Beginnings of names of tests that one worker runs, because what they share is costly to make."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """File by file, those of TOGETHER with each other; None for any other `--dist` than `loadfile`."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Shares(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            own = super()._split_scope(nodeid)
+            return next((group for start, group in TOGETHER.items() if nodeid.startswith(start)), own)
+
+    return Shares(config, log)
+
+
 # -- the ledger ------------------------------------------------------------------------------------
 
 
