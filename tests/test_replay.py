@@ -325,7 +325,7 @@ def test_what_came_later_changes_nothing(tmp_path: Path, ledger_engine: sa.Engin
     company = write_company(tmp_path)
     river = River(ledger_engine)
     river.publish(policy_for(company))
-    for window in WINDOWS:
+    for window in WINDOWS[1:]:
         river.run(window)
     with ledger_engine.begin() as connection:
         before = numbers(connection)
@@ -333,8 +333,8 @@ def test_what_came_later_changes_nothing(tmp_path: Path, ledger_engine: sa.Engin
     late(company)
     river.run((END, END + timedelta(days=1)))
     with ledger_engine.connect() as connection:
-        assert differing(connection, numbers(connection)) == {}
         made = replay.replays(connection, numbers(connection))
+        assert [(one.decision_seq, one.differences) for one in made if not one.identical] == []
         assert connection.execute(sa.text("select count(*) from merge")).scalar_one() > 20
         assert connection.execute(sa.text(MOVED)).scalar_one() > 0
     assert len(made) > len(before)
@@ -353,7 +353,7 @@ def test_what_events_called_for_is_made_again(tmp_path: Path, ledger_engine: sa.
     company = write_company(tmp_path)
     river = River(ledger_engine)
     river.publish(policy_for(company))
-    for window in WINDOWS:
+    for window in WINDOWS[1:]:
         river.run(window)
         with ledger_engine.begin() as connection:
             connection.execute(sa.text(CALLED), {"at": window[1]})

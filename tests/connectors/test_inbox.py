@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane import ledger
 from clearlane.connectors import Chunk, Interval, Pulled, Raw, Receipt, Write, interval_of, pull
@@ -295,7 +296,7 @@ FILES = st.lists(st.lists(RECORD, max_size=6), min_size=1, max_size=3)
 BOUNDS = [f"2026-01-{day:02}" for day in (1, 8, 15, 22, 28)]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20, 200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=FILES, order=st.permutations(list(pairwise(BOUNDS))), again=st.integers(0, 3), data=st.data())
 def test_any_order_and_number_of_deliveries_leaves_the_same_inbox(
     ledger_engine: sa.Engine,

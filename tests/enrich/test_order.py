@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane import enrich
 from clearlane.ledger.models import metadata
@@ -117,7 +118,7 @@ def order_does_not_matter(river, case):
 
 
 @given(case=deliveries())
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(5, 60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_order_and_batches_do_not_matter(river, case):
     order_does_not_matter(river, case)
 
@@ -130,7 +131,7 @@ def test_order_and_batches_do_not_matter_at_length(river, case):
 
 
 @given(case=deliveries())
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4, 40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_delivered_again_changes_nothing(river, case):
     _, first, second = case
     expected = delivered(river, first)
@@ -191,7 +192,7 @@ def crowd(half: int):
 def test_two_runs_at_once_leave_what_one_after_the_other_leaves(river):
     halves = [list(crowd(0)), list(crowd(1))]
     expected = delivered(river, halves)
-    for _ in range(3):
+    for _ in range(examples(2, 6)):
         emptied(river)
         batches = [river.batch() for _ in halves]
         for batch, half in zip(batches, halves, strict=True):

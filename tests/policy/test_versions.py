@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, text
+from tests.profiles import examples
 
 from clearlane import policy
 
@@ -165,7 +166,7 @@ def test_a_version_that_is_not_stored_is_named(connection: Connection) -> None:
         policy.stored(connection, {"sla": "0123456789abcdef"})
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15, 150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 10)), min_size=1, max_size=8))
 def test_the_log_says_what_a_list_would(ledger_engine: Engine, published: list[tuple[int, int]]) -> None:
     """(version, day from which it holds), in the order of publishing."""

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from tests.profiles import examples
 from tests.push.conftest import NOON, Desk
 from tests.push.crm import ReadableCrm, Time
 
@@ -240,5 +241,7 @@ def test_any_course_of_things(
     course: Callable[[], Course] = type("course", (Course,), {"desk": desk, "monkeypatch": monkeypatch})
     run_state_machine_as_test(
         course,
-        settings=settings(max_examples=20, stateful_step_count=20, deadline=None, phases=[Phase.generate]),
+        settings=settings(
+            max_examples=examples(8, 60), stateful_step_count=20, deadline=None, phases=[Phase.generate]
+        ),
     )

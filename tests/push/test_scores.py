@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.push.conftest import NOON, Desk
 
 from clearlane import push
@@ -164,7 +165,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10, 100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_what_is_sent_in_order_says_the_newest_owner_and_a_score_near_the_newest(desk, steps):
     """However decisions, scores and sending alternate, one write is owed at most, and nothing newer is lost."""

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.policy.model import Check, Field, ObjectContract
 from clearlane.quality import plain
@@ -185,7 +186,9 @@ CELLS = (
 RECORDS = st.lists(st.fixed_dictionaries(dict.fromkeys(NAMES, CELLS)), max_size=40)
 
 
-@settings(max_examples=25, phases=[Phase.explicit, Phase.generate])  # a failure is costly to shrink here
+@settings(
+    max_examples=examples(8, 100), phases=[Phase.explicit, Phase.generate]
+)  # a failure is costly to shrink here
 @given(RECORDS)
 def test_both_engines_judge_alike(expectations: Expectations, records: list[dict[str, str | None]]) -> None:
     by_plain = plainly(*records)
@@ -195,7 +198,7 @@ def test_both_engines_judge_alike(expectations: Expectations, records: list[dict
     assert by_expectations.quarantined.to_dict("records") == by_plain.quarantined.to_dict("records")
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(20, 300))
 @given(RECORDS)
 def test_every_row_is_kept_and_no_bad_value_stays(records: list[dict[str, str | None]]) -> None:
     judgement = plainly(*records)
@@ -213,6 +216,7 @@ def test_an_expectation_that_cannot_be_evaluated_is_an_error(expectations: Expec
         expectations.violations("broken", rows(GOOD), [requirement])
 
 
+@settings(max_examples=examples(10, 100))
 @given(
     st.lists(st.sampled_from([None, "0", "2", "1.5", "1,000", "n/a"]), min_size=1, max_size=5),
     st.sampled_from(["employees", "rating"]),

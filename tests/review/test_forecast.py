@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from tests.conftest import ROOT
+from tests.profiles import examples
 from tests.review.test_told import Tags
 from tests.route.conftest import World, banded
 from tests.route.firms import SLA, policy, rep, routing, rule, team, teams, to
@@ -98,7 +99,7 @@ def test_more_spread_is_told_as_a_wider_interval():
     assert widths[1] > 3 * widths[0]
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(12, 100))
 @given(
     st.lists(st.lists(st.integers(0, 300), min_size=3, max_size=3), min_size=4, max_size=12),
     st.integers(0, 99),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane import policy
 from clearlane.review.cases import Change, Interval
@@ -89,7 +90,7 @@ def test_a_change_of_a_rule_that_is_not_there_is_refused(wrong: Change) -> None:
         scoring_text(TEXT, [wrong])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12, 150), deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(RULES)), st.integers(0, 30), max_size=8))
 def test_the_new_text_holds_the_new_points_and_nothing_else_differs(points: dict[str, int]) -> None:
     signed = {rule: -n if RULES[rule].points < 0 else n for rule, n in points.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.rules.conditions import (
     COLUMNS,
     CONDITIONS,
@@ -22,7 +23,9 @@ from tests.rules.conftest import Ask
 from clearlane.rules import Dialect, Predicate, Refused, explain_rows, parse
 
 BATCHES = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(120, 1000),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
@@ -74,7 +77,7 @@ def test_no_calculation_raises(
     assert ask_postgres([predicate.sql(Dialect.POSTGRES)], COLUMNS, rows) == expected
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25, 200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(CONDITIONS, st.lists(ROWS, min_size=1, max_size=4))
 def test_terms_explain_the_whole(piece: Piece, rows: list[Row]) -> None:
     predicate = parsed(piece)

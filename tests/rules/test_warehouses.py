@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
+from tests.profiles import examples
 from tests.rules.conditions import COLUMNS, CONDITIONS, ROWS, Piece, Row
 from tests.rules.conftest import Ask
 from tests.rules.test_engines import parsed
@@ -17,7 +18,7 @@ from clearlane.rules import Dialect, Type
 from clearlane.rules.columns import read
 from clearlane.rules.sql import quoted, text_literal, time_literal
 
-SOME = settings(max_examples=40, suppress_health_check=list(HealthCheck))
+SOME = settings(max_examples=examples(20, 200), suppress_health_check=list(HealthCheck))
 NATIVE = {Dialect.SPARK: {"octet_length", "btrim"}}
 """Functions that the engine has, and SQLGlot has no word for."""
 

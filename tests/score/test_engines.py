@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.score.engines import PROFILE, on_duckdb, on_postgres
 from tests.score.models import NOW, activity_when, model, when
 from tests.score.plain import Condition, PlainRule, Row, contribution, group_total, shown
@@ -133,7 +134,9 @@ def rule_of(rule: PlainRule, *measures: str) -> Rule:
     return Rule(rule.id, rule.group, "…", rule.points, condition, term, cap, rule.bounds)  # type: ignore[arg-type]
 
 
-RANDOM = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+RANDOM = settings(
+    max_examples=examples(15, 200), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 @RANDOM
@@ -148,7 +151,7 @@ def test_both_engines_agree(
         check_alike(one, other)
 
 
-@settings(RANDOM, max_examples=30)
+@settings(RANDOM, max_examples=examples(12, 150))
 @given(rules=plain_rules(), history=histories())
 def test_the_engine_says_what_a_plain_scorer_says(
     rules: list[PlainRule], history: tuple[list[Row], list[Row]]
@@ -170,7 +173,7 @@ def check_sums(row: dict[str, Any], found: dict[str, float], rules: list[PlainRu
     assert row["score"] == shown(sum(totals.values(), Decimal(0)), row["disqualified"] is not None)
 
 
-@settings(RANDOM, max_examples=20)
+@settings(RANDOM, max_examples=examples(8, 100))
 @given(rules=plain_rules(), history=histories(), seed=st.randoms())
 def test_the_order_of_arrival_changes_nothing(
     rules: list[PlainRule], history: tuple[list[Row], list[Row]], seed: Any
@@ -197,7 +200,7 @@ def check_alike(one: Row, other: Row) -> None:
     }
 
 
-@settings(RANDOM, max_examples=20)
+@settings(RANDOM, max_examples=examples(8, 100))
 @given(
     rules=plain_rules(),
     history=histories(),

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
+from tests.profiles import examples
 from tests.score import ledger_rows as rows
 from tests.score import test_scoring
 from tests.score.models import NOW, acted, ago, fit, model
@@ -129,7 +130,7 @@ MERGE = st.tuples(st.just("merge"), LEAD, LEAD)
 
 
 @settings(
-    max_examples=8,
+    max_examples=examples(4, 40),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[
         HealthCheck.too_slow,

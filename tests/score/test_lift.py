@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
+from tests.profiles import examples
 from tests.score import ledger_rows as rows
 from tests.score.models import NOW, acted, activity_when, ago, fit, model, when
 
@@ -265,7 +266,7 @@ def models(draw: st.DrawFn) -> Scoring:
 LEADS = st.fixed_dictionaries({name: st.sampled_from([None, *values]) for name, values in VALUES.items()})
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(6, 60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(models(), LEADS, st.booleans())
 def test_every_lift_lifts_and_no_smaller_set_does(
     ledger_engine: sa.Engine, scoring: Scoring, attributes: dict[str, Any], asked: bool

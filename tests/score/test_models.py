@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.score.engines import PROFILE, on_duckdb, on_postgres
 from tests.score.models import BANDS, NOW, activity_when, model, stage_when, when
 from tests.score.plain import Condition, PlainMeasure, PlainModel, Row, scored
@@ -187,7 +188,9 @@ def close(found: dict[str, float], wanted: dict[str, float]) -> None:
 
 
 RANDOM = settings(
-    max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None
+    max_examples=examples(15, 200),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    deadline=None,
 )
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
+from tests.profiles import examples
 from tests.score import ledger_rows as rows
 from tests.score import test_scoring
 from tests.score.models import NOW, acted, ago, fit, model, stage_when, when
@@ -207,7 +208,7 @@ NIGHTS = st.lists(st.integers(1, 9 * 24), min_size=1, max_size=5, unique=True).m
 
 
 @settings(
-    max_examples=25,
+    max_examples=examples(12, 150),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
+from tests.profiles import examples
 from tests.score import ledger_rows as rows
 from tests.score.models import NOW, acted, activity_when, ago, fit, model
 
@@ -226,7 +227,7 @@ STEP = st.one_of(
     st.tuples(st.just("fold"), st.sets(LEAD, min_size=1), st.none()),
 )
 RANDOM = settings(
-    max_examples=25,
+    max_examples=examples(12, 150),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[
         HealthCheck.too_slow,

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
+from tests.profiles import examples
 from tests.score import ledger_rows as rows
 from tests.score.models import NOW, acted, ago, fit, model
 from tests.score.test_scoring import policy_of, scored_at, table
@@ -235,7 +236,9 @@ def plain(said: list[tuple[str, int]]) -> set[tuple[Any, ...]]:
     return {(*which, at) for which, at in found.items()}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(8, 80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(said=SAID, data=st.data())
 def test_whatever_the_order_of_arrival_the_entries_are_the_same(
     ledger: Connection, said: list[tuple[str, int]], data: st.DataObject

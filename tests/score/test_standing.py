@@ -9,6 +9,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.score.engines import Row, on_duckdb
 from tests.score.models import BANDS, NOW, fit, model
 from tests.score.plain import PlainModel
@@ -47,7 +48,7 @@ def bands_of(desk: duckdb.DuckDBPyConnection, scores: list[int], hours: int) -> 
     return seen
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(30, 300))
 @given(
     low=st.integers(0, 100),
     noise=st.lists(st.integers(0, GAP - 1), min_size=2, max_size=12),
@@ -67,7 +68,7 @@ def test_noise_of_the_gap_may_move_it_back(desk: duckdb.DuckDBPyConnection) -> N
     assert bands_of(desk, [49, 50, 45, 44, 50], 24) == ["cool", "warm", "warm", "cool", "warm"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(12, 150), deadline=None)
 @given(plain=whole_models(), history=histories())
 def test_a_score_is_within_its_range(plain: PlainModel, history: tuple[list[Row], list[Row]]) -> None:
     ranges = {each.name: each.range for each in (plain, *(inner for _, inner in plain.variants))}

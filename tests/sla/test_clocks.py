@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.route.firms import MONDAY_NOON, OFFICE
 from tests.sla.promises import MINUTE, Watch, watched
 
@@ -75,7 +76,9 @@ def same_moments(world: Watch, at: datetime) -> None:
                 assert moment == row[name], (name, row["kind"], row["tier"], row["rep_id"], row["place"])
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(6, 60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(
         st.tuples(
