@@ -15,7 +15,7 @@ from tests.e2e.rivers import River
 
 from clearlane import steps
 
-LEADS = 60
+LEADS = 30
 SOURCES = """
 schema: 1
 owner: data-engineering
