@@ -115,7 +115,8 @@ def score(
     if activities and signals:
         _stop("--activities and --signals: give one of them; signals are activities added up")
     with _readable():
-        score_files(policy, leads, activities, accounts, _moment(as_of), out, signals=signals)
+        count = score_files(policy, leads, activities, accounts, _moment(as_of), out, signals=signals)
+    _written(count, out)
 
 
 @app.command()
@@ -156,7 +157,8 @@ def route(
     from clearlane.route import route_files
 
     with _readable():
-        route_files(policy, leads, activities, accounts, _moment(as_of), out)
+        count = route_files(policy, leads, activities, accounts, _moment(as_of), out)
+    _written(count, out)
 
 
 @app.command()
@@ -170,16 +172,23 @@ def match(
     from clearlane.identity.matching import match_files
 
     with _readable():
-        match_files(leads, accounts, out, processes=processes or os.cpu_count() or 1)
+        count = match_files(leads, accounts, out, processes=processes or os.cpu_count() or 1)
+    _written(count, out)
 
 
 @app.command()
 def dedupe(leads: Leads, out: Out) -> None:
     """Find who is twice in a file of leads, however misspelt: a cluster for each person."""
-    from clearlane.identity.duplicates.files import dedupe_files
+    from clearlane.identity.duplicates import files
 
     with _readable():
-        dedupe_files(leads, out)
+        done = files.dedupe_files(leads, out)
+    for line in files.lines(done, out):
+        err.print(line, markup=False, soft_wrap=True)
+
+
+def _written(count: int, out: Path) -> None:
+    err.print(f"{count:,} leads, written: {out}", markup=False, soft_wrap=True)
 
 
 # --- policy -----------------------------------------------------------------------------------

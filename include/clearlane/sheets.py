@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,11 @@ from clearlane.rules import Dialect
 from clearlane.rules.sql import quoted, text_literal
 
 PARQUET = (".parquet", ".pq")
+DELIMITERS = ",;\t|"
 _CHUNK = 1 << 20
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_BOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_NO_TEXT = "not UTF-8: save it as `CSV UTF-8`"
 
 
 class Unreadable(ValueError):
@@ -58,7 +63,10 @@ class Sheet:
 
 
 def of_file(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> Sheet:
-    """The sheet of a .parquet file, or of a comma-separated UTF-8 file with a header."""
+    """The sheet of a .parquet file, or of a CSV file with a header, in UTF-8 or, by its mark, in UTF-16.
+
+    The delimiter is found from the header; a first line `sep=;`, as Excel reads it, is passed over.
+    """
     if not path.is_file():
         raise Unreadable(str(path), "there is no such file")
     reads = _of_parquet if path.suffix.lower() in PARQUET else _of_csv
@@ -118,33 +126,70 @@ def _of_parquet(connection: duckdb.DuckDBPyConnection, name: str, path: Path) ->
 
 
 def _of_csv(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> Sheet:
-    columns = _unique(str(path), _header(path))
+    form = _form(path)
+    columns = _unique(str(path), _named(_header(form)))
 
     def broken(error: Exception) -> Unreadable:
-        return _structure(path, len(columns)) or Unreadable(str(path), _first_line(error))
+        return _structure(form, len(columns)) or Unreadable(str(path), _first_line(error))
 
     try:
-        connection.register(f"given {name}", _reader(path, len(columns)))
+        connection.register(f"given {name}", _reader(form, len(columns)))
     except pa.ArrowInvalid as error:
         raise broken(error) from None
-    if _has_odd_quotes(path) and (wrong := _structure(path, len(columns))):
+    if _has_odd_quotes(path) and (wrong := _structure(form, len(columns))):
         raise wrong
-    return Sheet(str(path), columns, f'"given {name}"', lambda row, column: _cell(path, row, column), broken)
+    return Sheet(str(path), columns, f'"given {name}"', lambda row, column: _cell(form, row, column), broken)
 
 
-def _reader(path: Path, columns: int) -> pa.RecordBatchReader:
-    names = [f"t{i}" for i in range(columns)]
-    return arrow_csv.open_csv(
+@dataclass(frozen=True)
+class _Form:
+    """How a CSV file is written; `above`: lines before its header."""
+
+    path: Path
+    encoding: str
+    delimiter: str
+    above: int
+
+
+def _form(path: Path) -> _Form:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start in _BOOKS:
+        raise Unreadable(str(path), "an Excel workbook or zip archive: save the sheet as `CSV UTF-8`")
+    encoding = "utf-16" if start[:2] in _UTF_16 else "utf-8-sig"
+    with path.open(encoding=encoding, errors="replace") as text:
+        lines = [text.readline(), text.readline()]
+    above = int(re.fullmatch(r"sep=.\s*", lines[0]) is not None)
+    line = lines[above]
+    return _Form(
         path,
-        read_options=arrow_csv.ReadOptions(column_names=names, skip_rows_after_names=1),
-        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+        encoding,
+        max(DELIMITERS, key=lambda one: len(next(csv.reader([line], delimiter=one), ()))),
+        above,
+    )
+
+
+def _reader(form: _Form, columns: int) -> pa.RecordBatchReader:
+    names = [f"t{i}" for i in range(columns)]
+    encoding = "utf-16" if form.encoding == "utf-16" else "utf8"
+    return arrow_csv.open_csv(
+        form.path,
+        read_options=arrow_csv.ReadOptions(
+            column_names=names, skip_rows_after_names=1 + form.above, encoding=encoding
+        ),
+        parse_options=arrow_csv.ParseOptions(newlines_in_values=True, delimiter=form.delimiter),
         convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
     )
 
 
-def _header(path: Path) -> list[str]:
-    _, cells = next(_records(path), (1, None))
+def _header(form: _Form) -> list[str]:
+    _, cells = next(_records(form), (1, None))
     return cells or []
+
+
+def _named(header: Sequence[str]) -> list[str]:
+    """The names without spaces around; a column without one has its position for a name."""
+    return [name.strip() or f"column {position}" for position, name in enumerate(header, start=1)]
 
 
 def _has_odd_quotes(path: Path) -> bool:
@@ -153,15 +198,16 @@ def _has_odd_quotes(path: Path) -> bool:
         return sum(chunk.count(b'"') for chunk in iter(lambda: file.read(_CHUNK), b"")) % 2 == 1
 
 
-def _structure(path: Path, columns: int) -> Unreadable | None:
+def _structure(form: _Form, columns: int) -> Unreadable | None:
     """The first record of a broken file that is not as the header says."""
-    for line, cells in _records(path, strict=True):
+    path = form.path
+    for line, cells in _records(form, strict=True):
         if cells is None:
             return Unreadable(str(path), "a quote opens here that is not closed as it should be", line=line)
+        if any("\ufffd" in cell for cell in cells) and not _is_text(path, line):
+            return Unreadable(str(path), _NO_TEXT, line=line)
         if len(cells) != columns:
             return Unreadable(str(path), f"found {len(cells)} cells, the header names {columns}", line=line)
-        if any("\ufffd" in cell for cell in cells) and not _is_text(path, line):
-            return Unreadable(str(path), "not UTF-8", line=line)
     return None
 
 
@@ -176,21 +222,23 @@ def _is_text(path: Path, line: int) -> bool:
     return True
 
 
-def _cell(path: Path, row: int, column: int) -> tuple[int, str]:
+def _cell(form: _Form, row: int, column: int) -> tuple[int, str]:
     """Line and text of a cell; the header is row 0."""
-    line, cells = next(record for number, record in enumerate(_records(path)) if number == row)
+    line, cells = next(record for number, record in enumerate(_records(form)) if number == row)
     return line, cells[column] if cells else ""
 
 
-def _records(path: Path, *, strict: bool = False) -> Iterator[tuple[int, list[str] | None]]:
+def _records(form: _Form, *, strict: bool = False) -> Iterator[tuple[int, list[str] | None]]:
     """Each record that is not an empty line, with the line on which it starts; None where one never ends."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader, start = csv.reader(file, strict=strict), 1
+    with form.path.open(encoding=form.encoding, errors="replace", newline="") as file:
+        for _ in range(form.above):
+            file.readline()
+        reader, start = csv.reader(file, strict=strict, delimiter=form.delimiter), 1 + form.above
         try:
             for cells in reader:
                 if cells:
                     yield start, cells
-                start = reader.line_num + 1
+                start = reader.line_num + form.above + 1
         except csv.Error:
             yield start, None
 

@@ -122,10 +122,27 @@ def test_a_file_in_a_file_out(tmp_path: Path) -> None:
     LEADS.to_csv(given, index=False)
     told = CliRunner().invoke(app, ["dedupe", "--leads", str(given), "--out", str(out)])
     assert told.exit_code == 0, told.output
+    people = pd.read_csv(out, dtype=str)["cluster_id"].nunique()
+    assert f"{len(LEADS)} leads are {people} people" in told.output
     written = pd.read_csv(out, dtype=str)
     assert list(written.columns) == ["lead_id", "cluster_id"]
     assert written["lead_id"].tolist() == LEADS["lead_id"].tolist()
     assert written.set_index("lead_id")["cluster_id"].to_dict()["3"] == "1"
+
+
+def test_ids_are_found_however_their_column_is_written_and_rounded_ones_refused(tmp_path: Path) -> None:
+    given, out = tmp_path / "leads.csv", tmp_path / "out.csv"
+    words = ["dedupe", "--leads", str(given), "--out", str(out)]
+    given.write_text("Lead ID;E-Mail\n7;ada@acme.com\n8;bob@acme.com\n8;bob@acme.com\n")
+    told = CliRunner().invoke(app, words)
+    assert pd.read_csv(out, dtype=str)["lead_id"].tolist() == ["7", "8", "8"]
+    assert "1 ids stand in more than one row" in told.output
+    given.write_text("email\nada@acme.com\n")
+    assert "the rows are numbered from 1" in CliRunner().invoke(app, words).output
+    given.write_text("lead_id,email\n1.23E+17,ada@acme.com\n1.23E+17,bob@acme.com\n")
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 2
+    assert "found '1.23E+17': a spreadsheet has rounded the ids" in told.output
 
 
 def test_a_file_that_says_nothing_of_people(tmp_path: Path) -> None:

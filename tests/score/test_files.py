@@ -188,7 +188,29 @@ def test_other_files_are_named_too(write: Write) -> None:
 def test_another_encoding_is_named(write: Write) -> None:
     leads = write("leads.csv", "")
     leads.write_bytes("lead_id,country\n1,DE\n2,Österreich\n".encode("latin-1"))
-    assert refused(leads) == "leads.csv, line 3: not UTF-8"
+    assert refused(leads) == "leads.csv, line 3: not UTF-8: save it as `CSV UTF-8`"
+    leads.write_bytes(b"PK\x03\x04 a workbook")
+    assert refused(leads) == "leads.csv: an Excel workbook or zip archive: save the sheet as `CSV UTF-8`"
+
+
+WRITTEN = 'lead_id,country,employees\na,DE,"1,200"\nÖ b,FR,20\n'
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"), [(";", "utf-8"), ("|", "utf-8-sig"), ("\t", "utf-16"), (";", "utf-16")]
+)
+def test_spreadsheets_write_csv_in_many_ways(write: Write, delimiter: str, encoding: str) -> None:
+    leads = write("leads.csv", "")
+    plain = [["lead_id ", "country", "employees", ""], ["a", "DE", '"1,200"', ""], ["Ö b", "FR", "20", ""]]
+    leads.write_bytes("\r\n".join(map(delimiter.join, plain)).encode(encoding))
+    assert scored(leads) == scored(write("plain.csv", WRITTEN))
+
+
+def test_a_line_that_names_the_delimiter_is_passed_over(write: Write) -> None:
+    said = refused(write("leads.csv", "sep=;\nlead_id;employees\na;20\nb;many\n"))
+    assert said.startswith("leads.csv, line 4, column employees: found 'many'")
+    leads = write("leads.csv", "sep=;\r\nlead_id;country;employees\r\na;DE;1,200\r\nÖ b;FR;20\r\n")
+    assert scored(leads) == scored(write("plain.csv", WRITTEN))
 
 
 def test_stray_quotes_inside_a_cell_cost_nothing(write: Write) -> None:

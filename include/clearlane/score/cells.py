@@ -1,6 +1,7 @@
 """Texts of a file as typed values in DuckDB: what a cell must look like to be a number, a truth or a time.
 
-An empty cell is an unknown value. Times are ISO 8601, UTC unless they carry a zone.
+An empty cell is an unknown value. Numbers may group thousands by commas, as in the ledger. Times are ISO 8601,
+UTC unless they carry a zone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Final
 
 from clearlane.rules import Type
 
-_NUMBER = r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
+_NUMBER = r"[+-]?(([0-9]{1,3}(,[0-9]{3})+|[0-9]+)[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
 _TRUE = "('true', 't', 'yes', 'y', '1')"
 _FALSE = "('false', 'f', 'no', 'n', '0')"
@@ -32,7 +33,8 @@ def typed(raw: str, type_: Type) -> str:
         case Type.TEXT:
             return f"nullif({raw}, '')"
         case Type.NUMBER:
-            value = f"case when regexp_full_match({text}, '{_NUMBER}') then try_cast({text} as double) end"
+            plain = f"replace({text}, ',', '')"
+            value = f"case when regexp_full_match({text}, '{_NUMBER}') then try_cast({plain} as double) end"
             return f"case when isfinite({value}) then {value} end"
         case Type.BOOLEAN:
             small = f"lower({text})"

@@ -135,10 +135,15 @@ def _columns(leads: pd.DataFrame) -> dict[str, list[str]]:
     return found
 
 
+def id_column(leads: pd.DataFrame) -> str | None:
+    """The first column of IDS that is there, however it is written: `Lead ID` is lead_id."""
+    names = {_ODD.sub("_", str(column).lower()).strip("_"): str(column) for column in leads.columns}
+    return next((names[name] for name in IDS if name in names), None)
+
+
 def ids(leads: pd.DataFrame) -> np.ndarray:
     """The id of each row, as text: of the first column of IDS that is there, else its number from 1."""
-    names = {str(column).lower(): column for column in leads.columns}
-    column = next((names[name] for name in IDS if name in names), None)
+    column = id_column(leads)
     given = (
         leads[column].astype(str) if column is not None else pd.Series(range(1, len(leads) + 1)).astype(str)
     )
