@@ -29,9 +29,9 @@ from clearlane.ledger import Batch, copy_rows
 from clearlane.policy.model import People
 
 MORE = 1_000
-_PAIRS = """
+_PAIRS = f"""
 select l.external_id as one, o.external_id as other
-from person_alike a join lead l using (lead_id) join lead o on o.lead_id = a.other_id where a.weight >= :least
+from person_alike a join lead l using (lead_id) join lead o on o.lead_id = a.other_id where {lookalikes.SURE}
 """
 
 
@@ -157,8 +157,7 @@ def _found(engine: Engine) -> tuple[pd.Series, pd.DataFrame]:
     )
     with engine.connect() as connection:
         merged = pd.read_sql(sa.text(survivors), connection).set_index("external_id")["one"]
-        least = lookalikes.least_weight(policy.ask, policy)
-        return merged, pd.read_sql(sa.text(_PAIRS), connection, params={"least": least})
+        return merged, pd.read_sql(sa.text(_PAIRS), connection, params=lookalikes.sure(policy.ask, policy))
 
 
 def _joined(merged: pd.Series, asked: pd.DataFrame) -> pd.Series:

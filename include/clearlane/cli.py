@@ -1605,6 +1605,20 @@ def people_withdraw(lead: Lead, other: Lead, by: By, because: Because) -> None:
     _say_of_people("withdraw", [lead, other], by, because)
 
 
+@people_app.command("weigh")
+def people_weigh() -> None:
+    """Weigh all records anew, after `people` in sources.yaml has changed: the next runs merge and part what follows."""
+    from clearlane import steps
+    from clearlane.ledger import connect
+
+    engine = connect(_ledger_url())
+    counts = steps.weigh_people(engine, _now())
+    engine.dispose()
+    out.print(
+        f"{counts['alike']} pairs are alike; {counts['due']} records wait to be grouped anew", highlight=False
+    )
+
+
 def _say_of_people(act: str, leads: Sequence[str], by: str, because: str) -> None:
     from clearlane.push import merges, persons
 

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from clearlane import connectors, ledger, policy
@@ -141,6 +143,24 @@ def quality(
 def identity(engine: Engine, batch_id: str) -> Counts:
     """Turn the batch's records into leads, accounts, activities; merge, match, and list the work."""
     return _staged(engine, batch_id, _identity.run, wrote=_KNOWN)
+
+
+def weigh_people(engine: Engine, at: datetime) -> Counts:
+    """Weigh all records anew by the policy in force; the pairs that are alike, and the records due to the next runs."""
+    with engine.connect() as connection:
+        pinned = policy.stored(connection, policy.in_force(connection, at))
+    last: UUID | None = UUID(int=0)
+    while last is not None:
+        with engine.begin() as connection:
+            ledger.keep_from_erasing(connection)
+            last = _identity.weigh(connection, pinned, last)
+    with engine.connect() as connection:
+        return _counts(dict(connection.execute(sa.text(_WEIGHED)).mappings().one()))
+
+
+_WEIGHED = """
+select (select count(*) from person_alike) as alike, (select count(*) from person_due) as due
+"""
 
 
 def enrich(

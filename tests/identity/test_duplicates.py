@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from clearlane.cli import app
 from clearlane.identity.duplicates import clusters
+from clearlane.identity.duplicates.persons import persons
 from clearlane.sample import words
 
 COLUMNS = ("lead_id", "first_name", "last_name", "email", "phone", "company", "city")
@@ -70,6 +71,40 @@ def test_joins(found: dict[str, str], why: str, ids: str) -> None:
 )
 def test_keeps_apart(found: dict[str, str], why: str, ids: str) -> None:
     assert len({found[one] for one in ids.split()}) == 2, why
+
+
+HOME = {"phone": "212 555 0199", "address": "12 Main Street", "city": "Boston"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        (
+            {"first_name": "John", "last_name": "Miller Jr."},
+            {"first_name": "John", "last_name": "Miller Sr"},
+            False,
+        ),
+        ({"name": "John Miller, Jr"}, {"name": "John Miller III"}, False),
+        ({"name": "John Q. Miller Jr"}, {"name": "Miller, John Senior"}, False),
+        ({"name": "John Miller Jr"}, {"name": "John Miller II"}, True),
+        ({"name": "John Miller Jr"}, {"name": "John Miller"}, True),
+        ({"name": "John Miller", "suffix": "Jr"}, {"name": "John Miller", "suffix": "Sr"}, False),
+        ({"name": "John Miller", "suffix": "PhD"}, {"name": "John Miller", "suffix": "Jr"}, True),
+        ({"name": "John Junior"}, {"name": "John Junior"}, True),
+    ],
+)
+def test_father_and_son_at_one_address_are_two(one: dict, other: dict, together: bool) -> None:
+    two = pd.DataFrame([one | HOME, other | HOME]).fillna("")
+    assert (clusters(two).nunique() == 1) is together
+
+
+def test_junior_is_no_last_name() -> None:
+    names = ["John Smith Jr", "Ana Junior", "Bob Lee, Sr.", "Stone Jr, Eve", "Junior Silva"]
+    texts = persons(pd.DataFrame({"name": names})).texts.set_index("first")
+    last = {"john": "smith", "ana": "junior", "bob": "lee", "eve": "stone", "junior": "silva"}
+    assert texts["last"].to_dict() == last
+    generation = {"john": "jr", "ana": "", "bob": "sr", "eve": "jr", "junior": ""}
+    assert texts["generation"].to_dict() == generation
 
 
 def test_a_cluster_is_named_after_its_smallest_id(found: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import replace
 from itertools import combinations, permutations
 from random import Random
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import pytest
 from tests.identity.test_run import lead, persons, places, work
 from tests.identity.test_verdicts import SAID, command, say  # noqa: F401
 
+from clearlane import identity
 from clearlane.identity import doubles, lookalikes
 from clearlane.identity.duplicates import evidence
 from clearlane.identity.duplicates.blocks import lasting_keys
@@ -186,6 +188,61 @@ def test_merged_without_asking_only_where_the_policy_says_so(river):
         lead("2", "bob@hollander.net", created_at=FEB, updated_at=MAR, **{**ROBERT, "first_name": "Bob"})
     )
     assert persons(river) == {"1": "1", "2": "2", "3": "3"}
+
+
+def weighed_anew(river):
+    with river.engine.begin() as connection:
+        last = identity.weigh(connection, river.policy, UUID(int=0))
+        assert identity.weigh(connection, river.policy, last) is None
+
+
+def test_a_change_of_what_is_merged_is_followed_once_all_was_weighed_anew(river):
+    asking, merging = (
+        parse({"sources": f"schema: 1\nowner: o\napprover: a\npeople: {{merge: {merge}, ask: 0.9}}\n"})
+        for merge in (1, 0.99)
+    )
+    river.policy = asking
+    river.run(*RECORDS[:3])
+    for policy, found in (
+        (merging, {"1": "1", "2": "1", "3": "3"}),
+        (asking, {"1": "1", "2": "2", "3": "3"}),
+    ):
+        river.policy = policy
+        weighed_anew(river)
+        weighed_anew(river)
+        batch = river.run()
+        assert persons(river) == found
+        assert work(river, batch)["1"] == "merge"
+        assert river.all("select count(*) from person_due") == [(0,)]
+    assert pairs(river) == {("1", "2")}
+
+
+def test_what_nobody_was_to_be_asked_about_is_weighed_when_it_is(river):
+    policy, river.policy = (
+        river.policy,
+        parse({"sources": "schema: 1\nowner: o\napprover: a\npeople: {ask: 1}\n"}),
+    )
+    river.run(*RECORDS[:2])
+    river.policy = policy
+    weighed_anew(river)
+    assert pairs(river) == {("1", "2")}
+
+
+@pytest.mark.parametrize(("count", "records"), [(1, 10), (33, 100), (34, 1_000), (10**6, 10**7)])
+def test_the_more_records_the_more_alike_two_must_be(count, records):
+    assert lookalikes.among(count) == records
+
+
+def test_a_pair_is_judged_by_the_ledger_into_which_it_came_and_at_least_by_the_policy(river):
+    river.run(*RECORDS[:2])
+    assert river.all("select records from person_alike") == [(10,)]
+    by_policy = {
+        records: asked(river, People(records=records))["1", "2"].probability for records in (10, 1_000)
+    }
+    assert by_policy[1_000] < by_policy[10]
+    with river.engine.begin() as connection:
+        connection.exec_driver_sql("update person_alike set records = 1000")
+    assert asked(river, People(records=10))["1", "2"].probability == by_policy[1_000]
 
 
 def test_nothing_is_weighed_where_nobody_is_asked(river):

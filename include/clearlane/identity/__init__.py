@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -27,7 +28,7 @@ from clearlane.identity import (
 from clearlane.ledger import Batch
 from clearlane.policy.model import Policy
 
-__all__ = ["LOCK", "Identified", "run"]
+__all__ = ["LOCK", "Identified", "run", "weigh"]
 
 LOCK: Final = "select pg_advisory_xact_lock(hashtext('clearlane.identity'))"
 """held until the transaction ends by whoever says which records are one person"""
@@ -58,6 +59,7 @@ def run(connection: Connection, policy: Policy, batch: Batch) -> Identified:
     behaviour.note_former(connection)
     written = records.write(connection, batch.batch_id)
     lookalikes.note(connection, policy.sources.people)
+    people.take_due(connection)
     merges = people.regroup(connection, batch.batch_id, batch.as_of, policy.sources.people)
     behaviour.attach(connection)
     verdicts.take(connection, batch.batch_id)
@@ -75,6 +77,18 @@ def run(connection: Connection, policy: Policy, batch: Batch) -> Identified:
         merges=merges,
         work=worklist.note(connection, batch),
     )
+
+
+def weigh(connection: Connection, policy: Policy, after: UUID) -> UUID | None:
+    """Weigh some of the ledger's records anew, of the ids that follow `after`; the last of them, null at the end.
+
+    At the end the records that the policy now merges, or no longer, are listed for the next runs. The caller commits.
+    """
+    connection.execute(sa.text(LOCK))
+    last = lookalikes.note_again(connection, policy.sources.people, after)
+    if last is None:
+        people.note_due(connection, policy.sources.people)
+    return last
 
 
 _NOTE_KNOWN = "update batch set known_seq = currval('known_seq') where batch_id = :batch_id"

@@ -45,17 +45,17 @@ with apart as (
 ), pair as (
     select distinct on (one, other)
            least(l.survivor_id, o.survivor_id) as one, greatest(l.survivor_id, o.survivor_id) as other,
-           a.lead_id, a.other_id, a.weight, a.evidence
+           a.lead_id, a.other_id, {lookalikes.ODDS} as odds, a.evidence
     from person_alike a join lead l using (lead_id) join lead o on o.lead_id = a.other_id
-    where a.weight >= :least and l.survivor_id <> o.survivor_id and {{which}}
+    where {lookalikes.SURE} and l.survivor_id <> o.survivor_id and {{which}}
       and not exists (
         select from apart p where (p.one, p.other) in ((l.survivor_id, o.survivor_id), (o.survivor_id, l.survivor_id)))
       and not exists (
         select from place
         where lead_id in (a.lead_id, a.other_id) and place = 'closed' and reason in ('deleted', 'erased'))
-    order by one, other, a.weight desc, a.lead_id
+    order by one, other, odds desc, a.lead_id
 )
-select * from pair order by weight desc, lead_id, other_id limit :most
+select * from pair order by odds desc, lead_id, other_id limit :most
 """
 _OF_LEAD: Final = """(
     l.survivor_id in (select survivor_id from lead where lead_id = :lead)
@@ -73,15 +73,15 @@ from lead l cross join lateral (
 
 def asked(connection: Connection, policy: People, most: int = 1_000) -> list[Double]:
     """What a person is asked, at most so many, the surest first."""
-    return _doubles(connection, policy, "true", least=lookalikes.least_weight(policy.ask, policy), most=most)
+    return _doubles(connection, "true", **lookalikes.sure(policy.ask, policy), most=most)
 
 
 def of_lead(connection: Connection, lead: UUID, policy: People) -> list[Double]:
     """Whom the record's person may be as well, however unlikely."""
-    return _doubles(connection, policy, _OF_LEAD, least=lookalikes.LEAST, most=20, lead=lead)
+    return _doubles(connection, _OF_LEAD, **lookalikes.sure(0.0, policy), most=20, lead=lead)
 
 
-def _doubles(connection: Connection, policy: People, which: str, **bound: Any) -> list[Double]:
+def _doubles(connection: Connection, which: str, **bound: Any) -> list[Double]:
     pairs = connection.execute(sa.text(_PAIRS.format(which=which)), bound).mappings().all()
     if not pairs:
         return []
@@ -96,7 +96,7 @@ def _doubles(connection: Connection, policy: People, which: str, **bound: Any) -
         Double(
             sides[pair["lead_id"]],
             sides[pair["other_id"]],
-            lookalikes.probability(pair["weight"], policy),
+            lookalikes.probability(pair["odds"]),
             _because(pair["evidence"], texts[pair["lead_id"]], texts[pair["other_id"]]),
         )
         for pair in pairs

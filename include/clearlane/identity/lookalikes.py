@@ -33,6 +33,10 @@ LEVELS: Final = ("different", "akin", "near", "equal")
 _FRESH: Final = (
     "create temporary table fresh_person on commit drop as select distinct lead_id from arrived_lead"
 )
+_NEXT_FRESH: Final = """
+create temporary table fresh_person on commit drop as
+select distinct lead_id from lead_revision where lead_id > '{after}' order by lead_id limit {most}
+"""
 # Of a key that many share no more are counted than say so: the cost follows what arrived, not what is there.
 _HELD: Final = """
 create temporary table {name} on commit drop as
@@ -99,10 +103,35 @@ def note(connection: Connection, people: People) -> int:
 
     Nothing is weighed where nobody is to be asked and nothing to be merged.
     """
+    if min(people.ask, people.merge) >= 1:
+        return 0
+    return _renewed(connection) if _fresh(connection, _FRESH) else 0
+
+
+def note_again(connection: Connection, people: People, after: UUID, most: int = CHUNK) -> UUID | None:
+    """Weigh so many records anew, of the ids that follow `after`; the last of them, null where none was left.
+
+    Once all are done, the ledger holds what it would if all its records had come at once. Needs the identity lock.
+    """
+    if min(people.ask, people.merge) >= 1:
+        return None
+    if not _fresh(connection, _NEXT_FRESH.format(after=after, most=most)):
+        return None
+    last = connection.exec_driver_sql(
+        "select lead_id from fresh_person order by lead_id desc limit 1"
+    ).scalar_one()
+    _renewed(connection)
+    return UUID(str(last))
+
+
+def _fresh(connection: Connection, statement: str) -> int:
     for table in _TEMPORARY:
         connection.exec_driver_sql(f"drop table if exists pg_temp.{table}")
-    if min(people.ask, people.merge) >= 1 or not connection.exec_driver_sql(_FRESH).rowcount:
-        return 0
+    return connection.exec_driver_sql(statement).rowcount
+
+
+def _renewed(connection: Connection) -> int:
+    """Weigh the records of `fresh_person` against those that share a key, and forget what was kept of them."""
     _run(connection, "analyze fresh_person", _HELD.format(name="former_held", crowd=CROWD), _FORGET)
     _block(connection)
     _run(connection, "analyze person_block", _TELLING_AGAIN, "analyze fresh_person", _FORGET_PAIRS)
@@ -161,19 +190,32 @@ _SOME_PAIRS: Final = (
 
 def _weigh(connection: Connection) -> int:
     pairs = connection.exec_driver_sql("select count(*) from person_pair").scalar_one()
+    records = among(connection.exec_driver_sql("select count(*) from lead").scalar_one()) if pairs else 0
     kept = 0
     for start in range(0, pairs, CHUNK):
         bound = {"after": start, "until": start + CHUNK}
         some = [tuple(row) for row in connection.execute(sa.text(_SOME_PAIRS), bound)]
         people = known(connection, sorted({record for pair in some for record in pair}))
-        kept += copy_rows(connection, "person_alike", _KEPT, _weighed(people, some))
+        kept += copy_rows(connection, "person_alike", _KEPT, _weighed(people, some, records))
     return kept
 
 
-_KEPT: Final = ("lead_id", "other_id", "weight", "evidence")
+def among(count: int) -> int:
+    """Among how many a record's person is looked for in a ledger of `count`: the power of ten of at least three times.
+
+    Two records that come to a ledger of n are one person by chance about once in n; and one step of ten at a time, so
+    that what is asked hardly follows the order of arrival.
+    """
+    power = 1
+    while power < 3 * count:
+        power *= 10
+    return power
 
 
-def _weighed(people: Persons, pairs: Sequence[tuple[UUID, ...]]) -> Iterator[tuple[Any, ...]]:
+_KEPT: Final = ("lead_id", "other_id", "weight", "evidence", "records")
+
+
+def _weighed(people: Persons, pairs: Sequence[tuple[UUID, ...]], records: int) -> Iterator[tuple[Any, ...]]:
     """The values of _KEPT, of the pairs that may be one person; a piece of evidence is [bits, field, level]."""
     places = {record: place for place, record in enumerate(people.ids)}
     left, right = (np.array([places[str(pair[side])] for pair in pairs]) for side in (0, 1))
@@ -190,14 +232,22 @@ def _weighed(people: Persons, pairs: Sequence[tuple[UUID, ...]]) -> Iterator[tup
             for field, (levels, worth) in parts.items()
             if levels[nth] < len(LEVELS)
         ]
-        yield (*pairs[pair], round(float(bits[pair]), 4), pieces)
+        yield (*pairs[pair], round(float(bits[pair]), 4), pieces, records)
 
 
-def least_weight(probability: float, people: People) -> float:
-    """Bits from which on two records are one person with at least this probability; infinity for 1."""
-    return math.log2(people.records * probability / (1 - probability)) if probability < 1 else math.inf
+ODDS: Final = "(a.weight - ln(greatest(a.records, :records)) / ln(2))"
+"""SQL: odds, in bits, that the pair `a` of person_alike is one person; :records is the policy's"""
+SURE: Final = f"(a.weight >= :least and {ODDS} >= :odds)"
+"""SQL: whether they are as good as those that `sure` was told; its values are bound"""
 
 
-def probability(weight: float, people: People) -> float:
-    """That two records that weigh so much are one person."""
-    return float(1 / (1 + people.records * 2.0**-weight))
+def sure(probability: float, people: People) -> dict[str, float]:
+    """Values of SURE, for pairs that are one person with at least this probability: all of them with 0, none with 1."""
+    odds = math.log2(probability / (1 - probability)) if 0 < probability < 1 else math.inf
+    odds = odds if probability else -math.inf
+    return {"records": people.records, "odds": odds, "least": math.log2(people.records) + odds}
+
+
+def probability(odds: float) -> float:
+    """Of odds in bits."""
+    return float(1 / (1 + 2.0**-odds))

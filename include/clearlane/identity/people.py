@@ -74,7 +74,9 @@ create temporary table person on commit drop as
 with recursive reached (lead_id, kind, value) as (
     select m.lead_id, cast(null as text), cast(null as text)
     from lead m
-    where m.survivor_id in (select l.survivor_id from lead l join arrived_lead a using (lead_id))
+    where m.survivor_id in (
+        select survivor_id from lead
+        where lead_id in (select lead_id from arrived_lead union all select lead_id from again))
     union
     select next.* from reached r cross join lateral (
         select cast(null as uuid), k.kind, k.value from lead_key k
@@ -112,11 +114,11 @@ select p.lead_id, case s.verdict when 'same' then 'person' else 'alike' end,
 from person p join said s using (lead_id) where s.verdict in ('same', 'likely')
 """
 # What a person said of two comes before what they are like.
-_LIKELY: Final = """
+_LIKELY: Final = f"""
 insert into said (lead_id, other_id, verdict)
 select p.lead_id, p.other_id, 'likely'
 from person_alike a cross join lateral (values (a.lead_id, a.other_id), (a.other_id, a.lead_id)) p (lead_id, other_id)
-where a.weight >= :least
+where {lookalikes.SURE}
   and not exists (select from said s where (s.lead_id, s.other_id) = (p.lead_id, p.other_id))
 """
 # Most sources merge nothing, and then nobody is looked up for it.
@@ -257,11 +259,48 @@ insert into touched (lead_id, reason)
 select distinct unnest(array[former_id, survivor_id, lead_id]), 'merge' from person where former_id <> survivor_id
 """
 
+# --- what the policy merges now ---------------------------------------------------------------------
+
+# Pairs of two persons that it would merge, and of one that nothing but their likeness made one, and not enough today.
+_DUE: Final = f"""
+insert into person_due (lead_id)
+select a.lead_id from person_alike a join lead l using (lead_id) join lead o on o.lead_id = a.other_id
+where {lookalikes.SURE} and l.survivor_id <> o.survivor_id
+union
+select m.loser_id from merge m
+where m.rule = 'alike' and m.undone_at is null and not exists (
+    select from person_alike a where (a.lead_id = m.loser_id or a.other_id = m.loser_id) and {lookalikes.SURE})
+on conflict (lead_id) do nothing
+"""
+_AGAIN: Final = "create temporary table again (lead_id uuid) on commit drop"
+_TAKE_AGAIN: Final = """
+with taken as (
+    delete from person_due where lead_id in (select lead_id from person_due order by lead_id limit :most)
+    returning lead_id
+)
+insert into again select lead_id from taken
+"""
+AT_ONCE: Final = 1_000
+"""records that a run groups anew because the policy has changed"""
+
+
+def note_due(connection: Connection, policy: People) -> int:
+    """List whose likeness the policy judges otherwise than their records stand, for the next runs; their number."""
+    return connection.execute(sa.text(_DUE), lookalikes.sure(policy.merge, policy)).rowcount
+
+
+def take_due(connection: Connection, most: int = AT_ONCE) -> None:
+    """Make the temporary table `again` of so many that are due: `regroup` looks at them as well."""
+    connection.exec_driver_sql("drop table if exists pg_temp.again")
+    connection.exec_driver_sql(_AGAIN)
+    connection.execute(sa.text(_TAKE_AGAIN), {"most": most})
+
+
 _TEMPORARY: Final = ("fresh_key", "rekeyed", "person", "numbered", "tie", "torn", "parted")
 
 
 def regroup(connection: Connection, batch_id: UUID, as_of: datetime, policy: People) -> int:
-    """Bring keys, survivors, merges and places up to date with the arrived leads; merges opened.
+    """Bring keys, survivors, merges and places up to date with the arrived leads; merges opened. After `take_due`.
 
     Leaves the temporary tables `person` (all members looked at) and `rekeyed` behind; adds to `touched`.
     """
@@ -270,7 +309,7 @@ def regroup(connection: Connection, batch_id: UUID, as_of: datetime, policy: Peo
     for statement in (_FRESH_KEYS, _REKEYED, _DROP_KEYS, _ADD_KEYS):
         connection.execute(sa.text(statement))
     verdicts.stage(connection)
-    connection.execute(sa.text(_LIKELY), {"least": lookalikes.least_weight(policy.merge, policy)})
+    connection.execute(sa.text(_LIKELY), lookalikes.sure(policy.merge, policy))
     _find_components(connection)
     return _record(connection, batch_id, as_of)
 
@@ -283,6 +322,7 @@ def regroup_known(
         connection.exec_driver_sql(f"drop table if exists pg_temp.{table}")
         connection.exec_driver_sql(f"create temporary table {table} ({columns}) on commit drop")
     copy_rows(connection, "arrived_lead", ("lead_id",), ((record,) for record in records))
+    take_due(connection, 0)
     regroup(connection, batch_id, as_of, policy)
     return list(connection.execute(sa.text("select lead_id from person order by lead_id")).scalars())
 

@@ -325,9 +325,23 @@ person_alike = Table(
     Column("other_id", UUID, ForeignKey("lead.lead_id"), primary_key=True, comment="the greater id"),
     Column("weight", sa.Double, nullable=False, comment="of the evidence that they are one person, in bits"),
     _json("evidence", comment="[bits, field, how far it agrees]"),
+    Column(
+        "records",
+        sa.BigInteger,
+        nullable=False,
+        server_default="100000",
+        comment="among how many one was looked for when the two were weighed: a power of ten",
+    ),
     Index("person_alike_other_ix", "other_id"),
     Index("person_alike_weight_ix", "weight"),
     comment="Records that are alike enough to be looked at; what two records weigh depends on the two alone.",
+)
+
+person_due = Table(
+    "person_due",
+    metadata,
+    _lead(primary_key=True),
+    comment="Records that the next runs group anew, because what is merged without asking has changed.",
 )
 
 joining = Table(

@@ -393,6 +393,7 @@ _EMPTIED: Final[Sequence[tuple[str, str]]] = (
         " team = null, rep_id = null, since = :at, decision_seq = null, batch_id = null, until = null"
         " where lead_id in (select lead_id from gone_lead) and (place, reason) <> ('closed', 'erased')",
     ),
+    ("person_due", "delete from person_due where lead_id in (select lead_id from gone_lead)"),
     ("person_block", "delete from person_block where lead_id in (select lead_id from gone_lead)"),
     (
         "person_alike",

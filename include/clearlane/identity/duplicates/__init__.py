@@ -29,9 +29,9 @@ def clusters(leads: pd.DataFrame, *, seed: int = SEED) -> pd.Series:
         return pd.Series([], index=leads.index, name="cluster_id", dtype=object)
     people = persons(leads)
     found = _found(people, seed)
-    first = pd.Series(people.ids).groupby(found).transform("min").to_numpy()
+    numbers, names = pd.factorize(people.ids, sort=True)
     told = np.empty(len(leads), dtype=object)
-    told[people.rows] = first
+    told[people.rows] = names[pd.Series(numbers).groupby(found).transform("min")]
     return pd.Series(told, index=leads.index, name="cluster_id")
 
 

@@ -21,6 +21,7 @@ from clearlane.identity.duplicates.persons import Persons
 USUAL: Final[Mapping[str, tuple[float, ...]]] = {
     "first": (0.05, 0.03, 0.12, 0.80),
     "last": (0.06, 0.03, 0.11, 0.80),
+    "generation": (0.01, 0.01, 0.01, 0.97),
     "email": (0.25, 0.10, 0.10, 0.55),
     "phone": (0.25, 0.01, 0.06, 0.68),
     "company": (0.12, 0.04, 0.09, 0.75),
@@ -46,7 +47,14 @@ MAIL_BITS: Final = 4.0
 """at most, of an address that is near or akin: it repeats what the names say"""
 CERTAIN: Final = 10.0
 """bits at least of an equal address, unless both names differ: who reads it is the person, however short the list"""
-RARE: Final = {"first": 1 / 300, "last": 1 / 3000, "city": 1 / 100, "state": 1 / 20, "country": 1 / 5}
+RARE: Final = {
+    "generation": 1 / 2,
+    "first": 1 / 300,
+    "last": 1 / 3000,
+    "city": 1 / 100,
+    "state": 1 / 20,
+    "country": 1 / 5,
+}
 RARE_ELSE: Final = 1 / 10_000
 """share of all people who have one value of a field, before the list has said anything"""
 _LIST: Final = 2_000
@@ -231,9 +239,13 @@ def _part(weights: Weights, held: Compared, field: str) -> np.ndarray:
 
 
 def _allowed(weights: Weights, held: Compared) -> np.ndarray:
-    """Who is called otherwise is somebody else, unless an address or a number of one person says so."""
-    first, last, email, phone, birth, identifier = (
-        _known(held, field) for field in ("first", "last", "email", "phone", "birth", "identifier")
+    """Who is called otherwise is somebody else, unless an address or a number of one person says so.
+
+    Father and son of one name may share all else; only a number of one person tells that they are not two.
+    """
+    first, last, email, phone, birth, identifier, generation = (
+        _known(held, field)
+        for field in ("first", "last", "email", "phone", "birth", "identifier", "generation")
     )
     personal = (email == EQUAL) | (identifier >= NEAR) | (birth == EQUAL) & (np.maximum(first, last) >= NEAR)
     contact = (phone == EQUAL) | (birth >= NEAR) | (email >= NEAR)
@@ -241,13 +253,15 @@ def _allowed(weights: Weights, held: Compared) -> np.ndarray:
     allowed = personal | named | (first < 0) & contact
     if weights.roof >= ALONE:
         allowed |= (np.maximum(first, last) >= NEAR) & (_place(weights, held) >= -weights.prior)
-    return np.asarray(allowed)
+    return np.asarray(allowed & ((generation != DIFFERENT) | (identifier == EQUAL)))
 
 
 def _agreeing_beyond_names(held: Compared) -> np.ndarray:
     """A name alone is no person: something else must be alike too, where the list holds anything else."""
     others = [
-        _known(held, field) for field in held.levels if field not in ("first", "last", "state", "country")
+        _known(held, field)
+        for field in held.levels
+        if field not in ("first", "last", "generation", "state", "country")
     ]
     return np.asarray(np.max(others, axis=0) >= AKIN) if others else np.ones(len(held.left), bool)
 

@@ -185,5 +185,6 @@ _METHODS: Final[Mapping[str, Callable[[Pairs], np.ndarray]]] = {
     "district": _streets,
     "company": _companies,
     "country": _exact,
+    "generation": _exact,
     "domain": _exact,
 }

@@ -18,6 +18,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "first": "first_name firstname first given_name givenname fname forename",
     "last": "last_name lastname last surname lname family_name",
     "name": "name full_name fullname contact_name person_name contact",
+    "generation": "suffix name_suffix generation",
     "email": "email e_mail mail email_address emailaddress emails work_email personal_email",
     "phone": "phone phone_number phonenumber telephone tel mobile mobile_phone cell work_phone phones",
     "company": "company company_name organisation organization employer account account_name",
@@ -48,6 +49,11 @@ _NO_DIGIT: Final = re.compile(r"\D+")
 _TITLES: Final = frozenset(
     "mr mrs ms miss dr prof sir herr frau dipl ing mag md phd esq".split()  # noqa: SIM905
 )
+_GENERATIONS: Final = {
+    "jr": "jr", "jnr": "jr", "junior": "jr", "ii": "jr", "2nd": "jr", "sr": "sr", "snr": "sr", "senior": "sr",
+    "iii": "iii", "3rd": "iii", "iv": "iv", "4th": "iv",
+}  # fmt: skip
+"""what tells a father from a son of one name; II and Jr are used for one another"""
 _STREETS: Final = {
     "st": "street", "str": "street", "rd": "road", "ave": "avenue", "av": "avenue", "blvd": "boulevard", "dr": "drive",
     "ln": "lane", "pl": "place", "ct": "court", "cct": "circuit", "cres": "crescent", "cr": "crescent",
@@ -110,14 +116,15 @@ def persons(leads: pd.DataFrame) -> Persons:
         texts[field] = (
             _text(leads, names, field) if field not in lists else [v[0] if v else "" for v in lists[field]]
         )
-    texts = _named(texts)
+    texts = _named(_with_generations(texts))
     if not _PEOPLE & set(texts):
         allowed = ", ".join(sorted(name for field in (*_PEOPLE, "name") for name in FIELDS[field].split()))
         raise NothingToCompare(
             f"found the columns {', '.join(map(str, leads.columns))}; one is needed of: {allowed}"
         )
     given = ids(leads)
-    order = np.lexsort([given, *(texts[field].to_numpy(str) for field in sorted(map(str, texts)))])
+    keys = [texts[field] for field in sorted(map(str, texts))]
+    order = np.lexsort([pd.factorize(key, sort=True)[0] for key in (given, *keys)])
     return Persons(
         order, given[order], texts.iloc[order].reset_index(drop=True),
         {field: _codes(values)[order] for field, values in lists.items()},
@@ -218,11 +225,16 @@ def _person(value: str) -> str:
     return " ".join(word for word in normalise.people([value]).get(value, "").split() if word not in _TITLES)
 
 
+def _generation(value: str) -> str:
+    return _GENERATIONS.get(_words(value), "")
+
+
 _plain: Final = _each(_words)
 _FORMS: Final[Mapping[str, Callable[[Iterable[str]], dict[str, str]]]] = {
     "first": _each(_person),
     "last": _each(_person),
     "name": _each(_person),
+    "generation": _each(_generation),
     "company": normalise.companies,
     "street": _each(_street),
     "postcode": _each(lambda value: _words(value).replace(" ", "")),
@@ -230,6 +242,30 @@ _FORMS: Final[Mapping[str, Callable[[Iterable[str]], dict[str, str]]]] = {
     "identifier": _each(lambda value: _words(value).replace(" ", "")),
     "domain": normalise.domains,
 }
+
+
+def _with_generations(texts: pd.DataFrame) -> pd.DataFrame:
+    """Junior and senior as a field of their own, and names without; no such field where nobody is either."""
+    found = (
+        texts.pop("generation") if "generation" in texts else pd.Series("", index=texts.index, dtype=object)
+    )
+    for field, least in (("last", 2), ("name", 3)):
+        if field in texts:
+            parts = {name: _parted(name, least) for name in texts[field].unique()}
+            found = found.mask(found == "", texts[field].map({name: part[1] for name, part in parts.items()}))
+            texts[field] = texts[field].map({name: part[0] for name, part in parts.items()})
+    if (found != "").any():
+        texts["generation"] = found
+    return texts
+
+
+def _parted(name: str, least: int) -> tuple[str, str]:
+    """A name of at least so many words without its generation, and that: of `smith jr`, `john jr smith`."""
+    words = name.split()
+    place = next((n for n, one in enumerate(words) if one in _GENERATIONS and (n or len(one) < 4)), None)
+    if place is None or len(words) < least:
+        return name, ""
+    return " ".join(words[:place] + words[place + 1 :]), _GENERATIONS[words[place]]
 
 
 def _named(texts: pd.DataFrame) -> pd.DataFrame:
