@@ -37,7 +37,7 @@ _OWE: Final = f"""
     ), said as (
         select v.lead_id, v.other_id from ({verdicts.LATEST}) v where v.verdict = 'same'
         union
-        select a.lead_id, a.other_id from person_alike a join member using (lead_id) where a.weight >= :least
+        select a.lead_id, a.other_id from person_alike a join member using (lead_id) where {lookalikes.SURE}
     )
     insert into outbox (idempotency_key, source, object, external_id, lead_id, joining_id, batch_id, fields)
     select concat_ws(':', other.source, '{OBJECT}', other.external_id, one.external_id, j.joining_id),
@@ -66,8 +66,8 @@ def owe(connection: Connection, policy: Policy, batch: Batch, leads: Sequence[UU
     if not sources:
         return 0
     people = policy.sources.people
-    bound = {"least": lookalikes.least_weight(people.merge, people), "sources": sources}
-    bound |= {"leads": list(leads), "batch_id": batch.batch_id}
+    bound = {"sources": sources, "leads": list(leads), "batch_id": batch.batch_id}
+    bound |= lookalikes.sure(people.merge, people)
     return connection.execute(sa.text(_OWE), bound).rowcount
 
 

@@ -124,7 +124,7 @@ def persons(leads: pd.DataFrame) -> Persons:
         )
     given = ids(leads)
     keys = [texts[field] for field in sorted(map(str, texts))]
-    order = np.lexsort([pd.factorize(key, sort=True)[0] for key in (given, *keys)])
+    order = np.lexsort([pd.factorize(key, sort=True)[0] for key in (pd.Series(given), *keys)])
     return Persons(
         order, given[order], texts.iloc[order].reset_index(drop=True),
         {field: _codes(values)[order] for field, values in lists.items()},
