@@ -102,6 +102,12 @@ def test_a_rare_word_says_more_than_a_usual_one() -> None:
     assert likeness(lead, account, rare).total > likeness(lead, account, usual).total + 2
 
 
+def test_words_that_are_spelled_otherwise_are_in_the_same_order() -> None:
+    assert "in another order" not in said(
+        alike("Kolmogorov Tech Holding", "Kolmogorov Technologies Holdings")
+    )
+
+
 def test_a_misspelled_word_that_another_account_has_is_another_word() -> None:
     names = [parsed(name) for name in ("Radisson Burlington", "Hilton Arlington", "Ford of Arlington")]
     known, unknown = among(names), among(names[:1])

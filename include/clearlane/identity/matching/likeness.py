@@ -219,7 +219,7 @@ def _read_otherwise(lead: Reading, account: Reading) -> Iterator[Evidence]:
 def _by_word(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidence, ...]:
     pieces: list[Evidence] = []
     left, right = _without_same(lead.words, account.words, weigh, pieces)
-    if not left and not right:
+    if not left and not right and [w.text for w in lead.words] != [w.text for w in account.words]:
         pieces.append(Evidence(-OTHER_ORDER, "in another order", _text(lead.words), _text(account.words)))
     for agree in (_joined, _acronym, _near, _one_word, _cut):
         if left and right:
