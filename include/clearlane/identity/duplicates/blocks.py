@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import reduce
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from jellyfish import metaphone
 
-from clearlane.identity.duplicates.persons import Persons
+from clearlane.identity.duplicates.persons import NAMES, Persons
 
 WHOLE: Final = 60
 """Leads that share a key and are all held against each other; of more, each against its next in the order of names."""
@@ -21,7 +22,12 @@ def pairs(people: Persons) -> tuple[np.ndarray, np.ndarray]:
     size = len(people.texts)
     nothing = np.empty(0, np.int64)
     found = [left.astype(np.int64) * size + right for left, right in _sharing(people)]
-    coded = np.unique(np.concatenate([nothing, *found]))
+    coded = np.concatenate([nothing, *found])
+    found.clear()
+    coded.sort()
+    first = np.ones(len(coded), dtype=bool)
+    np.not_equal(coded[1:], coded[:-1], out=first[1:])
+    coded = coded[first]
     return coded // size, coded % size
 
 
@@ -29,8 +35,8 @@ def _sharing(people: Persons) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     places = np.arange(len(people.texts))
     for codes in people.several.values():
         yield from _of_key(np.tile(places, codes.shape[1]), codes.T.ravel())
-    for key in _keys(people.texts).values():
-        yield from _of_key(places, np.where(key == "", -1, pd.factorize(key)[0]))
+    for codes in _coded_keys(people):
+        yield from _of_key(places, codes)
 
 
 def _of_key(places: np.ndarray, codes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -49,39 +55,62 @@ def _of_key(places: np.ndarray, codes: np.ndarray) -> Iterator[tuple[np.ndarray,
 
 def lasting_keys(people: Persons) -> Iterator[tuple[int, str]]:
     """Place and key of every key of the leads that few others have by chance: they depend on the lead alone."""
-    for name, keys in _keys(people.texts, _LASTING).items():
+    for name in _LASTING:
+        parts = name.split()
+        if {_field(part) for part in parts} <= set(people.texts):
+            keys = _joined([_part(people.texts[_field(part)], part) for part in parts])
+            for place in np.flatnonzero(keys != ""):
+                yield int(place), f"{name}:{keys[place]}"
+    if {"first", "last"} <= set(people.texts):
+        keys = _unordered(people.texts["first"], people.texts["last"])
         for place in np.flatnonzero(keys != ""):
-            yield int(place), f"{name}:{keys[place]}"
+            yield int(place), f"names:{keys[place]}"
 
 
-def _keys(texts: pd.DataFrame, together: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-    """Keys of which a true pair nearly always has one in common, however it is misspelt, by what they are made of."""
-    asked = together or _TOGETHER
-    made = {name: _part(texts, name) for name in sorted({name for names in asked for name in names.split()})}
-    parts = {name: part for name, part in made.items() if part is not None}
-    keys = {
-        names: _joined([parts[name] for name in names.split()])
-        for names in asked
-        if set(names.split()) <= set(parts)
-    }
-    if "first" in texts and "last" in texts:
-        keys["names"] = _unordered(texts["first"], texts["last"])
-    return keys
+def _coded_keys(people: Persons) -> Iterator[np.ndarray]:
+    """Numbers of the leads' keys, -1 for none: a true pair nearly always has one in common, however it is misspelt."""
+    known: dict[str, np.ndarray] = {}
+    for name in _TOGETHER:
+        parts = name.split()
+        if {_field(part) for part in parts} <= set(people.texts):
+            for part in parts:
+                if part not in known:
+                    known[part] = _coded(people, part)
+            yield reduce(_both, (known[part] for part in parts))
+    if NAMES in people.words:
+        first, last = np.split(people.words[NAMES].codes, 2)
+        unknown = (people.texts["first"] == "") | (people.texts["last"] == "")
+        yield np.where(unknown, -1, _both(np.minimum(first, last), np.maximum(first, last)))
 
 
-def _part(texts: pd.DataFrame, name: str) -> pd.Series | None:
-    """A field, its beginning (`last:3`), its sound (`last:sound`), or what stands before the @ (`local`)."""
-    field, _, form = name.replace("local", "email:local").partition(":")
-    if field not in texts:
-        return None
-    match form:
-        case "":
-            return texts[field]
-        case "sound":
-            return _sound(texts[field])
-        case "local":
-            return texts[field].str.partition("@")[0].where(lambda part: part.str.len() > 4, "")
-    return texts[field].str[: int(form)]
+def _coded(people: Persons, part: str) -> np.ndarray:
+    """The number of each lead's value of a part, -1 where it has none."""
+    words = people.words[_field(part)]
+    values = _part(words.distinct, part)
+    return np.asarray(pd.factorize(values.where(values != "", None))[0][words.codes])
+
+
+def _both(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Numbers of two together, -1 where either is unknown."""
+    known = (one >= 0) & (two >= 0)
+    codes = np.full(len(one), -1, dtype=np.int64)
+    codes[known] = pd.factorize(one[known].astype(np.int64) * (two.max(initial=0) + 1) + two[known])[0]
+    return codes
+
+
+def _field(part: str) -> str:
+    return "email" if part == "local" else part.partition(":")[0]
+
+
+def _part(texts: pd.Series, part: str) -> pd.Series:
+    """A field whole (`last`), its first letters (`last:3`), how it sounds (`last:sound`), or mail's `local` part."""
+    how = part.partition(":")[2]
+    if part == "local":
+        local = texts.str.partition("@")[0] if len(texts) else texts
+        return local.where(local.str.len() > 4, "")
+    if how == "sound":
+        return _sound(texts)
+    return texts.str[: int(how)] if how else texts
 
 
 _TOGETHER: Final = (
