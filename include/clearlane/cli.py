@@ -1615,7 +1615,7 @@ def people_weigh() -> None:
     counts = steps.weigh_people(engine, _now())
     engine.dispose()
     out.print(
-        f"{counts['alike']} pairs are alike; {counts['due']} records wait to be grouped anew", highlight=False
+        f"pairs that are alike: {counts['alike']}; records that wait for the next runs: {counts['due']}"
     )
 
 

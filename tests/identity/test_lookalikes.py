@@ -281,3 +281,10 @@ def test_a_person_is_shown_the_doubles_and_answers(river, command):  # noqa: F81
     assert "same last “hollander” +11.2" in command("show", "crm:2").stdout
     assert command("merge", "crm:1", "crm:2", *SAID).exit_code == 0
     assert json.loads(command("list", "--json").stdout) == []
+
+
+def test_a_command_weighs_anew(river, command):  # noqa: F811
+    river.run(*RECORDS[:3])
+    told = command("weigh")
+    assert told.exit_code == 0, told.output
+    assert "alike: 1; records that wait for the next runs: 0" in told.stdout

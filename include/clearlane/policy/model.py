@@ -993,8 +993,9 @@ class Enrichment:
 class People:
     """From which probability a person is asked whether two records are one person, and from which nobody is.
 
-    Exact keys merge whatever is here. `records` is among how many others a record's person may be found: the more, the
-    more alike two must be. A `merge` of 1 merges nothing that is merely alike, an `ask` of 1 asks about nothing.
+    Exact keys merge whatever is here. `records` is among how many others a record's person is looked for at least,
+    where the ledger holds fewer: the more, the more alike two must be. A `merge` of 1 merges nothing that is merely
+    alike, an `ask` of 1 asks about nothing.
     """
 
     merge: float = 1.0
