@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.e2e.processes import ended, forked, kill
 from tests.push.conftest import NOON, TEAMS, Desk
+from tests.push.worker import drain
 
 from clearlane import push
 
-WORKER = Path(__file__).with_name("worker.py")
-INCLUDE = Path(push.__file__).parents[2]
 LEADS = 300
 CRM = """
 create table leads (
@@ -60,8 +58,8 @@ def crm(ledger_server: Any) -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
-def started(desk: Desk, crm: sa.Engine, ledger_url: str, tmp_path: Path) -> Iterator[Callable[[], Any]]:
-    """Starts a process that drains; whatever still runs at the end is killed."""
+def started(desk: Desk, crm: sa.Engine, ledger_url: str, tmp_path: Path) -> Iterator[Callable[[], int]]:
+    """Forks a child that drains; whatever still runs at the end is killed."""
     url = crm.url.render_as_string(hide_password=False)
     sources = (
         "schema: 1\nowner: a\napprover: b\nsources:\n"
@@ -71,23 +69,16 @@ def started(desk: Desk, crm: sa.Engine, ledger_url: str, tmp_path: Path) -> Iter
     (tmp_path / "policy").mkdir()
     for name, text in (("teams", TEAMS), ("sources", sources)):
         (tmp_path / "policy" / f"{name}.yaml").write_text(text)
-    running: list[subprocess.Popen[str]] = []
+    running: list[int] = []
 
-    def start() -> subprocess.Popen[str]:
-        running.append(
-            subprocess.Popen(
-                [sys.executable, str(WORKER), ledger_url, str(tmp_path / "policy"), NOON.isoformat()],
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                env=os.environ | {"PYTHONPATH": str(INCLUDE)},
-            )
-        )  # fmt: skip
+    def start() -> int:
+        running.append(forked(lambda engine: drain(engine, tmp_path / "policy", NOON), ledger_url))
         return running[-1]
 
     yield start
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    for child in running:
+        with suppress(ProcessLookupError, ChildProcessError):
+            kill(child)
 
 
 def test_two_processes_one_killed_and_people_who_change_owners(desk, crm, started):
@@ -98,11 +89,9 @@ def test_two_processes_one_killed_and_people_who_change_owners(desk, crm, starte
     written(crm, 20)
     person(crm, chosen)
     owe(desk, "two", {record: "bob" if owner == "ada" else "ada" for record, owner in owners.items()})
-    first.send_signal(signal.SIGKILL)
+    assert kill(first) == -signal.SIGKILL
     third = started()
-    for process in (second, third):
-        said, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, said
+    assert [ended(child) for child in (second, third)] == [0, 0]
 
     names = {"ada": "U1", "bob": "bob@vendor.example"}
     with crm.connect() as connection:

@@ -1,11 +1,7 @@
-"""A process that drains the outbox again and again: `python worker.py LEDGER POLICY MOMENT`, until nothing is owed.
-
-POLICY is a folder. Its clock runs a thousand times as fast, so that waits are short.
-"""
+"""What a process does that drains the outbox again and again until nothing is owed; it may be killed."""
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,20 +13,16 @@ from clearlane import policy, push
 SPEED = 1000
 
 
-def main(ledger: str, folder: str, moment: str) -> None:
-    engine, pinned = sa.create_engine(ledger), policy.load(Path(folder))
+def drain(engine: sa.Engine, folder: Path, moment: datetime) -> None:
+    """Write with the policy of a folder. The clock runs a thousand times as fast, so that waits are short."""
+    pinned = policy.load(folder)
     begun = time.monotonic()
     while True:
-        at = datetime.fromisoformat(moment) + timedelta(seconds=(time.monotonic() - begun) * SPEED)
+        at = moment + timedelta(seconds=(time.monotonic() - begun) * SPEED)
         counts = push.drain(
             engine, pinned, at, lambda name: name, dry_run=False, limit=10_000,
             monotonic=lambda: time.monotonic() * SPEED, wait=lambda seconds: time.sleep(seconds / SPEED),
         )  # fmt: skip
-        print(counts, flush=True)
         if not counts["left"]:
             return
         time.sleep(0.05)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
