@@ -75,7 +75,7 @@ def test_merged_again_is_merged_once(
     assert merges(local) == 1
 
 
-@pytest.mark.parametrize("order", list(permutations([two("2", "1"), two("3", "2"), two("3", "1")])))
+@pytest.mark.parametrize("order", list(permutations([two("2", "1"), two("3", "2"), two("3", "1")]))[::3])
 def test_three_are_one_in_any_order(
     server: HubSpotServer, connector: HubSpot, local: Local, order: list[Merge]
 ) -> None:

@@ -114,6 +114,7 @@ def test_the_later_is_merged_into_the_earlier_with_the_owner_who_stays(
     assert asked(local) == 1
 
 
+@pytest.mark.full
 def test_nothing_is_written_to_records_that_are_one_now(office: Office, server: HubSpotServer) -> None:
     older, newer = two_written(office)
     office.say("merge", older, newer)
@@ -215,6 +216,7 @@ def test_a_lost_answer_a_death_and_a_claim_that_ran_out_merge_once(
     assert asked(local) == 1
 
 
+@pytest.mark.full
 def test_two_drains_at_once_merge_once(office: Office, server: HubSpotServer, local: Local) -> None:
     older, newer = two_written(office)
     third = office.routed("3", MONDAY_NOON - HOUR)
@@ -250,6 +252,7 @@ def test_a_person_s_choice_of_owner_stands_and_the_merge_waits_for_it(
     assert server.records["contacts"]["4"]["properties"]["hubspot_owner_id"] == third
 
 
+@pytest.mark.full
 def test_a_merge_that_was_begun_and_is_not_wanted_any_more_is_given_up(
     office: Office, server: HubSpotServer, local: Local
 ) -> None:

@@ -111,6 +111,7 @@ def test_the_record_that_lost_its_owner_hears_at_once_and_the_other_nothing(offi
     assert office.drain()["sent"] == 0
 
 
+@pytest.mark.full
 def test_after_the_merge_was_told_each_hears_of_its_own_again(office: Office) -> None:
     older, newer, stays, lost = two_owned(office)
     office.say("merge", newer, older)
@@ -140,6 +141,7 @@ def test_who_survives_hears_of_the_owner_of_the_other_and_of_its_own_again(offic
     assert office.shown() == {"1": lost, "2": stays}
 
 
+@pytest.mark.full
 def test_what_was_not_sent_yet_is_gone_when_they_are_parted(office: Office) -> None:
     older, newer, _, _ = two_owned(office)
     before = office.world.count("outbox")
@@ -187,6 +189,7 @@ def test_the_owner_that_the_record_had_when_it_was_merged_is_nobody_s_choice_sin
     assert office.shown() == {"1": stays, "2": stays}
 
 
+@pytest.mark.full
 def test_nothing_is_owed_where_the_source_says_so_already(office: Office) -> None:
     older = office.routed("1", MONDAY_NOON - 3 * HOUR)
     office.drain(MONDAY_NOON)
@@ -253,7 +256,7 @@ def test_whom_a_person_gives_one_record_to_the_other_hears_of(office: Office) ->
 BANDS = ("hot", "warm", "cold")
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_merged_told_and_parted_shows_every_owner_as_before(office: Office, data: st.DataObject) -> None:
     shows_every_owner_as_before(office, data)

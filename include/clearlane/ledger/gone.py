@@ -29,8 +29,12 @@ def gone(lead: str) -> str:
         or exists (
             select from lead_key gone_k
             where gone_k.value = cast({lead}.lead_id as text) and gone_k.kind = 'merged_from' and gone_k.current)
-        or exists (
+        or {_merged_by_us(lead, "external_id")} or {_merged_by_us(lead, "fields ->> 'merged_into'")})"""
+
+
+def _merged_by_us(lead: str, named: str) -> str:
+    """Whether the record is the one `named` in a merge of ours that made another record of it."""
+    return f"""exists (
             select from outbox gone_o
             where gone_o.source = {lead}.source and gone_o.object = 'merges' and gone_o.state = 'sent'
-              and {lead}.external_id in (gone_o.external_id, gone_o.fields ->> 'merged_into')
-              and gone_o.fields ->> 'became' <> {lead}.external_id))"""
+              and gone_o.{named} = {lead}.external_id and gone_o.fields ->> 'became' <> {lead}.external_id)"""

@@ -47,10 +47,11 @@ _OWE: Final = f"""
     join member other on other.lead_id in (said.lead_id, said.other_id)
         and (other.source, other.survivor_id) = (one.source, one.survivor_id) and other.nth > one.nth
     cross join lateral (
-        select max(joining_id) as joining_id from joining
+        select joining_id from joining
         where members @> array[one.lead_id, other.lead_id] and undone_at is null
+        order by joined_at desc, joining_id desc limit 1
     ) j
-    where j.joining_id is not null and not exists (
+    where not exists (
         select from outbox x
         where (x.source, x.object) = (one.source, '{OBJECT}') and x.state in ('owed', 'sent', 'dead')
           and (x.external_id, x.fields ->> 'merged_into') in (
@@ -161,7 +162,8 @@ _TWICE: Final = f"""
     )
     select l.source || ':' || l.external_id as record, l.source || ':' || coalesce(owed.into, l.into) as into,
            owed.into is not null as by_us, g.rule
-    from living l join merge g on g.loser_id = l.lead_id and g.undone_at is null
+    from living l
+    cross join lateral (select rule from merge where loser_id = l.lead_id and undone_at is null) g
     left join lateral (
         select x.fields ->> 'merged_into' as into from outbox x
         where (x.source, x.object, x.external_id, x.state) = (l.source, '{OBJECT}', l.external_id, 'owed') limit 1

@@ -21,12 +21,12 @@ from clearlane.push.owners import Owners
 # A person is looked at whose records were merged or parted at the moment, or whose owner a person changed.
 _CONCERNED: Final = """
     with member as materialized (
-        select m.lead_id, m.survivor_id, m.source, m.external_id, m.created_at from lead m
+        select m.lead_id, m.survivor_id, m.source, m.external_id from lead m
         where m.survivor_id in (
             select l.survivor_id from lead l where l.lead_id = any(cast(:leads as uuid[]))
             union
             select l.survivor_id from work w join lead l using (lead_id) where w.batch_id = :batch_id)
-    ), reason as (
+    ), reason as materialized (
         select m.survivor_id from member m join merge g on g.loser_id = m.lead_id
         where g.undone_at is null and g.merged_at = :as_of
         union
@@ -55,7 +55,7 @@ def compared(takers: str, taken: Callable[[str], str]) -> sa.TextClause:
                {taken(_WANTED)} as fields,
                m.source || ':leads:' || m.external_id || ':standing:' || coalesce(last.outbox_id, 0) as key,
                known.owner, known.queue, known.said
-        from member m join reason using (survivor_id)
+        from reason join lead m using (survivor_id)
         join place p on p.lead_id = m.survivor_id and p.place not in ('waiting', 'quarantined', 'held', 'closed')
         join {takers} on t.source = m.source and t.taken ? 'owner'
         left join assignment a on a.lead_id = m.survivor_id and a.ended_at is null
@@ -67,8 +67,9 @@ def compared(takers: str, taken: Callable[[str], str]) -> sa.TextClause:
         left join jsonb_to_recordset(:owners) co(source text, rep_id text, owner text)
             on (co.source, co.rep_id) = (m.source, c.cover_rep_id)
         left join lateral (
-            select max(joining_id) as joining_id from joining
+            select joining_id from joining
             where members @> array[m.lead_id] and undone_at is null and joined_at = :as_of
+            order by joined_at desc, joining_id desc limit 1
         ) j on true
         left join lateral (
             select max(outbox_id) as outbox_id from outbox x
@@ -143,20 +144,24 @@ _OWE: Final = sa.text(
     insert into outbox
         (idempotency_key, source, object, external_id, lead_id, joining_id, batch_id, knew_seq, knew_revision, fields,
          note)
-    select :key, :source, 'leads', :external_id, :lead_id, :joining_id, :batch_id, {LAST_DECISION},
-           (select max(revision_id) from lead_revision where lead_id = :record), :fields,
+    select r.key, r.source, 'leads', r.external_id, r.lead_id, r.joining_id, :batch_id, {LAST_DECISION},
+           (select max(revision_id) from lead_revision where lead_id = r.record), r.fields,
            'told of the owner that the person has'
+    from jsonb_to_recordset(:rows) r(
+        key text, source text, external_id text, lead_id uuid, record uuid, joining_id bigint, fields jsonb)
+    order by r.source, r.external_id
     on conflict (idempotency_key) do nothing
     returning outbox_id
     """
-).bindparams(
-    sa.bindparam("joining_id", type_=sa.BigInteger),
-    sa.bindparam("batch_id", type_=sa.UUID),
-    sa.bindparam("fields", type_=JSONB),
-)
+).bindparams(sa.bindparam("batch_id", type_=sa.UUID), sa.bindparam("rows", type_=JSONB))
+_OWED: Final = ("key", "source", "external_id", "lead_id", "record", "joining_id", "fields")
 
 
 def owed(connection: Connection, rows: Sequence[RowMapping], batch_id: UUID) -> list[int]:
     """Owe what these rows of `compared` want; the numbers of the writes."""
-    written = (connection.execute(_OWE, {**row, "batch_id": batch_id}).scalar() for row in rows)
-    return [number for number in written if number is not None]
+    wanted = [{name: _plain(row[name]) for name in _OWED} for row in rows]
+    return list(connection.execute(_OWE, {"rows": wanted, "batch_id": batch_id}).scalars()) if wanted else []
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, UUID) else value
