@@ -43,8 +43,10 @@ _OWE: Final = f"""
     select concat_ws(':', other.source, '{OBJECT}', other.external_id, one.external_id, j.joining_id),
            other.source, '{OBJECT}', other.external_id, other.lead_id, j.joining_id, :batch_id,
            jsonb_build_object('merged_into', one.external_id)
-    from said join member one on one.lead_id in (said.lead_id, said.other_id)
-    join member other on other.lead_id in (said.lead_id, said.other_id)
+    from said
+    cross join lateral (values (said.lead_id, said.other_id), (said.other_id, said.lead_id)) two (one_id, other_id)
+    join member one on one.lead_id = two.one_id
+    join member other on other.lead_id = two.other_id
         and (other.source, other.survivor_id) = (one.source, one.survivor_id) and other.nth > one.nth
     cross join lateral (
         select joining_id from joining
