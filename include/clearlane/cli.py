@@ -1451,17 +1451,12 @@ def matches_list(as_json: Json = False) -> None:
     if as_json:
         _echo([asdict(one) for one in questions])
         return
-    table = Table("company", "leads", "may be", "probability", "others", box=None)
-    for one in questions:
-        first, *others = one.candidates
-        cells = (
-            one.company,
-            str(len(one.leads)),
-            f"{first.name} ({first.account})",
-            f"{first.probability:.0%}",
-        )
-        table.add_row(*map(Text, (*cells, str(len(others)))))
-    out.print(table)
+    if not questions:
+        _stop("nobody is asked about a company", code=0)
+    out.print(_table(matches.HEADS, map(matches.cells, questions)))
+    _line(
+        "`clearlane matches show LEAD` says what speaks for and against; `accept` or `refuse LEAD ACCOUNT` answers"
+    )
 
 
 @matches_app.command("show")
@@ -1531,13 +1526,12 @@ def people_list(as_json: Json = False) -> None:
     if as_json:
         _echo([asdict(one) for one in found])
         return
-    table = Table("one", "other", "probability", box=None)
-    for two in found:
-        sides = (
-            " ".join((side.record, side.name, side.email, side.company)) for side in (two.one, two.other)
-        )
-        table.add_row(*map(Text, (*sides, f"{two.probability:.1%}")))
-    out.print(table)
+    if not found:
+        _stop("nobody is asked about two records", code=0)
+    out.print(_table(doubles.HEADS, map(doubles.cells, found)))
+    _line(
+        "`clearlane people show LEAD` tells more; `people merge` or `people apart LEAD LEAD --by --because` answers"
+    )
 
 
 @people_app.command("twice")

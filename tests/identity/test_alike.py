@@ -181,7 +181,10 @@ def test_a_person_is_shown_the_candidates_and_decides(river, command):
     river.run(*RECORDS, lead("5", "dan@gmail.com", company="Inilever"), account("U", name="Unilever"))
     (listed,) = [one for one in json.loads(command("list", "--json").stdout) if one["company"] == "inilever"]
     assert listed["candidates"][0]["account"] == "crm:U"
-    assert "Unilever (crm:U)" in command("list").stdout
+    shown = command("list").stdout
+    assert "Unilever (crm:U)" in shown
+    assert "crm:5" in shown
+    assert "clearlane matches show LEAD" in shown
     assert "crm:U  Unilever: nearly “inilever” – “unilever”" in command("show", "crm:5").stdout
     assert "the next run follows it" in command("accept", "crm:5", "crm:U", *SAID).stdout
     river.run()

@@ -38,6 +38,15 @@ class Double:
     because: str
 
 
+HEADS: Final = ("one", "other", "probability", "why")
+
+
+def cells(two: Double) -> Sequence[str]:
+    """A question as a row under HEADS."""
+    sides = ("\n".join((side.record, side.name, side.email, side.company)) for side in (two.one, two.other))
+    return *sides, f"{two.probability:.1%}", two.because
+
+
 _PAIRS: Final = f"""
 with apart as (
     select l.survivor_id as one, o.survivor_id as other

@@ -48,6 +48,17 @@ class Question:
     candidates: tuple[Candidate, ...]
 
 
+HEADS: Final = ("company", "lead", "leads", "may be", "probability", "or another of", "any of them")
+
+
+def cells(question: Question) -> Sequence[str]:
+    """A question as a row under HEADS; `lead` is one of its leads, by whose name it is answered."""
+    first, *others = question.candidates
+    together = sum(one.probability for one in question.candidates)
+    named = (question.company, question.leads[0], str(len(question.leads)), f"{first.name} ({first.account})")
+    return *named, f"{first.probability:.0%}", str(len(others)), f"{min(together, 1):.0%}"
+
+
 _VALID: Final = """
     select distinct on (account_id) account_id, source, external_id, name, name_key, domain, country
     from account_revision order by account_id, valid_from desc, content_hash desc"""
@@ -102,7 +113,7 @@ def of_lead(connection: Connection, lead_id: UUID, matching: Matching) -> Questi
 
 
 def _candidates(connection: Connection, which: str, **bound: Any) -> Sequence[Mapping[str, Any]]:
-    rows = connection.execute(sa.text(_CANDIDATES.format(which=which)), bound).mappings()
+    rows = connection.execute(sa.text(_CANDIDATES.replace("{which}", which)), bound).mappings()
     return [dict(row) for row in rows]
 
 
