@@ -40,7 +40,7 @@ def read(path: Path, key: str, name: str) -> pd.DataFrame:
 def main(folder: Path) -> None:
     leads = read(folder / "leads.csv", "lead_id", "company")
     accounts = read(folder / "accounts.csv", "account_id", "name")
-    start = time.perf_counter()
+    start = time.process_time()
     settings = SettingsCreator(
         link_type="link_only",
         comparisons=[
@@ -63,7 +63,7 @@ def main(folder: Path) -> None:
     for rule in ("first_word", "last_word"):
         linker.training.estimate_parameters_using_expectation_maximisation(block_on(rule))
     pairs = linker.inference.predict().as_pandas_dataframe()
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     turned = pairs["unique_id_l"].isin(set(accounts["unique_id"])) & pairs["unique_id_r"].isin(
         set(leads["unique_id"])
     )
