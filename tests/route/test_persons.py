@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,11 +11,12 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.route.conftest import World, _insert, simple
-from tests.route.firms import MONDAY_NOON
+from tests.route.firms import MONDAY_NOON, rule, to
 
 from clearlane.ledger import models
 from clearlane.ledger.doctor import examine
 from clearlane.ledger.models import metadata
+from clearlane.policy import Policy
 from clearlane.route import persons
 from clearlane.route.persons import NotPossible, Word
 
@@ -90,17 +92,51 @@ def credits(world):
 
 # --- exactly as it was --------------------------------------------------------------------------------
 
-STATES = ("waiting", "hot", "warm", "cold", "declined", "asks", "silent")
+BEYOND = {
+    # the owner is away, and somebody covers for them
+    "covered": """
+        insert into cover (lead_id, rep_id, cover_rep_id, because, began_at, until)
+        select lead_id, rep_id, case rep_id when 'ana' then 'ben' else 'ana' end, 'on leave', :at, :until
+        from assignment where lead_id = :lead and ended_at is null
+        """,
+    # the lead asked for a later date
+    "paused": """
+        insert into pause (lead_id, key, because, began_at, until)
+        values (:lead, 'later ' || cast(:lead as text), 'after the fair', :at, :until)
+        """,
+    # nobody knows yet whether the promise was kept
+    "unverified": "update sla_clock set unverified_since = :at where lead_id = :lead",
+    # somebody owes an answer about the company
+    "questioned": """
+        insert into sla_clock (lead_id, kind, tier, place, started_at, warn_at, due_at)
+        values (:lead, 'queue', 'warm', 'match_ask', :at, :at, :until)
+        """,
+    # a provider is still to be asked
+    "enriching": """
+        insert into enrichment_ask (revision_id, provider, asked_key, since, due_at)
+        select max(revision_id), 'firms', 'a hash', :at, :at from lead_revision where lead_id = :lead
+        having count(*) > 0
+        """,
+}
+"""what may be in the way of a lead that is owned; each is written as its own stage would"""
+STATES = ("waiting", "hot", "warm", "cold", "pooled", "declined", "asks", "silent", *BEYOND)
+
+
+def shared() -> Policy:
+    """As in `simple`, and reps pull leads of the band cool from a pool."""
+    of = simple()
+    pooled = rule("pooled", "band = 'cool'", to("pool", "sales"))
+    return replace(of, routing=replace(of.routing, rules=(pooled, *of.routing.rules)))
 
 
 def lead_in(world: World, state: str, number: int):
-    """A lead that is waiting, owned, in nurture, was declined once, asks for sales, or whose owner was silent."""
+    """A lead that is waiting, owned, in nurture or a pool, was declined once, asks for sales, or BEYOND."""
     lead = world.leads(1, created_at=MONDAY_NOON - timedelta(minutes=7 * number + 1))[0]
     if state == "asks":
         world.asks(lead, MONDAY_NOON - HOUR)
     if state != "waiting":
-        band = state if state in ("hot", "cold") else "warm"
-        world.run(simple(), [lead], band=band, score={"hot": 90, "cold": 5}.get(band, 60))
+        band = {"hot": "hot", "cold": "cold", "pooled": "cool"}.get(state, "warm")
+        world.run(shared(), [lead], band=band, score={"hot": 90, "cold": 5, "cool": 30}.get(band, 60))
     with world.engine.begin() as connection:
         if state == "declined":
             _insert(
@@ -115,6 +151,10 @@ def lead_in(world: World, state: str, number: int):
             sa.text(f"{told} from sla_clock where lead_id = :lead"), {"at": MONDAY_NOON, "lead": lead}
         )
         _owed(connection, lead)
+        if state in BEYOND:
+            bound = {"lead": lead, "at": MONDAY_NOON, "until": MONDAY_NOON + 48 * HOUR}
+            said = {name: value for name, value in bound.items() if f":{name}" in BEYOND[state]}
+            assert connection.execute(sa.text(BEYOND[state]), said).rowcount > 0, state
     if state == "declined":
         world.run(simple(), [lead], as_of=MONDAY_NOON + HOUR)
     return lead
@@ -151,6 +191,17 @@ def exactly_as_it_was(world: World, data: st.DataObject) -> None:
     assert survivors(world, *leads) == set(leads)
     assert differences(before, snapshot(world)) == {}
     assert healthy(world)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("state", ["pooled", *BEYOND])
+def test_what_is_in_the_way_of_both_is_there_again(world: World, state: str) -> None:
+    one, other = (lead_in(world, state, number) for number in range(2))
+    before = snapshot(world)
+    merge(world, one, other)
+    assert healthy(world)
+    unmerge(world, other)
+    assert differences(before, snapshot(world)) == {}
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
