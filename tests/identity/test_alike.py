@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from clearlane import explain
 from clearlane.cli import DEFAULT_POLICY, app
-from clearlane.identity import matches
+from clearlane.identity import alike, matches
 from clearlane.policy import parse, publish
 from clearlane.policy.model import Matching
 
@@ -78,6 +78,13 @@ def test_the_order_of_arrival_does_not_matter(river, order):
         ("schlumbreger oilfield", "schlumberger oilfield services"),
         ("delta", "delta air lines"),
     }
+
+
+def test_many_names_at_once_are_weighed_part_by_part(river, monkeypatch):
+    monkeypatch.setattr(alike, "NAMES", 1)
+    river.run(*RECORDS[:1], *RECORDS[3:])
+    river.run(*RECORDS[1:3])
+    assert affiliated(river) == {"1": ("A", "alike"), "2": (None, None)}
 
 
 def test_what_is_exact_comes_first(river):

@@ -29,11 +29,12 @@ LEAST: Final = 3.0
 """nats that two names must weigh to be kept"""
 CHANCE: Final = log(Matching().companies)
 """against which names are bound; a policy of more companies only asks more often"""
-CHUNK: Final = 10_000
+NAMES: Final = 5_000
+"""new names whose pairs are there at a time"""
 
 _FRESH: Final = """
 create temporary table fresh_name on commit drop as
-select distinct side, name from (
+select side, name, row_number() over (order by side, name) as nth from (
     select 'lead' as side, r.keys ->> 'company' as name
     from lead_revision r where r.lead_id in (select lead_id from arrived_lead)
     union all
@@ -42,17 +43,21 @@ select distinct side, name from (
 ) arrived
 where name is not null
   and not exists (select from company_block b where b.side = arrived.side and b.name = arrived.name)
+group by 1, 2
 """
 # A word's beginning or end alone says little: such pairs are looked at only where their letters are alike.
 _PAIRS: Final = """
-with shared as (
+with fresh as (
+    select side, name from fresh_name where nth > :after and nth <= :after + :names
+), shared as (
     select l.name as company, a.name, a.key
-    from fresh_name f join company_block l on l.side = 'lead' and l.name = f.name and f.side = 'lead'
+    from fresh f join company_block l on l.side = 'lead' and l.name = f.name and f.side = 'lead'
     join company_block a on a.key = l.key and a.side = 'account'
     union all
     select l.name, a.name, a.key
-    from fresh_name f join company_block a on a.side = 'account' and a.name = f.name and f.side = 'account'
+    from fresh f join company_block a on a.side = 'account' and a.name = f.name and f.side = 'account'
     join company_block l on l.key = a.key and l.side = 'lead'
+    where not exists (select from fresh_name n where n.side = 'lead' and n.name = l.name)
 )
 select company, name, bool_and(left(key, 1) in ('^', '$')) as by_letters from shared group by 1, 2
 """
@@ -72,7 +77,11 @@ def note(connection: Connection) -> int:
     rows = ((side, name, key) for side, name in fresh for key in sorted(lasting_keys(parsed(name))))
     copy_rows(connection, "company_block", ("side", "name", "key"), rows)
     connection.exec_driver_sql("analyze fresh_name")
-    pairs = connection.exec_driver_sql(_PAIRS).fetchall()
+    return sum(_note_some(connection, after) for after in range(0, len(fresh), NAMES))
+
+
+def _note_some(connection: Connection, after: int) -> int:
+    pairs = connection.execute(sa.text(_PAIRS), {"after": after, "names": NAMES}).fetchall()
     return copy_rows(connection, "alike", ("company", "name_key", "weight", "evidence"), _weighed(pairs))
 
 
