@@ -41,3 +41,12 @@ def test_a_record_that_is_not_there_is_a_sentence(clearlane: Any, words: tuple[s
     assert told.exit_code == 1
     assert isinstance(told.exception, SystemExit)
     assert "7" in told.output
+
+
+def test_help_shows_the_commands_by_stage() -> None:
+    told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "120"}).output
+    heads = [line.split()[1] for line in told.splitlines() if line.startswith("╭─")]
+    assert heads[1:] == [
+        *("Policy", "Ledger", "Connectors", "Quality", "Identity", "Enrich", "Score", "Route", "Push"),
+        *("SLA", "Review", "Privacy", "Project"),
+    ]

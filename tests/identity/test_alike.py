@@ -13,7 +13,8 @@ from tests.identity.test_run import account, lead
 from typer.testing import CliRunner
 
 from clearlane import explain
-from clearlane.cli import DEFAULT_POLICY, app
+from clearlane.cli import app
+from clearlane.cli.options import DEFAULT_POLICY
 from clearlane.identity import alike, matches
 from clearlane.policy import parse, publish
 from clearlane.policy.model import Matching

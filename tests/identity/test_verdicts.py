@@ -14,7 +14,8 @@ from tests.identity.test_run import lead, persons, places, work
 from typer.testing import CliRunner
 
 from clearlane import explain
-from clearlane.cli import DEFAULT_POLICY, app
+from clearlane.cli import app
+from clearlane.cli.options import DEFAULT_POLICY
 from clearlane.identity import membership, parting, verdicts
 from clearlane.ledger import doctor
 from clearlane.policy import publish

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from clearlane import policy as policies
 from clearlane import quality
-from clearlane.cli import DEFAULT_POLICY, app
+from clearlane.cli import app
+from clearlane.cli.options import DEFAULT_POLICY
 from clearlane.policy.model import Policy
 from clearlane.quality import profiles, scores
 from clearlane.quality.days import Day
@@ -177,7 +178,7 @@ def test_the_command_line_shows_each_source(
     monkeypatch.setenv("CLEARLANE_LEDGER_URL", ledger_engine.url.render_as_string(hide_password=False))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(policies, "stored", lambda *_: POLICY)
-    monkeypatch.setattr("clearlane.cli._now", lambda: END + timedelta(hours=1))
+    monkeypatch.setattr("clearlane.cli.quality.this_moment", lambda: END + timedelta(hours=1))
     told = CliRunner().invoke(app, ["quality"])
     assert told.exit_code == 0, told.output
     assert "50% of its records in quarantine" in told.output

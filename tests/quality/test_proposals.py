@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from clearlane import policy as policies
-from clearlane.cli import DEFAULT_POLICY, app
+from clearlane.cli import app
+from clearlane.cli.options import DEFAULT_POLICY
 from clearlane.policy.model import Check, Contract, Field, ObjectContract
 from clearlane.quality import plain
 from clearlane.quality.families import FAMILIES, family_of
@@ -150,7 +151,7 @@ def lived(ledger_engine: sa.Engine) -> sa.Engine:
 
 def proposed(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch, *words: str) -> Any:
     monkeypatch.setenv("CLEARLANE_LEDGER_URL", engine.url.render_as_string(hide_password=False))
-    monkeypatch.setattr("clearlane.cli._now", lambda: END)
+    monkeypatch.setattr("clearlane.cli.quality.this_moment", lambda: END)
     return CliRunner().invoke(app, ["quality", "propose", *words])
 
 

@@ -164,7 +164,7 @@ def test_the_command_tells_a_week_and_writes_its_mail(
     lived: Lived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLEARLANE_LEDGER_URL", lived.engine.url.render_as_string(hide_password=False))
-    monkeypatch.setattr("clearlane.cli._in_force", lambda connection, at: POLICY)
+    monkeypatch.setattr("clearlane.cli.sla.policy_in_force", lambda connection, at: POLICY)
     asked = ["digest", "--week", "2026-W10", "--as-of", AS_OF.isoformat()]
     done = CliRunner().invoke(app, [*asked, "--json", "--out", str(tmp_path / "out")])
     data = json.loads(done.stdout)
