@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import random
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
@@ -166,6 +167,16 @@ def test_what_ends_a_process_ends_the_command(match: Match, monkeypatch: pytest.
     monkeypatch.setattr(files.wording, "because", lambda *_: os._exit(9))
     with pytest.raises(BrokenProcessPool):
         match("lead_id,company\nl1,IBM\n", processes=2)
+
+
+def test_processes_end_though_the_one_they_copy_would_not(
+    match: Match, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        test_what_ends_a_process_ends_the_command(match, monkeypatch)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_process_that_may_have_no_others_works_alone(monkeypatch: pytest.MonkeyPatch) -> None:

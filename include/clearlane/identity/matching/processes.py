@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ def _can_copy() -> bool:
 
 def _begin(answers: Callable[[Sequence[Any]], list[Any]]) -> None:
     gc.freeze()  # what was there is not looked through again
+    # What the copied process does when it is told to end is not for its copies: they would outlive it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _answers.append(answers)
 
 
