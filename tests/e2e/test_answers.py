@@ -176,8 +176,8 @@ DAMAGE = {
     "decisions_are_complete": "delete from turn where kind = 'turn'",
     "shadow_is_silent": "update decision set mode = 'shadow'",
     "outbox_is_owed_once": "update outbox set state = 'sent' where outbox_id = (select min(outbox_id) from outbox)",
-    "merges_are_of_one_source": "update outbox set object = 'merges', fields = jsonb_build_object('merged_into', external_id)"
-    " where state = 'owed'",
+    "merges_are_of_one_source": "update outbox set object = 'merges',"
+    " fields = jsonb_build_object('merged_into', external_id) where state = 'owed'",
     "promises_are_told_once": "update sla_clock set breached_at = due_at where clock_id ="
     " (select min(clock_id) from sla_clock)",
     "policy_is_stored": 'update decision set policy = \'{"scoring": "unknown"}\'',
