@@ -88,6 +88,12 @@ def test_many_names_at_once_are_weighed_part_by_part(river, monkeypatch):
     assert affiliated(river) == {"1": ("A", "alike"), "2": (None, None)}
 
 
+def test_names_are_counted_beyond_small_integers(river):
+    with river.engine.begin() as connection:
+        connection.exec_driver_sql("create temporary table fresh_name (side text, name text, nth bigint)")
+        assert alike._note_some(connection, 2**15 - 1) == 0
+
+
 def test_what_is_exact_comes_first(river):
     river.run(*RECORDS, account("D", name="Schlumbreger Oilfield"))
     assert affiliated(river)["1"] == ("D", "name")

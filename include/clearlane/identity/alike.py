@@ -48,7 +48,7 @@ group by 1, 2
 # A word's beginning or end alone says little: such pairs are looked at only where their letters are alike.
 _PAIRS: Final = """
 with fresh as (
-    select side, name from fresh_name where nth > :after and nth <= :after + :names
+    select side, name from fresh_name where nth > :after and nth <= :until
 ), shared as (
     select l.name as company, a.name, a.key
     from fresh f join company_block l on l.side = 'lead' and l.name = f.name and f.side = 'lead'
@@ -81,7 +81,7 @@ def note(connection: Connection) -> int:
 
 
 def _note_some(connection: Connection, after: int) -> int:
-    pairs = connection.execute(sa.text(_PAIRS), {"after": after, "names": NAMES}).fetchall()
+    pairs = connection.execute(sa.text(_PAIRS), {"after": after, "until": after + NAMES}).fetchall()
     return copy_rows(connection, "alike", ("company", "name_key", "weight", "evidence"), _weighed(pairs))
 
 
