@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from clearlane.cli.borders import open_ledger, policy_in_force, this_moment
-from clearlane.cli.console import out, print_json, say_notes, table_of
+from clearlane.cli.console import out, print_json, say, say_notes, table_of
 from clearlane.cli.options import Json
 
 commands = typer.Typer()
@@ -56,4 +56,4 @@ def enrichment_gaps(
         return
     out.print(table_of(gaps.HEADS, map(gaps.cells, found)))
     for line in lacking.verdict(found):
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(line)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clearlane.cli.borders import ledger_url, open_ledger, policy_in_force, this_moment
-from clearlane.cli.console import out, print_json, stop
+from clearlane.cli.console import out, print_json, say, stop
 from clearlane.cli.options import DEFAULT_POLICY, Json
 
 commands = typer.Typer()
@@ -79,7 +79,7 @@ def replay(
         print_json([replaying.as_json(one) for one in made])
     else:
         for line in (line for one in made for line in replaying.lines(one)):
-            out.print(line, markup=False, highlight=False, soft_wrap=True)
+            say(line)
     if not all(one.identical for one in made):
         raise typer.Exit(1)
 

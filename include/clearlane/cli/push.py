@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from clearlane.cli.borders import open_ledger, policy_in_force, revivable, this_moment
-from clearlane.cli.console import minute, out, print_json, table_of
+from clearlane.cli.console import minute, out, print_json, say, table_of
 from clearlane.cli.options import Because, By, Json
 
 commands = typer.Typer()
@@ -34,7 +34,7 @@ def push_status(as_json: Json = False) -> None:
     heads = ("source", "owed", "merges", "due now", "in flight", "dead", "oldest", "last sent", "held")
     out.print(table_of(heads, map(_standing, found)))
     for line in status.notes(found):
-        out.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+        say(f"note: {line}")
 
 
 def _standing(one: Any) -> Sequence[str]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from clearlane.cli.borders import open_ledger, policy_in_force, possible, readable, this_moment
-from clearlane.cli.console import err, out, print_json, stop
+from clearlane.cli.console import err, out, print_json, say, stop
 from clearlane.cli.options import DEFAULT_POLICY, Because, By, Json, PolicyDir, moment_of
 
 commands = typer.Typer()
@@ -160,7 +160,7 @@ def quarantine_replay(
             connection.engine, policy, chosen, by=by, because=because, as_of=now, dry_run=dry_run
         )
     for line in replaying.lines(done, dry_run=dry_run):
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(line)
     if not done.looked_at:
         raise typer.Exit(1)
 

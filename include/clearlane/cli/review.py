@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clearlane.cli.borders import comparable, open_ledger, policy_in_force, possible, readable, this_moment
-from clearlane.cli.console import err, minute, out, print_json, stop
+from clearlane.cli.console import err, minute, out, print_json, say, stop
 from clearlane.cli.options import DEFAULT_POLICY, Json, PolicyDir, moment_of
 
 commands = typer.Typer()
@@ -130,7 +130,7 @@ def review_show(
         print_json(recorded.as_json(found))
         return
     for line in recorded.lines(found):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line)
 
 
 @review_app.command("diff")

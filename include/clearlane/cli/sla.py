@@ -242,9 +242,9 @@ def sla_mails(as_json: Json = False) -> None:
     out.print(", ".join(f"{count} {state}" for state, count in counts.items()) or "no mails", highlight=False)
     for bounce in bouncing:
         said = f"{bounce.address} ({bounce.person}) since {minute(bounce.since)}: {bounce.because}"
-        out.print(f"comes back: {said}", highlight=False, markup=False, soft_wrap=True)
+        say(f"comes back: {said}")
     for line in notes:
-        out.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+        say(f"note: {line}")
 
 
 @sla_app.command("retry")
