@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 from tests.connectors.local_server import Asked, Local, Reply, serving
@@ -54,12 +54,14 @@ class Register:
     asked: list[Asked] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
+    reached: Event = field(default_factory=Event)
     _lock: Lock = field(default_factory=Lock)
     local: Local | None = None
 
     def __call__(self, asked: Asked) -> Reply:
         with self._lock:
             self.asked.append(asked)
+            self.reached.set()
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
         if self.slow and self.local:

@@ -20,6 +20,7 @@ from tests.enrich.paid import AT, KEY, Office, lead, office
 
 from clearlane import enrich, identity
 from clearlane import policy as policies
+from clearlane.connectors import gate
 from clearlane.enrich import Abort, Found, Skip
 
 DAY = timedelta(days=1)
@@ -358,6 +359,23 @@ def test_the_hand_raisers_are_asked_about_first(desk: Office) -> None:
     raised = {"lead_id": "3", "type": "demo", "occurred_at": (AT - timedelta(minutes=5)).isoformat()}
     desk.run(*(lead(str(n), f"ann@firm{n}.com") for n in range(6)), ("activities", "crm", raised))
     assert desk.register.domains == ["firm3.com"]
+
+
+def test_the_last_of_a_budget_goes_to_the_first_whichever_thread_is_quick(
+    desk: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.set("budget: 1\nconcurrent: 4")
+    reached, read, slow = desk.register.reached, gate.held_state, iter([True])
+
+    def read_late(*of: Any) -> Any:
+        if next(slow, False):
+            reached.wait(0.3)
+        return read(*of)
+
+    monkeypatch.setattr(gate, "held_state", read_late)
+    created = [f"2026-02-0{n}T00:00:00Z" for n in (1, 2, 5, 3, 4)]
+    desk.run(*(lead(str(n), f"ann@firm{n}.com", created_at=at) for n, at in enumerate(created)))
+    assert desk.register.domains == ["firm2.com"]
 
 
 def test_never_more_at_once_than_the_provider_takes_whoever_asks(desk: Office) -> None:

@@ -80,7 +80,7 @@ class Asker:
         self._engine, self._settings, self._client = engine, settings, client
         self._queue, self._tally = deque(wanted), Tally()
         self._as_of, self._at, self._begun, self._ends = as_of, at, clock(), ends
-        self._wait, self._clock = wait, clock
+        self._wait, self._clock, self._turn = wait, clock, Lock()
 
     def start(self) -> Sequence[Thread]:
         """As many threads as the provider takes requests at once; they die with the process."""
@@ -105,11 +105,22 @@ class Asker:
 
     def _work(self) -> None:
         try:
-            while self._in_time() and (wanted := self._next()):
-                self._try(wanted)
+            while wanted := self._allowed():
+                self._ask(wanted)
         except Exception:  # a thread has nobody to raise to; what it claimed is free again by itself
             _LOG.exception("provider %s: a thread of the run has ended", self._settings.name)
             self._tally.add("broken")
+
+    def _allowed(self) -> Wanted | None:
+        """The first in the queue, claimed: one thread at a time, so that who comes first has the last of a budget."""
+        with self._turn:
+            while self._in_time() and (wanted := self._next()):
+                claimed = self._claimed(wanted)
+                if isinstance(claimed, Hold):
+                    self._held(wanted, claimed)
+                elif claimed:
+                    return wanted
+        return None
 
     def _next(self) -> Wanted | None:
         try:
@@ -124,13 +135,7 @@ class Asker:
     def _now(self) -> datetime:
         return self._at + timedelta(seconds=self._clock() - self._begun)
 
-    def _try(self, wanted: Wanted) -> None:
-        allowed = self._claimed(wanted)
-        if isinstance(allowed, Hold):
-            self._held(wanted, allowed)
-            return
-        if not allowed:
-            return
+    def _ask(self, wanted: Wanted) -> None:
         self._tally.add("asked")
         try:
             found = self._client.ask(wanted.known, self._key(wanted))
@@ -165,7 +170,8 @@ class Asker:
                 return Hold(_tomorrow(now), "the day's budget is spent")
             if not self._paced(connection, now):
                 connection.rollback()
-                return Hold(now + timedelta(seconds=GLANCE), _PACED)
+                glance = now + timedelta(seconds=GLANCE)
+                return Hold(min(state["next_request_at"], glance), "as many as its rate allows were asked")
             if allowed.probe:
                 gate.probing(connection, name, limits, now)
         return True
@@ -183,8 +189,9 @@ class Asker:
     def _held(self, wanted: Wanted, hold: Hold) -> None:
         """Nobody may ask now: for a moment, or for so long that all who wait are told when."""
         self._queue.appendleft(wanted)
-        if hold.until - self._now() <= gate.GLANCE:
-            self._wait(GLANCE)
+        left = hold.until - self._now()
+        if left <= gate.GLANCE:
+            self._wait(min(max(left / timedelta(seconds=1), 0), GLANCE))
             return
         self._clear(hold.until, hold.because)
 
@@ -269,9 +276,6 @@ class Asker:
 
     def _today(self, now: datetime) -> dict[str, Any]:
         return {"provider": self._settings.name, "day": now.astimezone(UTC).date()}
-
-
-_PACED: Final = "as many as its rate allows were asked"
 
 
 def _longer(tries: int) -> timedelta:
