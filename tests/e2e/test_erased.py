@@ -174,16 +174,18 @@ def test_what_an_account_says_of_the_erased_is_written_over(river: River) -> Non
     assert record["note"] == payload["note"]  # type: ignore[index]
 
 
-def test_a_phone_that_was_theirs_alone_is_written_over_too(river: River) -> None:
-    """In whatever form it is written, but for the phone of somebody who has the number now."""
-    alone = """
+ALONE = """
     select min(k.value), split_part(min(p.value), '|', 1) from lead_key k join lead_key p using (lead_id)
     where k.kind = 'email' and p.kind = 'phone_name' and p.value like '+49%' and not exists (
         select from lead_key o where o.lead_id <> k.lead_id and o.kind = 'phone_name'
           and split_part(o.value, '|', 1) = split_part(p.value, '|', 1))
     group by k.lead_id order by 1 limit 1
-    """
-    email, number = (str(value) for value in rows(river, alone)[0])
+"""
+
+
+def test_a_phone_that_was_theirs_alone_is_written_over_too(river: River) -> None:
+    """In whatever form it is written, but for the phone of somebody who has the number now."""
+    email, number = (str(value) for value in rows(river, ALONE)[0])
     erase(river, email)
     forms = (f"{number[:3]} ({number[3:5]}) {number[5:]}", f"0049 {number[3:]}", f"0{number[3:]}")
     other = "+49 30 901820"
@@ -195,6 +197,15 @@ def test_a_phone_that_was_theirs_alone_is_written_over_too(river: River) -> None
     told = dict(rows(river, "select object, payload ->> 'note' from inbox where external_id = 'new'"))  # type: ignore[arg-type]
     assert re.fullmatch(r"(erased-[0-9a-f]{12}, ){3}" + re.escape(other), str(told["opportunities"]))
     assert rows(river, "select payload ->> 'phone' from inbox where record_key = 'new leads'") == [(number,)]
+
+
+def test_a_phone_that_a_company_goes_by_stays_the_companys(river: River) -> None:
+    """As its name does; the person's own records say it no more."""
+    email, number = (str(value) for value in rows(river, ALONE)[0])
+    one = "(select min(revision_id) from account_revision)"
+    river_change(river, f"update account_revision set phone = :number where revision_id = {one}", number=number)
+    assert erase(river, email).shared >= 1
+    assert set(left(river, number)) == {"account_revision"}
 
 
 def test_again_is_the_same_and_strangers_are_unknown(river: River) -> None:

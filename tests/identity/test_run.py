@@ -69,11 +69,40 @@ def test_a_lead_is_normalised_and_waits(river):
         "company": "acme",
         "domain": "acme.com",
         "mail_domain": "acme.com",
+        "phone": "+14155552671",
     }
     assert places(river) == {"1": "waiting new"}
     assert work(river, batch) == {"1": "revision"}
     assert river.all("select company_key from lead") == [("acme|US",)]
     assert river.all("select distinct state from inbox") == [("consumed",)]
+
+
+def test_where_an_account_is_and_how_it_is_called_up_are_normalised(river):
+    places = {"phone": "(415) 555-2671", "city": "São  Paulo", "address": "12, Main St."}
+    river.run(account("A", "Acme", country="US", **places), account("B", "Bex", phone="(415) 555-2671"))
+    assert river.all("select phone, city_key, address_key from account_revision order by external_id") == [
+        ("+14155552671", "sao paulo", "12 main st"),
+        (None, None, None),  # of no country
+    ]
+    assert river.all("select attributes from account_revision where external_id = 'A'") == [(places,)]
+
+
+def test_another_phone_of_an_account_is_another_revision(river, day):
+    river.run(account("A", "Acme", phone="+14155552671", updated_at=day(0)))
+    river.run(account("A", "Acme", phone="+14155552672", updated_at=day(1)))
+    river.run(account("A", "Acme", phone="+14155552672", updated_at=day(1)))
+    assert river.all("select phone from account_revision order by valid_from") == [
+        ("+14155552671",),
+        ("+14155552672",),
+    ]
+
+
+def test_where_a_lead_is_is_no_key_of_it(river):
+    river.run(lead("1", phone="+14155552671", city="Köln", address="Weg 1"))
+    assert river.all("select keys from lead_revision") == [
+        ({"phone": "+14155552671", "city": "koln", "address": "weg 1"},)
+    ]
+    assert river.all("select * from lead_key") == []
 
 
 def test_an_unknown_country_is_kept_beside(river):

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clearlane.identity import mail_domains, normalise
+from clearlane.identity.matching.names import spelled
 from clearlane.ledger import copy_frame, ids
 
 CHUNK: Final = 10_000
@@ -93,6 +94,8 @@ def _lead(frame: pd.DataFrame) -> dict[str, Any]:
         "mail_domain": _company_domain(_mapped(email, normalise.domains)),
         "person": _mapped(_full_name(frame), normalise.people),
         "company": _mapped(frame["company"], normalise.companies),
+        "city": _spelled(frame["city"]),
+        "address": _spelled(frame["address"]),
         "merged_into": _others(frame, "merged_into"),
         "merged_from": _others(frame, "merged_from"),
     }
@@ -109,12 +112,16 @@ def _contact(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _account(frame: pd.DataFrame) -> dict[str, Any]:
+    country = _mapped(frame["country"], normalise.countries)
     return {
         "account_id": _ids(frame, ids.account_id),
         "external_id": frame["external_id"],
         "name_key": _mapped(frame["name"], normalise.companies),
         "domain": _company_domain(_website(frame)),
-        "country": _mapped(frame["country"], normalise.countries),
+        "country": country,
+        "phone": _phone(frame["phone"], country),
+        "city_key": _spelled(frame["city"]),
+        "address_key": _spelled(frame["address"]),
     }
 
 
@@ -137,12 +144,12 @@ ARRIVALS: Final = (
     Arrival(
         "leads",
         "arrived_lead",
-        ("email", "phone", "first_name", "last_name", "name", "company", "website", "domain", "country",
-         "merged_into", "merged_from"),
+        ("email", "phone", "first_name", "last_name", "name", "company", "website", "domain", "country", "city",
+         "address", "merged_into", "merged_from"),
         {
             "lead_id": "uuid", "external_id": "text", "email": "text", "desk": "boolean", "phone": "text",
             "country": "text", "domain": "text", "mail_domain": "text", "person": "text", "company": "text",
-            "merged_into": "text", "merged_from": "text",
+            "city": "text", "address": "text", "merged_into": "text", "merged_from": "text",
         },
         _lead,
     ),
@@ -156,8 +163,11 @@ ARRIVALS: Final = (
     Arrival(
         "accounts",
         "arrived_account",
-        ("name", "website", "domain", "country"),
-        {"account_id": "uuid", "external_id": "text", "name_key": "text", "domain": "text", "country": "text"},
+        ("name", "website", "domain", "country", "phone", "city", "address"),
+        {
+            "account_id": "uuid", "external_id": "text", "name_key": "text", "domain": "text", "country": "text",
+            "phone": "text", "city_key": "text", "address_key": "text",
+        },
         _account,
     ),
     Arrival(
@@ -203,6 +213,10 @@ def _distinct(texts: Texts) -> list[str]:
 
 def _mapped(texts: Texts, normal: Callable[[list[str]], dict[str, str]]) -> Texts:
     return texts.map(normal(_distinct(texts))).astype(object)
+
+
+def _spelled(texts: Texts) -> Texts:
+    return _mapped(texts, lambda places: {text: form for text in places if (form := spelled(text))})
 
 
 def _phone(texts: Texts, country: Texts) -> Texts:

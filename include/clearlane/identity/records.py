@@ -79,6 +79,9 @@ select a.lead_id, {_VALID_FROM}, {CONTENT_HASH},
            'email_name', case when a.desk then a.email || '|' || a.person end,
            'phone_name', a.phone || '|' || a.person,
            'company', a.company,
+           'phone', a.phone,
+           'city', a.city,
+           'address', a.address,
            'domain', a.domain,
            'mail_domain', a.mail_domain,
            'merged_into', cast(a.merged_into as jsonb),
@@ -117,9 +120,10 @@ on conflict (contact_id, valid_from, content_hash) do nothing
 
 _ACCOUNTS: Final = f"""
 insert into account_revision (account_id, source, external_id, valid_from, content_hash, name, name_key,
-                              domain, country, owner_external_id, parent_external_id, attributes, seq)
+                              domain, country, phone, city_key, address_key, owner_external_id,
+                              parent_external_id, attributes, seq)
 select a.account_id, i.source, a.external_id, {_VALID_FROM}, {CONTENT_HASH}, {_text("name")}, a.name_key,
-       a.domain, a.country, {_text("owner")}, {_reference("parent")},
+       a.domain, a.country, a.phone, a.city_key, a.address_key, {_text("owner")}, {_reference("parent")},
        {_rest("id", "name", "country", "domain", "owner", "parent")}, a.seq
 from arrived_account a join inbox i using (seq)
 on conflict (account_id, valid_from, content_hash) do nothing

@@ -270,7 +270,7 @@ where kind = 'phone_name' and not exists (select from gone_lead g where g.lead_i
 _TELLING: Final[Mapping[str, Sequence[str]]] = {
     "lead_revision": ("attributes",),
     "contact_revision": ("phone", "attributes"),
-    "account_revision": ("name", "attributes"),
+    "account_revision": ("name", "phone", "attributes"),
     "owner": ("name",),
     "roster": ("content",),
     "policy_file": ("content",),
@@ -284,7 +284,7 @@ with others as materialized (
         where r.ctid = any(cast(:contact_revision as tid[]))
           and not exists (select from gone_contact g where g.contact_id = r.contact_id)
     union all select r.attributes ->> 'company' from lead_revision r join gone_lead using (lead_id)
-    union all select concat_ws(chr(10), name, cast(attributes as text)) from account_revision
+    union all select concat_ws(chr(10), name, phone, cast(attributes as text)) from account_revision
         where ctid = any(cast(:account_revision as tid[]))
     union all select name from owner where ctid = any(cast(:owner as tid[]))
     union all select cast(content as text) from roster where ctid = any(cast(:roster as tid[]))
