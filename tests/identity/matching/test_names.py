@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clearlane.identity.matching import lexicon, names
 from clearlane.identity.matching.lexicon import FORMS, Kind
 from clearlane.identity.matching.names import parsed, sound, spelled
 
@@ -39,6 +40,39 @@ def test_spelling_what_is_spelled_changes_nothing(text: str) -> None:
 @given(st.text(alphabet="abchkpqstuwxyz", max_size=12))
 def test_the_sound_of_a_sound_is_no_longer(word: str) -> None:
     assert len(sound(word)) <= len(word) + word.count("x")
+
+
+SAID_OTHERWISE = (
+    "dba d b a t fka aka f k trading doing business as formerly known also previously ex 724 2nd icn"
+)
+TOKENS = sorted(
+    {*lexicon.FORMS, *lexicon.FORMS_AT_THE_ENDS, *lexicon.LEADING_FORMS, *lexicon.TRADES, *lexicon.FILLERS}
+    | {
+        *lexicon.PLACES,
+        *lexicon.COMMON,
+        *lexicon.GIVEN_NAMES,
+        *lexicon.SHORT_FOR,
+        *lexicon.UNHEARD,
+        "google",
+        "3m",
+    }
+    | {word for text in (*lexicon.FORM_PHRASES, lexicon.OTHER_NAMES, SAID_OTHERWISE) for word in text.split()}
+)
+"""words of every kind that mean something to the reader"""
+USUAL = st.sampled_from(TOKENS) | st.sampled_from(
+    ["karo", "mitenvel", "lirnited", "karofoodsgroup", "5olutions"]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(USUAL, max_size=8).map(" ".join) | st.text("abvn 3", max_size=9))
+def test_usual_words_are_read_as_any_text_is(text: str) -> None:
+    assert parsed(text) == names._of_any_text(text)
+
+
+def test_every_word_that_ends_a_name_is_read_as_any_text_is() -> None:
+    for text in (f"karo {word}" for word in TOKENS):
+        assert parsed(text) == names._of_any_text(text)
 
 
 def bare(text: str) -> list[str]:
