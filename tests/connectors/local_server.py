@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.waiting import until
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -49,8 +51,13 @@ class Local:
 
     def hang(self) -> Reply:
         """Wait until the test is over, then close: the reply that never comes."""
-        self.over.wait(60)
+        self.over.wait(600)
         return Reply(cut=True)
+
+    def times(self, least: int) -> int:
+        """How often it was asked, once that is so often: who gives up a hanging answer may be quicker than we."""
+        until(lambda: len(self.asked) >= least)
+        return len(self.asked)
 
     def paths(self) -> list[str]:
         return [f"{one.method} {one.path}" for one in self.asked]

@@ -152,6 +152,7 @@ class Case:
     local: Local
     clock: Clock
     troubled: Troubled
+    patience: Patience = field(default_factory=lambda: Patience(tries=3))
 
     @property
     def fake(self) -> Any:
@@ -160,9 +161,8 @@ class Case:
     def connector(self) -> Any:
         path = "/crm/sales" if self.vendor.name == "freshsales" else ""
         address = self.local.address.replace("//", f"//{self.vendor.login}") + path + self.vendor.extras
-        patience = Patience(connect=1, read=0.3, whole=2, tries=3)
         made: Any = CONNECTORS[self.vendor.name]
-        return made(self.source(), lambda name: address, patience=patience, wait=self.clock.wait)
+        return made(self.source(), lambda name: address, patience=self.patience, wait=self.clock.wait)
 
     def source(self) -> Source:
         push = {"hubspot": "contacts", "salesforce": "Clearlane"}.get(self.vendor.name, "clearlane")
@@ -171,6 +171,16 @@ class Case:
             "crm", self.vendor.name, "connection:crm", {"leads": self.vendor.mapping()}, push=push,
             push_fields=fields.get(self.vendor.name, {}),
         )  # fmt: skip
+
+    def hang(self) -> None:
+        """Answer nothing from now on, which nobody waits for long."""
+        self.troubled.works, self.troubled.then = 0, self.local.hang
+        object.__setattr__(self.patience, "read", 0.3)
+
+    def answer(self) -> None:
+        """Answer all again."""
+        self.troubled.works = None
+        object.__setattr__(self.patience, "read", Patience().read)
 
     def put(self, *numbers: int, at: int = 0) -> None:
         for number in numbers:
@@ -275,7 +285,7 @@ def test_an_answer_that_never_comes_ends_in_time(case: Case) -> None:
     case.put(1)
     connector = case.connector()
     case.read(connector)
-    case.troubled.works, case.troubled.then = 0, case.local.hang
+    case.hang()
     with pytest.raises(SourceFailed, match="did not answer in time"):
         case.read(connector)
 
@@ -328,7 +338,16 @@ def test_one_lead_that_cannot_be_written_costs_no_other_and_words_of_every_scrip
     assert {id: held["because"] for id, held in now.items()} == dict.fromkeys(case.ids(1, 3), WORDS)
 
 
-@pytest.mark.parametrize("trouble", ["html", "malformed", "hang", "throttled", "refused", "unreachable"])
+TROUBLES = {
+    "html": HTML,
+    "malformed": Reply(b'{"contact": {"email": "l1@customer.example"'),
+    "throttled": Reply({}, 429, {"Retry-After": "900"}),
+    "refused": Reply({"message": f"l1@{PERSON}"}, 401),
+    "unreachable": Reply(cut=True),
+}
+
+
+@pytest.mark.parametrize("trouble", ["hang", *TROUBLES])
 def test_what_goes_wrong_while_writing_leaves_the_rest_for_later_and_names_nobody(
     case: Case, caplog: pytest.LogCaptureFixture, trouble: str
 ) -> None:
@@ -336,15 +355,10 @@ def test_what_goes_wrong_while_writing_leaves_the_rest_for_later_and_names_nobod
     case.put(1, 2)
     connector = case.writable()
     assert [one.result for one in connector.write(case.writes(1))] == ["sent"]
-    case.troubled.works = 0
-    case.troubled.then = {
-        "html": lambda: HTML,
-        "malformed": lambda: Reply(b'{"contact": {"email": "l1@customer.example"'),
-        "hang": case.local.hang,
-        "throttled": lambda: Reply({}, 429, {"Retry-After": "900"}),
-        "refused": lambda: Reply({"message": f"l1@{PERSON}"}, 401),
-        "unreachable": lambda: Reply(cut=True),
-    }[trouble]
+    if trouble == "hang":
+        case.hang()
+    else:
+        case.troubled.works, case.troubled.then = 0, lambda: TROUBLES[trouble]
     try:
         receipts = connector.write(case.writes(1, 2))
     except SourceFailed as failed:
@@ -353,7 +367,7 @@ def test_what_goes_wrong_while_writing_leaves_the_rest_for_later_and_names_nobod
         said = str(receipts)
         assert {one.result for one in receipts} <= {"retry"}
     assert not [word for word in (PERSON, SECRET) if word in said + caplog.text]
-    case.troubled.works = None
+    case.answer()
     if case.vendor.expire:
         case.vendor.expire(case.fake)
     assert [one.result for one in connector.write(case.writes(1, 2))] == ["sent", "sent"]

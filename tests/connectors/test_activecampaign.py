@@ -36,11 +36,12 @@ def local(serve: Serve, account: Account) -> Iterator[Local]:
     assert fake.checked or not fake.said
 
 
-def connected(local: Local, clock: Clock, key: str = KEY, read: float = 10, **said: Any) -> ActiveCampaign:
+def connected(local: Local, clock: Clock, key: str = KEY, **said: Any) -> ActiveCampaign:
     source = Source("ac", "activecampaign", "connection:ac", {}, **{"push": "clearlane", **said})
     address = local.address.replace("//", f"//:{key}@")
-    patience = Patience(connect=1, read=read, tries=3)
-    return ActiveCampaign(source, lambda name: address, patience=patience, wait=clock.wait, clock=clock)
+    return ActiveCampaign(
+        source, lambda name: address, patience=Patience(tries=3), wait=clock.wait, clock=clock
+    )
 
 
 @pytest.fixture

@@ -40,9 +40,7 @@ def connector(local: Local, clock: Clock) -> BottleCrm:
 def connected(local: Local, clock: Clock, token: str = TOKEN) -> BottleCrm:
     source = Source("crm", "bottlecrm", "connection:crm", {}, push="clearlane")
     address = local.address.replace("//", f"//:{token}@")
-    return BottleCrm(
-        source, lambda name: address, patience=Patience(connect=1, read=0.2, tries=3), wait=clock.wait
-    )
+    return BottleCrm(source, lambda name: address, patience=Patience(tries=3), wait=clock.wait)
 
 
 def read(connector: BottleCrm, name: str, interval: Interval = EVER) -> list[dict[str, Any]]:

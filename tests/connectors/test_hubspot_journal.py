@@ -56,8 +56,9 @@ class Account:
 
     def connector(self) -> HubSpot:
         address = self.local.address.replace("//", f"//{self.login}") + self.extras
-        patience = Patience(connect=1, read=0.3, whole=1, tries=2)
-        return HubSpot(self.source, lambda name: address, patience=patience, pace=(), wait=self.clock.wait)
+        return HubSpot(
+            self.source, lambda name: address, patience=Patience(tries=2), pace=(), wait=self.clock.wait
+        )
 
 
 @dataclass

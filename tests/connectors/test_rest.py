@@ -62,7 +62,7 @@ def described(pages: str = OFFSET, auth: str = "{by: bearer}", write: str = PATC
 
 def connector(local: Local, clock: Clock, source: Source, login: str = ":t0ken", extras: str = "") -> Rest:
     address = local.address.replace("http://", f"x://{login}@") + extras
-    return Rest(source, {"acme": address}.__getitem__, wait=clock.wait, patience=Patience(read=0.3, tries=2))
+    return Rest(source, {"acme": address}.__getitem__, wait=clock.wait, patience=Patience(tries=2))
 
 
 def leads(source: Source) -> ObjectMapping:

@@ -77,11 +77,11 @@ def connector(local: Local, clock: Clock) -> Salesforce:
 
 
 def connected(
-    local: Local, clock: Clock, login: str = f":{TOKEN}", extras: str = "", slowest: float = 30, **said: Any
+    local: Local, clock: Clock, login: str = f":{TOKEN}", extras: str = "", slowest: float = 60, **said: Any
 ) -> Salesforce:
     source = Source("crm", "salesforce", "connection:crm", **{"objects": {}, "push": "Clearlane", **said})
     address = local.address.replace("//", f"//{login}@") + extras
-    patience = Patience(connect=5, read=slowest, tries=3)
+    patience = Patience(read=slowest, tries=3)
     return Salesforce(source, lambda name: address, patience=patience, wait=clock.wait)
 
 

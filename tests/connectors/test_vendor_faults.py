@@ -79,11 +79,17 @@ def local(serve: Serve, fake: Any) -> Local:
     return serve(fake)
 
 
-def connected(vendor: Vendor, local: Local, clock: Clock, key: str | None = None) -> Connector:
+def connected(
+    vendor: Vendor, local: Local, clock: Clock, key: str | None = None, slowest: float = 60
+) -> Connector:
     login = vendor.login.format(key=key or vendor.key)
     address = local.address.replace("//", f"//{login}@") + vendor.path
     source = Source("crm", vendor.name, "connection:crm", {}, push="clearlane")
-    options: dict[str, Any] = {"patience": Patience(read=0.5, tries=3), "wait": clock.wait, "clock": clock}
+    options: dict[str, Any] = {
+        "patience": Patience(read=slowest, tries=3),
+        "wait": clock.wait,
+        "clock": clock,
+    }
     return CONNECTORS[vendor.name](source, lambda name: address, **options)
 
 
@@ -132,7 +138,7 @@ def test_a_read_that_fails_names_no_secret_and_no_person(
 def test_an_answer_that_never_comes_fails_in_time(vendor: Vendor, serve: Serve, clock: Clock) -> None:
     local = serve(lambda asked: local.hang())
     with pytest.raises(SourceFailed, match="did not answer in time"):
-        read(connected(vendor, local, clock), vendor.list)
+        read(connected(vendor, local, clock, slowest=0.3), vendor.list)
 
 
 def test_a_key_that_is_not_accepted_is_not_shown(vendor: Vendor, local: Local, clock: Clock) -> None:

@@ -38,7 +38,7 @@ def connected(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Sink:
 def connect(monkeypatch: pytest.MonkeyPatch, port: int, **extra: object) -> None:
     said = {
         "conn_type": "smtp", "host": "127.0.0.1", "port": port,
-        "extra": {"disable_tls": True, "disable_ssl": True, "from_email": "leads@clearlane.example", "timeout": 2,
+        "extra": {"disable_tls": True, "disable_ssl": True, "from_email": "leads@clearlane.example", "timeout": 60,
                   "retry_limit": 0, **extra},
     }  # fmt: skip
     monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(said))
@@ -79,11 +79,11 @@ def test_without_a_connection_mails_are_kept(airflow_home: Path, desk: Desk) -> 
 
 
 def test_a_server_that_is_down_keeps_all(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.owe(desk.suspended("a"), desk.suspended("b", person="ben"))
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         connect(monkeypatch, closed.getsockname()[1])
-    desk.owe(desk.suspended("a"), desk.suspended("b", person="ben"))
-    assert send(desk) == Sent(failed=1, left=2)
+        assert send(desk) == Sent(failed=1, left=2)
     rows = desk.world.rows("select attempts, begun_at, error from mail")
     assert {(row["attempts"], row["begun_at"]) for row in rows} == {(0, None)}
     assert {row["error"] for row in rows} == {"the mail server: cannot be reached (ConnectionRefusedError)"}
@@ -99,13 +99,14 @@ def test_a_server_that_never_answers_is_waited_for_no_longer_than_the_connection
 
 
 def test_an_answer_that_never_comes_leaves_the_mail_in_doubt_and_the_next_goes(
-    desk: Desk, connected: Sink
+    desk: Desk, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connected.silent = 1
+    connect(monkeypatch, sink.port, timeout=2)
+    sink.silent = 1
     desk.owe(desk.suspended("a"), desk.suspended("b", person="ben"))
     assert send(desk) == Sent(sent=1, failed=1, left=1)
     assert send(desk, MONDAY_NOON + LEASE + MINUTE) == Sent(sent=1, again=1)
-    assert [message["X-Clearlane-Repeat"] for message in connected.got] == [None, None, "yes"]
+    assert [message["X-Clearlane-Repeat"] for message in sink.got] == [None, None, "yes"]
 
 
 def test_a_refused_recipient_keeps_no_other(desk: Desk, connected: Sink) -> None:

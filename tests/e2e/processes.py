@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 import traceback
 from collections.abc import Callable
 
@@ -36,14 +35,6 @@ def ended(pid: int) -> int:
 def kill(pid: int) -> int:
     os.kill(pid, signal.SIGKILL)
     return ended(pid)
-
-
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for a condition; the pause only spares the processor."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.01)
 
 
 def waits_for_a_lock(connection: sa.Connection, pid: int) -> bool:

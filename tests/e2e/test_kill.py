@@ -8,9 +8,10 @@ from contextlib import ExitStack
 import pytest
 import sqlalchemy as sa
 from tests.companies import WINDOWS
-from tests.e2e.processes import forked, kill, until, waits_for_a_lock
+from tests.e2e.processes import forked, kill, waits_for_a_lock
 from tests.e2e.rivers import River, flowing, no_secrets
 from tests.e2e.snapshot import differences, snapshot
+from tests.waiting import until
 
 from clearlane import steps
 from clearlane.ledger import server

@@ -44,11 +44,11 @@ sources:
         fields: {{lead_id: Lead, type: Type, occurred_at: At}}
 precedence: {{"*": [lead, account, mail_domain, job_title, phone_country, domain_country, zone, firms]}}
 enrichment:
-  deadline: 2 seconds
+  deadline: {deadline}
   providers:
     firms:
       kind: json
-      timeout: 1 second
+      timeout: {timeout}
       json:
         path: "/firms/{{domain}}"
         attributes: {{employees: {{at: employees, type: number}}, industry: industry, seniority: rank}}
@@ -92,12 +92,19 @@ def register() -> Iterator[Register]:
 
 
 @pytest.fixture
-def river(ledger_engine: sa.Engine, register: Register, tmp_path: Path) -> River:
+def within() -> tuple[str, str]:
+    """The deadline of a run, and how long one request may take."""
+    return "2 minutes", "1 minute"
+
+
+@pytest.fixture
+def river(ledger_engine: sa.Engine, register: Register, tmp_path: Path, within: tuple[str, str]) -> River:
     (tmp_path / "leads.csv").write_text(LEADS)
     (tmp_path / "activities.csv").write_text(ACTIVITIES)
     assert register.local
     made = River(ledger_engine, {"firms": register.local.address}.__getitem__)
-    made.publish({**policy_for(tmp_path), "sources": SOURCES.format(folder=tmp_path)})
+    sources = SOURCES.format(folder=tmp_path, deadline=within[0], timeout=within[1])
+    made.publish({**policy_for(tmp_path), "sources": sources})
     return made
 
 
@@ -140,6 +147,7 @@ def test_leads_are_routed_on_what_is_known_and_again_when_the_answer_is_there(
     assert (len(register.asked), stands(river, "ada")) == (asked, later)
 
 
+@pytest.mark.parametrize("within", [("4 seconds", "2.1 seconds")])
 def test_a_provider_that_never_answers_does_not_hold_up_who_raised_a_hand(
     river: River, register: Register
 ) -> None:
@@ -152,9 +160,8 @@ def test_a_provider_that_never_answers_does_not_hold_up_who_raised_a_hand(
     register.hangs = False
     begun = time.monotonic()
     run(river, 1)
-    assert (
-        taken < time.monotonic() - begun + 2 + 12
-    )  # the deadline, and what a busy machine adds; it hangs for 60
+    # the deadline, and what a busy machine adds; it hangs for 600
+    assert taken < time.monotonic() - begun + 4 + 60
 
 
 def test_what_rules_ask_for_and_leads_lack_is_shown_with_its_worth(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from tests.companies import policy_for
 from tests.e2e.conftest import flowing
 from tests.e2e.rivers import River
+from tests.waiting import until as until_it_is
 from typer.testing import CliRunner
 
 from clearlane import sample
@@ -35,7 +36,14 @@ LEADS = 2_600
 """people who come in within the quarter"""
 WEEKS = 13
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
-TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def midnight() -> datetime:
+    """The one that was last."""
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+TODAY = midnight()
 """the quarter ends here: an approval is in force from the next midnight of the machine's clock"""
 BEGIN = TODAY - WEEKS * WEEK
 LATER = 4 * DAY
@@ -43,6 +51,7 @@ LATER = 4 * DAY
 HORIZON = 14
 """days within which a win counts"""
 SOURCES = ("crm", "web", "product")
+until = partial(until_it_is, pause=0.5)
 COLUMNS = ["OutcomeId", "LeadId", "Kind", "OccurredAt", "Reason", "OwnerId", "Amount"]
 SOLD = """
     with first as (
@@ -148,13 +157,6 @@ def clearlane(company: Company, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     return run
 
 
-def until(condition: Any, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.5)
-
-
 def let(airflow: Airflow, window: tuple[datetime, datetime], *dags: str) -> str:
     """Let runs of these DAGs do their work for a window, side by side; how they are called."""
     run = f"to-{window[1]:%Y-%m-%dT%H}"
@@ -241,13 +243,14 @@ def test_a_quarter_is_lived_reviewed_put_in_force_and_taken_back(
     until(lambda: states(airflow)["decision"] == "awaiting_input" and parked(tmp_path) == 2, 300)
 
     right = {"points": points, "in_force_from": None, "because": "convincing", **offered}
+    begun = midnight()
     assert answer(airflow, chosen_options=["Approve"], params_input=right).ok
     until(lambda: states(airflow)["apply"] == "success", 300)
     done = stored(river)
     assert (done.status, done.decided_by, done.because) == ("approved", ADMIN, "convincing")
     assert done.tells_chances == bool(proposed.predictive)
     first = done.in_force_from
-    assert first == datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + DAY
+    assert begun + DAY <= first <= midnight() + DAY
 
     versions = {"before": done.current_hash, "after": done.published_hash, "taken back": done.current_hash}
     ends = [

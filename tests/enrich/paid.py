@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 
 from tests.connectors.local_server import Asked, Local, Reply, serving
 from tests.enrich.conftest import River
+from tests.waiting import until
 
 from clearlane import enrich, identity, policy
 from clearlane.enrich import Asked as Counts
@@ -46,10 +46,14 @@ enrichment:
 
 @dataclass
 class Register:
-    """Answers about firms by domain; `failing` says what else it answers, `slow` how many seconds it takes."""
+    """Answers about firms by domain; `failing` says what else it answers, `slow` how many seconds it takes.
+
+    The first who ask wait for each other until `company` are there: who could meet does meet.
+    """
 
     failing: dict[str, Reply] = field(default_factory=dict)
     slow: float = 0
+    company: int = 1
     revenue: Any = 5
     asked: list[Asked] = field(default_factory=list)
     at_once: int = 0
@@ -64,6 +68,7 @@ class Register:
             self.reached.set()
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
+        until(lambda: self.most_at_once >= self.company)
         if self.slow and self.local:
             self.local.over.wait(self.slow)
         with self._lock:
@@ -91,7 +96,7 @@ class Office:
     address: str
 
     def set(
-        self, more: str = "budget: 100", *, deadline: str = "5 seconds", timeout: str = "1 second"
+        self, more: str = "budget: 100", *, deadline: str = "2 minutes", timeout: str = "1 minute"
     ) -> None:
         text = SOURCES.format(more=more.replace("\n", "\n      "), deadline=deadline, timeout=timeout)
         self.river.policy = policy.parse({"sources": text})
@@ -125,12 +130,9 @@ class Office:
         [row] = self.river.all("select sum(asked), sum(known), sum(unknown), sum(failed) from provider_day")
         return row  # type: ignore[return-value]
 
-    def until(self, condition: str, seconds: float = 10) -> None:
+    def until(self, condition: str) -> None:
         """Wait until a statement about the ledger gives true."""
-        ends = time.monotonic() + seconds
-        while not self.river.all(condition)[0][0]:
-            assert time.monotonic() < ends, condition
-            time.sleep(0.02)
+        until(lambda: self.river.all(condition)[0][0])
 
 
 @contextmanager

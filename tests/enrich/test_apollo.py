@@ -41,7 +41,7 @@ def local() -> Iterator[Local]:
 
 
 def made(local: Local, kind: ProviderKind, key: str = KEY) -> Paid:
-    settings = PaidProvider("apollo", kind, "connection:apollo", (), timeout=timedelta(seconds=1))
+    settings = PaidProvider("apollo", kind, "connection:apollo", (), timeout=timedelta(minutes=1))
     return client(settings, {"apollo": local.address.replace("//", f"//:{key}@")}.__getitem__)
 
 

@@ -80,7 +80,7 @@ def make(local: Local) -> Make:
 
 
 SETTINGS = PaidProvider(
-    "sixsense", "sixsense", "connection:sixsense", ("email", "country"), timeout=timedelta(seconds=1)
+    "sixsense", "sixsense", "connection:sixsense", ("email", "country"), timeout=timedelta(minutes=1)
 )
 
 

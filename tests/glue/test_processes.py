@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.waiting import until
 
 from clearlane_airflow import processes
 
@@ -45,7 +45,7 @@ def test_stopping_ends_parent_and_child(folder: Path) -> None:
 def test_a_child_whose_parent_was_killed_is_ended_too(folder: Path) -> None:
     parent, child = _family(folder)
     os.kill(parent, 9)
-    _until(lambda: not _runs(parent))
+    until(lambda: not _runs(parent))
     assert _runs(child)
     assert processes.alive(folder) == frozenset()
     assert processes.started(folder) == {"family"}
@@ -59,7 +59,7 @@ def test_one_that_does_not_listen_is_ended_all_the_same(
     monkeypatch.setattr(processes, "_GRACE", 0.2)
     pids = _family(folder, deaf=DEAF)
     processes.stop(folder)
-    _until(lambda: not any(map(_runs, pids)))
+    until(lambda: not any(map(_runs, pids)))
 
 
 def test_another_process_with_the_same_number_is_left_alone(folder: Path) -> None:
@@ -80,7 +80,7 @@ def test_stopping_nothing_stops_nothing(folder: Path) -> None:
 def _family(folder: Path, deaf: str = "") -> tuple[int, int]:
     command = [sys.executable, "-c", FAMILY.format(deaf=deaf)]
     processes.start("family", command, folder=folder, cwd=folder, environment={})
-    _until(lambda: processes.tail(folder, "family").count(" ") == 1)
+    until(lambda: processes.tail(folder, "family").count(" ") == 1)
     parent, child = processes.tail(folder, "family").split()
     return int(parent), int(child)
 
@@ -90,10 +90,3 @@ def _runs(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _until(holds: Callable[[], bool], timeout: float = 20) -> None:
-    deadline = time.monotonic() + timeout
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.02)

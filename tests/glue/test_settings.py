@@ -65,7 +65,7 @@ def imported(component: str) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
     return set(done.stdout.splitlines()[-1].split())
 

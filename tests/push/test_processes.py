@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 from tests.e2e.processes import ended, forked, kill
 from tests.push.conftest import NOON, TEAMS, Desk
 from tests.push.worker import drain
+from tests.waiting import until
 
 from clearlane import push
 
@@ -131,13 +131,12 @@ def desk_rows(desk: Desk, statement: str) -> list[Any]:
 
 def written(crm: sa.Engine, count: int) -> None:
     """Wait until so many owners were written."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def there() -> bool:
         with crm.connect() as connection:
-            if connection.execute(sa.text("select count(*) from audit")).scalar_one() >= count:
-                return
-        threading.Event().wait(0.02)
-    raise AssertionError("the processes write nothing")
+            return connection.execute(sa.text("select count(*) from audit")).scalar_one() >= count
+
+    until(there)
 
 
 def person(crm: sa.Engine, records: list[str]) -> None:

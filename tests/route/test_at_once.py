@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.e2e.processes import ended, forked, until, waits_for_a_lock
+from tests.e2e.processes import ended, forked, waits_for_a_lock
 from tests.route.conftest import banded
 from tests.route.firms import MONDAY_NOON, capped, policy, routing, rule, team, teams, to
 from tests.route.test_run import healthy
+from tests.waiting import until
 
 from clearlane import route
 from clearlane.route.routing import LOCK

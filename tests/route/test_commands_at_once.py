@@ -10,10 +10,11 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from tests.e2e.processes import ended, forked, until
+from tests.e2e.processes import ended, forked
 from tests.route.conftest import World
 from tests.route.test_queue_commands import NOW, TEXTS, banded
 from tests.route.test_run import healthy
+from tests.waiting import until
 from typer.testing import CliRunner
 
 from clearlane import policy

