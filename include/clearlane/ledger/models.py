@@ -602,7 +602,7 @@ tombstone = Table(
         "hash", sa.Text, primary_key=True, comment="HMAC-SHA256 of a record's id, e-mail or phone with name"
     ),
     Column("key_id", sa.Text, ForeignKey("erasure_key.key_id"), nullable=False),
-    _text("kind", comment="record, email, email_name or phone_name"),
+    _text("kind", comment="record, email, email_name, phone_name or phone"),
     Column("erasure_id", sa.BigInteger, ForeignKey("erasure.erasure_id"), nullable=False),
     comment="What keeps an erased person from coming back: records that match are dropped on arrival.",
 )
