@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from clearlane.cli.borders import comparable, open_ledger, policy_in_force, possible, readable, this_moment
-from clearlane.cli.console import err, minute, out, print_json, say, stop
+from clearlane.cli.console import err, minute, out, print_json, say, stop, table_of
 from clearlane.cli.options import DEFAULT_POLICY, Json, PolicyDir, moment_of
 
 commands = typer.Typer()
@@ -99,17 +97,15 @@ def review_list(as_json: Json = False) -> None:
     if as_json:
         print_json([recorded.as_json(one) for one in found])
         return
-    table = Table("review", "as of", "mode", "changes", "status", "by", "in force from", box=None)
-    for one in found:
-        cells = (
-            str(one.review_id)[:8],
-            minute(one.as_of),
-            one.mode,
-            str(len(one.changes)),
-            recorded.status(one),
+    heads = ("review", "as of", "mode", "changes", "status", "by", "in force from")
+    rows = (
+        (
+            str(one.review_id)[:8], minute(one.as_of), one.mode, str(len(one.changes)), recorded.status(one),
+            one.decided_by or "", minute(one.in_force_from),
         )
-        table.add_row(*map(Text, (*cells, one.decided_by or "", minute(one.in_force_from))))
-    out.print(table)
+        for one in found
+    )  # fmt: skip
+    out.print(table_of(heads, rows))
 
 
 @review_app.command("show")

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clearlane.cli.borders import by_hand, open_ledger, policy_in_force, readable, this_moment
-from clearlane.cli.console import err, length, minute, out, print_json, say_written
+from clearlane.cli.console import err, length, minute, out, print_json, say_written, table_of
 from clearlane.cli.options import (
     Accounts,
     Activities,
@@ -194,8 +194,8 @@ def covers(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], default=datetime.isoformat, indent=1))
         return
-    table = Table("away", "cover", "leads", "since", "until", "why", box=None)
-    for one in found:
-        cells = (one.rep, one.cover, str(one.leads), minute(one.since), minute(one.until), one.because)
-        table.add_row(*map(Text, cells))
-    out.print(table)
+    rows = (
+        (one.rep, one.cover, str(one.leads), minute(one.since), minute(one.until), one.because)
+        for one in found
+    )
+    out.print(table_of(("away", "cover", "leads", "since", "until", "why"), rows))

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clearlane.cli.borders import by_hand, ledger_url, open_ledger, policy_in_force, readable, this_moment
-from clearlane.cli.console import err, length, minute, out, print_json, say, stop
+from clearlane.cli.console import err, length, minute, out, print_json, say, stop, table_of
 from clearlane.cli.options import Because, By, Json, Lead, length_of, moment_of
 
 commands = typer.Typer()
@@ -314,10 +314,8 @@ def sla_out(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], default=datetime.isoformat, indent=1))
         return
-    table = Table("rep", "since", "until", "why", box=None)
-    for one in found:
-        table.add_row(*map(Text, (one.rep, minute(one.began_at), minute(one.until), one.because)))
-    out.print(table)
+    rows = ((one.rep, minute(one.began_at), minute(one.until), one.because) for one in found)
+    out.print(table_of(("rep", "since", "until", "why"), rows))
 
 
 @sla_app.command("restore")
