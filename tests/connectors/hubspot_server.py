@@ -8,7 +8,8 @@ twice, one bad value refuses a whole batch, and records that are not there make 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,8 +20,11 @@ import hubspot.crm.objects as objects
 import hubspot.crm.owners as owners
 import hubspot.crm.properties as properties
 
+from clearlane.connectors.http import Patience
+from clearlane.connectors.hubspot import HubSpot
+
 from .hubspot_models import assert_is
-from .local_server import Asked, Reply
+from .local_server import Asked, Local, Reply, serving
 
 TOKEN = "pat-eu1-s3cr3t"
 APP = "app-t0ken"
@@ -59,6 +63,24 @@ _ROUTES: tuple[tuple[str, Any, str | None, str], ...] = (
     (rf"POST {_PROPERTIES}/groups", properties, "PropertyGroupCreate", "PropertyGroup"),
     (rf"POST {_PROPERTIES}/batch/create", properties, "BatchInputPropertyCreate", "BatchResponseProperty"),
 )  # fmt: skip
+
+
+@contextmanager
+def account(*owners: str, contacts: Iterable[str], **named: Any) -> Iterator[HubSpotServer]:
+    """A HubSpot that runs, with owners 71, 72 and so on by their addresses, and contacts, each with these properties and an address."""
+    server = HubSpotServer()
+    for number, address in enumerate(owners):
+        server.hire(str(71 + number), address, 901 + number)
+    for id in contacts:
+        server.add("contacts", id, email=f"{id}@customer.example", **named)
+    with serving(server) as server.local:
+        yield server
+    assert not server.wrong
+
+
+def connected(source: Any, secrets: Callable[[str], str]) -> HubSpot:
+    """A connector that waits for nothing."""
+    return HubSpot(source, secrets, patience=Patience(tries=2), pace=(), wait=lambda seconds: None)
 
 
 def stamp(minutes: float = 0) -> str:
@@ -100,6 +122,13 @@ class HubSpotServer:
     deepest: int = 10_000
     wrong: list[str] = field(default_factory=list)
     """what does not fit the models: a thread of the server cannot fail the test itself"""
+    local: Local = field(default_factory=lambda: Local(""))
+    """the web server on which it runs"""
+
+    @property
+    def login(self) -> str:
+        """Its address with the token, as a connection has it."""
+        return self.local.address.replace("//", f"//:{TOKEN}@")
 
     # --- what people do ---------------------------------------------------------------------------
 

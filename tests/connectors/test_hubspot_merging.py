@@ -6,42 +6,32 @@ from collections.abc import Iterator
 from itertools import permutations
 
 import pytest
-from tests.connectors.hubspot_server import TOKEN, HubSpotServer, refusal
-from tests.connectors.local_server import Local, Reply, serving
+from tests.connectors.hubspot_server import HubSpotServer, account, connected, refusal
+from tests.connectors.local_server import Local, Reply
 
 from clearlane.connectors import Merge, Merges
-from clearlane.connectors.http import Patience
 from clearlane.connectors.hubspot import HubSpot
 from clearlane.policy.model import Source
 
 
 @pytest.fixture
 def server() -> Iterator[HubSpotServer]:
-    server = HubSpotServer()
-    server.hire("71", "ada@vendor.example", 901)
-    for id in ("1", "2", "3"):
-        server.add("contacts", id, email=f"{id}@customer.example", hubspot_owner_id="71")
-    yield server
-    assert not server.wrong
+    with account("ada@vendor.example", contacts="123", hubspot_owner_id="71") as server:
+        yield server
 
 
 @pytest.fixture
-def local(server: HubSpotServer) -> Iterator[Local]:
-    with serving(server) as local:
-        yield local
+def local(server: HubSpotServer) -> Local:
+    return server.local
 
 
 @pytest.fixture
-def connector(local: Local) -> HubSpot:
-    return at(local)
+def connector(server: HubSpotServer) -> HubSpot:
+    return at(server)
 
 
-def at(local: Local, push: str = "contacts") -> HubSpot:
-    source = Source("crm", "hubspot", "connection:crm", {}, push=push)
-    address = local.address.replace("//", f"//:{TOKEN}@")
-    return HubSpot(
-        source, lambda name: address, patience=Patience(tries=2), pace=(), wait=lambda seconds: None
-    )
+def at(server: HubSpotServer, push: str = "contacts") -> HubSpot:
+    return connected(Source("crm", "hubspot", "connection:crm", {}, push=push), lambda name: server.login)
 
 
 def two(other: str = "2", into: str = "1") -> Merge:
@@ -104,7 +94,7 @@ def test_two_owners_are_left_to_people(server: HubSpotServer, connector: HubSpot
 
 def test_what_cannot_be_merged_is_refused(server: HubSpotServer, connector: HubSpot, local: Local) -> None:
     assert connector.merge([two("9")])[0].error == "record 9 is not there"
-    leads = at(local, "leads").merge([two()])
+    leads = at(server, "leads").merge([two()])
     assert [(one.result, one.error) for one in leads] == [("refused", "leads cannot be merged")]
     server.failing = [
         *(Reply(server._one("contacts", id).body) for id in "12"),

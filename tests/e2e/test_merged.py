@@ -10,13 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from tests.companies import policy_for
-from tests.connectors.hubspot_server import TOKEN, HubSpotServer
-from tests.connectors.local_server import serving
+from tests.connectors.hubspot_server import HubSpotServer, account, connected
 from tests.e2e.rivers import River
 
 from clearlane import connectors, explain, policy, steps
-from clearlane.connectors.http import Patience
-from clearlane.connectors.hubspot import HubSpot
 from clearlane.ledger.doctor import examine
 from clearlane.push import merges, persons
 from clearlane.push.persons import Word
@@ -48,34 +45,27 @@ ADA = {"firstname": "Ada", "company": "Forge Ltd", "jobtitle": "VP Sales"}
 
 @pytest.fixture
 def server() -> Iterator[HubSpotServer]:
-    server = HubSpotServer()
-    server.add("contacts", "1", email="ada@forge.example", **ADA)
-    server.add("contacts", "2", 1, email="countess@anvil.example", **ADA)
-    yield server
-    assert not server.wrong
+    with account(contacts=()) as server:
+        server.add("contacts", "1", email="ada@forge.example", **ADA)
+        server.add("contacts", "2", 1, email="countess@anvil.example", **ADA)
+        yield server
 
 
 @pytest.fixture
 def river(
     ledger_engine: sa.Engine, server: HubSpotServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[River]:
+) -> River:
     texts = {**policy_for(tmp_path), "sources": SOURCES}
     reps = [rep for rep in policy.parse(texts).teams.reps.values() if rep.role == "sdr"]
     for number, rep in enumerate(reps, 1):
         server.hire(rep.aliases["crm"][0].lower(), rep.email, 900 + number)
     for record, rep in zip("12", reps, strict=False):
         server.own(record, rep.aliases["crm"][0].lower(), 1)
-
-    def connected(source: Any, secrets: Any) -> HubSpot:
-        return HubSpot(source, secrets, patience=Patience(tries=1), pace=(), wait=lambda seconds: None)
-
     monkeypatch.setattr(connectors, "CONNECTORS", {"hubspot": connected})
-    with serving(server) as local:
-        address = local.address.replace("//", f"//:{TOKEN}@")
-        made = River(ledger_engine, lambda name: address)
-        made.publish(texts)
-        connected(policy.parse(texts).sources.sources["crm"], made.secrets).prepare()
-        yield made
+    made = River(ledger_engine, lambda name: server.login)
+    made.publish(texts)
+    connected(policy.parse(texts).sources.sources["crm"], made.secrets).prepare()
+    return made
 
 
 def said(river: River, act: str, at: datetime, *records: str) -> None:

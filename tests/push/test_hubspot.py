@@ -7,14 +7,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.connectors.hubspot_server import TOKEN, HubSpotServer
-from tests.connectors.local_server import Local, serving
+from tests.connectors.hubspot_server import HubSpotServer, account, connected
 from tests.push.conftest import NOON, TEAMS, Desk
 from tests.push.crm import Time
 
 from clearlane import connectors, policy, push
-from clearlane.connectors.http import Patience
-from clearlane.connectors.hubspot import HubSpot
 
 SOURCES = """
 schema: 1
@@ -28,34 +25,17 @@ LEADS = [str(number) for number in range(101, 161)]
 
 @pytest.fixture
 def server() -> Iterator[HubSpotServer]:
-    server = HubSpotServer()
-    server.hire("71", "ada@vendor.example", 901)
-    server.hire("72", "bob@vendor.example", 902)
-    for lead in LEADS:
-        server.add("contacts", lead)
-    yield server
-    assert not server.wrong
+    with account("ada@vendor.example", "bob@vendor.example", contacts=LEADS) as server:
+        yield server
 
 
 @pytest.fixture
-def local(server: HubSpotServer) -> Iterator[Local]:
-    with serving(server) as local:
-        yield local
-
-
-@pytest.fixture
-def desk(
-    ledger_engine: sa.Engine, server: HubSpotServer, local: Local, monkeypatch: pytest.MonkeyPatch
-) -> Desk:
+def desk(ledger_engine: sa.Engine, server: HubSpotServer, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """Ada got all the leads; the properties are made."""
-
-    def connected(source: Any, secrets: Any) -> HubSpot:
-        return HubSpot(source, secrets, patience=Patience(tries=2), pace=(), wait=lambda seconds: None)
-
     monkeypatch.setattr(connectors, "CONNECTORS", {"hubspot": connected})
     texts = {"teams": TEAMS.replace(", known_as: {crm: [U1]}", ""), "sources": SOURCES}
     desk = Desk(ledger_engine, policy.parse(texts))
-    connected(desk.policy.sources.sources["crm"], lambda name: address(local)).prepare()
+    connected(desk.policy.sources.sources["crm"], lambda name: server.login).prepare()
     batch = desk.batch("one")
     for lead in LEADS:
         desk.decide(batch, "crm", lead, "ada")
@@ -64,14 +44,10 @@ def desk(
     return desk
 
 
-def address(local: Local) -> str:
-    return local.address.replace("//", f"//:{TOKEN}@")
-
-
-def drain(desk: Desk, local: Local) -> dict[str, int]:
+def drain(desk: Desk, server: HubSpotServer) -> dict[str, int]:
     time = Time()
     return push.drain(
-        desk.engine, desk.policy, NOON, lambda name: address(local),
+        desk.engine, desk.policy, NOON, lambda name: server.login,
         dry_run=False, limit=1000, monotonic=time.now, wait=time.wait,
     )  # fmt: skip
 
@@ -88,18 +64,18 @@ def overrides(desk: Desk) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def test_what_is_owed_arrives_once(desk: Desk, server: HubSpotServer, local: Local) -> None:
-    assert drain(desk, local)["sent"] == len(LEADS)
+def test_what_is_owed_arrives_once(desk: Desk, server: HubSpotServer) -> None:
+    assert drain(desk, server)["sent"] == len(LEADS)
     assert held(server, "hubspot_owner_id") == ["71"] * len(LEADS)
     assert held(server, "clearlane_sla_due") == ["2026-03-02T12:05:00Z"] * len(LEADS)
-    asked = len(local.asked)
-    assert drain(desk, local)["sent"] == 0
-    assert len(local.asked) == asked
+    asked = len(server.local.asked)
+    assert drain(desk, server)["sent"] == 0
+    assert len(server.local.asked) == asked
 
 
 @pytest.mark.parametrize("looks", [0, 2])
 def test_whom_people_chose_before_or_after_our_look_stands(
-    desk: Desk, server: HubSpotServer, local: Local, looks: int
+    desk: Desk, server: HubSpotServer, looks: int
 ) -> None:
     """The look takes two reads, for it asks for histories."""
     server.minute = 60
@@ -116,7 +92,7 @@ def test_whom_people_chose_before_or_after_our_look_stands(
     server.after_read = after_read
     if not looks:
         choose()
-    counts = drain(desk, local)
+    counts = drain(desk, server)
     assert (counts["stood"], counts["left"], counts["dead"]) == (50, 0, 0)
     assert held(server, "hubspot_owner_id") == ["72"] * 50 + ["71"] * 10
     assert held(server, "clearlane_score") == ["80"] * len(LEADS)
@@ -127,15 +103,13 @@ def test_whom_people_chose_before_or_after_our_look_stands(
     }
 
 
-def test_what_broke_off_is_sent_again_and_no_owner_is_given_twice(
-    desk: Desk, server: HubSpotServer, local: Local
-) -> None:
+def test_what_broke_off_is_sent_again_and_no_owner_is_given_twice(desk: Desk, server: HubSpotServer) -> None:
     server.broken = {LEADS[7]}
-    assert drain(desk, local)["retry"] > 0
+    assert drain(desk, server)["retry"] > 0
     server.broken = set()
     with desk.engine.begin() as connection:
         connection.execute(sa.text("update outbox set next_attempt_at = null"))
         connection.execute(sa.text("delete from push_state"))
-    drain(desk, local)
+    drain(desk, server)
     assert {row["state"] for row in desk.outbox()} == {"sent"}
     assert {len(record["history"]) for record in server.records["contacts"].values()} == {1}

@@ -10,14 +10,13 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from tests.connectors.hubspot_server import TOKEN, HubSpotServer
-from tests.connectors.local_server import Local, serving
+from tests.connectors.hubspot_server import HubSpotServer, account, connected
+from tests.connectors.local_server import Local
 from tests.push.test_standing import HOUR, LATER, MONDAY_NOON, Office, merged_by_keys
 from tests.route.conftest import World, simple, world  # noqa: F401 (a fixture)
 from tests.route.test_persons import differences, snapshot
 
 from clearlane import connectors
-from clearlane.connectors.http import Patience
 from clearlane.connectors.hubspot import HubSpot
 from clearlane.ledger.doctor import examine
 from clearlane.push import claims, dead, merges, status
@@ -29,37 +28,27 @@ REPS = ("ana", "ben", "cyd")
 
 @pytest.fixture
 def server() -> Iterator[HubSpotServer]:
-    server = HubSpotServer()
-    for number, name in enumerate(REPS, 71):
-        server.hire(str(number), f"{name}@clearlane.example", 900 + number)
-    for id in ("1", "2", "3"):
-        server.add("contacts", id)
-    yield server
-    assert not server.wrong
+    with account(*(f"{name}@clearlane.example" for name in REPS), contacts="123") as server:
+        yield server
 
 
 @pytest.fixture
-def local(server: HubSpotServer) -> Iterator[Local]:
-    with serving(server) as local:
-        yield local
+def local(server: HubSpotServer) -> Local:
+    return server.local
 
 
 @pytest.fixture
 def office(
     world: World,  # noqa: F811
-    local: Local,
+    server: HubSpotServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Office]:
-    address = local.address.replace("//", f"//:{TOKEN}@")
+    def ours(source: Any, secrets: Any) -> HubSpot:
+        return connected(source, lambda name: server.login)
 
-    def connected(source: Any, secrets: Any) -> HubSpot:
-        return HubSpot(
-            source, lambda name: address, patience=Patience(tries=1), pace=(), wait=lambda seconds: None
-        )
-
-    monkeypatch.setattr(connectors, "CONNECTORS", {"hubspot": connected})
+    monkeypatch.setattr(connectors, "CONNECTORS", {"hubspot": ours})
     office = Office(world, policy=ASKED)
-    connected(ASKED.sources.sources["crm"], None).prepare()
+    ours(ASKED.sources.sources["crm"], None).prepare()
     yield office
     with world.engine.connect() as connection:
         broken = {one.check.id for one in examine(connection) if one.count}
