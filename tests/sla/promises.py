@@ -132,10 +132,10 @@ class Watch(World):
     def events(self, *columns: str, lead: UUID | None = None) -> list[tuple[Any, ...]]:
         """The log, in the order in which things fell due."""
         listed = ", ".join(columns or ("kind", "detail ->> 'clock'", "rep_id"))
-        where = "where lead_id = :lead" if lead else ""
+        where = "where e.lead_id = :lead" if lead else ""
         rows = self.rows(
-            f"select row_to_json(x) as told from (select {listed} from sla_event {where}"
-            " order by occurred_at, event_id) x",
+            f"select row_to_json(x) as told from sla_event e cross join lateral (select {listed}) x {where}"
+            " order by e.occurred_at, e.event_id",
             **({"lead": lead} if lead else {}),
         )
         return [tuple(row["told"].values()) for row in rows]
