@@ -6,5 +6,5 @@ from hypothesis import settings
 
 
 def examples(often: int, full: int) -> int:
-    """For `max_examples`, which no profile changes where a test says it."""
+    """For `max_examples` of a property that a thousand would take too long, or thirty be too few."""
     return full if settings.get_current_profile_name() == "full" else often

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.connectors import Interval, SourceFailed, Write
 from clearlane.connectors.http import Answer
@@ -78,7 +79,7 @@ def told(attempt: Callable[[], Any]) -> str:
 
 
 @pytest.mark.parametrize("read", READ)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40, 400), deadline=None)
 @given(bodies=st.lists(BODIES, max_size=4))
 def test_reading(read: str, bodies: list[Any]) -> None:
     fields = {name: name for name in ("email", "owner_email", "activity", "contact_id", "company_id")}
@@ -86,7 +87,7 @@ def test_reading(read: str, bodies: list[Any]) -> None:
     assert "zoë" not in told(lambda: list(connector(bodies).read(mapping, Interval())))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80, 400), deadline=None)
 @given(bodies=st.lists(BODIES, max_size=4))
 def test_writing_and_reading_back(bodies: list[Any]) -> None:
     writes = [Write(f"k{id}", "leads", id, {"owner": None}, {"owner": "x"}) for id in ("1", "2")]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.connectors import CONNECTORS, Interval, SourceFailed, Write
 from clearlane.connectors.http import Answer, Http
@@ -43,7 +44,9 @@ FIELDS = {"owner": "3", "score": 7}
 
 
 @pytest.mark.parametrize("name", LISTS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60, 400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_it_is_read_or_it_fails_as_a_source_does(
     name: str, data: st.DataObject, monkeypatch: pytest.MonkeyPatch

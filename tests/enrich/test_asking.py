@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.connectors.local_server import Reply
 from tests.enrich.conftest import River
 from tests.enrich.paid import AT, KEY, Office, lead, office
+from tests.profiles import examples
 from tests.waiting import LONG
 
 from clearlane import enrich, identity
@@ -428,7 +429,7 @@ def test_what_the_budget_left_is_asked_the_next_day(desk: Office) -> None:
     assert (len(desk.register.asked), asks(desk)) == (3, [])
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4, 25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     budget=st.integers(0, 6), runs=st.lists(st.integers(1, 5), min_size=2, max_size=3),
     faults=st.lists(st.sampled_from(["down", "cut", "broken JSON"]), max_size=2), data=st.data(),

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.people import generated, shares
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from typer.testing import CliRunner
 
 from clearlane.cli import app
@@ -118,7 +119,7 @@ def test_nearly_all_are_found_and_nearly_nobody_is_joined_wrongly() -> None:
     assert recall >= 0.93
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(5, 40), deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_rows_and_columns_does_not_matter(random) -> None:
     leads = generated(seed=4, leads=150).drop(columns="truth")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane import policy
 
@@ -104,7 +105,7 @@ def test_a_variants_own_rules_are_tried_where_they_stand(head: str) -> None:
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25, 200), deadline=None)
 @given(low=st.integers(-3, 3), high=st.integers(-3, 3), closed=st.booleans())
 def test_never_is_said_exactly_when_it_is_so(low: int, high: int, closed: bool) -> None:
     head = "schema: 1\nowner: revops\napprover: sales\n"

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.privacy import finding, proof, wording
 
@@ -50,7 +51,7 @@ SAID = st.dictionaries(
 )
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15, 150))
 @given(SAID, st.sets(st.sampled_from(NAMES), max_size=5), st.integers(0, 5000))
 def test_the_rows_are_those_that_say_it(
     connection: sa.Connection, said, others: set[str], length: int

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.push.crm import ReadableCrm, Time
 from tests.route.conftest import World, simple, world  # noqa: F401 (a fixture)
 from tests.route.firms import MONDAY_NOON
@@ -256,20 +257,11 @@ def test_whom_a_person_gives_one_record_to_the_other_hears_of(office: Office) ->
 BANDS = ("hot", "warm", "cold")
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(2, 40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_merged_told_and_parted_shows_every_owner_as_before(office: Office, data: st.DataObject) -> None:
-    shows_every_owner_as_before(office, data)
-
-
-@pytest.mark.full
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_merged_told_and_parted_in_many_ways(office: Office, data: st.DataObject) -> None:
-    shows_every_owner_as_before(office, data)
-
-
-def shows_every_owner_as_before(office: Office, data: st.DataObject) -> None:
     """Whatever was sent in between; and where nothing was begun, every row is as it was."""
     empty(office)
     bands = data.draw(st.lists(st.sampled_from(BANDS), min_size=2, max_size=4), label="bands")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.identity import normalise
 from clearlane.quality import contact_points
@@ -76,7 +77,7 @@ def test_what_is_no_address_is_refused_with_a_reason(value: str) -> None:
     assert verdict.reason
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60, 3000))
 @given(st.emails())
 def test_a_normal_form_is_its_own_normal_form(value: str) -> None:
     once = normal(value)
@@ -107,14 +108,14 @@ _HOSTS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150, 3000), deadline=None)
 @given(_LOCALS, _HOSTS)
 def test_plain_addresses_get_the_verdict_of_the_parser(local: str, host: str) -> None:
     address = f"{local}@{host}"
     assert contact_points._email(address) == contact_points._parsed(address)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100, 2000))
 @given(st.text(max_size=40))
 def test_any_text_gets_a_verdict(value: str) -> None:
     verdict = email_verdicts([value])[value]

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.quality.steady import changed, year
 
 from clearlane.quality.days import WEEKS, Day, FieldFigures
@@ -120,7 +121,7 @@ def test_another_source_or_object_says_nothing_of_this_one() -> None:
     assert told(replace(TODAY, rows=1), others) == {}
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10, 60))
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_the_days_before_does_not_count(chance: object) -> None:
     before = list(DAYS[:-1])

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from typer.testing import CliRunner
 
 from clearlane import policy as policies
@@ -96,7 +97,7 @@ COLUMNS = st.one_of(
 NUMBERS = st.lists(st.floats(-1e9, 1e9, allow_nan=False), min_size=1, max_size=20)
 
 
-@settings(max_examples=8, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(8, 80), phases=[Phase.explicit, Phase.generate])
 @given(COLUMNS, NUMBERS)
 def test_whatever_came_passes_what_is_proposed_and_no_less_is_typed(
     texts: list[str], numbers: list[float]

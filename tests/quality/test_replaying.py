@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from typer.testing import CliRunner
 
 from clearlane import policy as policies
@@ -161,7 +162,7 @@ def test_nothing_is_lost_whatever_is_mended_in_whatever_order(held: sa.Engine) -
     with held.connect() as connection:
         received = connection.execute(sa.text("select seq, payload from inbox order by seq")).all()
 
-    @settings(max_examples=6)
+    @settings(max_examples=examples(6, 40))
     @given(st.lists(FIXES, max_size=2), st.sampled_from([1, 5, 20]))
     def kept(fixes: list[list[str]], chunk: int) -> None:
         for fields in fixes:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
+from tests.profiles import examples
 
 from clearlane import policy
 from clearlane.policy.model import ReviewTerms, Scoring
@@ -237,7 +238,7 @@ def test_bounds_are_what_the_policy_allows(scoring: Scoring) -> None:
     assert found[penalty][1] == min(-3, today[penalty] + 20)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30, 300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     most=st.integers(1, 40), after=st.integers(-60, 60), low=st.integers(-60, 15), high=st.integers(15, 60)
 )

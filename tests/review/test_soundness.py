@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.review.funnels import funnel
 
 from clearlane.review.cases import Cases
@@ -66,7 +67,7 @@ def test_the_target_steps_back_until_there_is_enough_and_then_gives_up_in_words(
         target(funnel(6, 50))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50, 500), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))
 def test_auc_is_the_share_of_pairs_in_order(pairs: list[tuple[int, bool]]) -> None:
     scores = np.array([score for score, _ in pairs], dtype=float)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.route.firms import ALWAYS_OPEN, OFFICE
 
 from clearlane.policy.model import Span, TimeOff
@@ -126,7 +127,7 @@ def ticked(calendar: Calendar, start: datetime, minutes: int) -> datetime | None
     return worked[minutes - 1].to_pydatetime() + MINUTE if len(worked) >= minutes else None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60, 1000), deadline=None)
 @given(both(), starts(), st.integers(1, 1500))
 def test_it_is_what_a_clock_says_that_is_looked_at_every_minute(
     calendar: Calendar, start: datetime, minutes: int
@@ -136,7 +137,7 @@ def test_it_is_what_a_clock_says_that_is_looked_at_every_minute(
     assert due(start, Span(minutes, "minutes"), calendar) == expected
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30, 500), deadline=None)
 @given(both(), starts(), starts())
 def test_so_is_the_open_time_between_two_moments(calendar: Calendar, start: datetime, end: datetime):
     assume(start - DAY < end < start + 20 * DAY)
@@ -156,7 +157,7 @@ def test_hours_over_which_the_clock_leaps_end_when_it_does():
 # --- pandas ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60, 1000), deadline=None)
 @given(starts(), st.integers(1, 40), st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]))
 def test_whole_hours_of_an_office_are_those_of_pandas(start: datetime, hours: int, zone: str):
     """Days without a change of clocks in the hours: pandas counts hours of the wall, we hours that pass."""
@@ -180,7 +181,7 @@ SPANS = st.builds(Span, st.integers(0, 90), st.sampled_from(["minutes", "hours"]
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40, 500), deadline=None)
 @given(both(), st.lists(starts(), min_size=1, max_size=8), SPANS, st.integers(0, 59_999_999))
 def test_many_at_once_are_each_by_itself(
     calendar: Calendar, given: Sequence[datetime], span: Span, more: int
@@ -212,7 +213,7 @@ SHARES = st.sampled_from([0.25, 0.5, 0.6, 0.8])
 FACTORS = st.sampled_from([1.0, 1.5, 2.0, 3.0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60, 1000), deadline=None)
 @given(both(), st.lists(starts(), min_size=1, max_size=5), SPANS, SHARES, FACTORS)
 def test_the_stages_of_many_are_those_of_each(
     calendar: Calendar, given: list[datetime], span: Span, share: float, factor: float
@@ -224,7 +225,7 @@ def test_the_stages_of_many_are_those_of_each(
         assert [row[n] for row in many] == list(moments_of(expected))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60, 1000), deadline=None)
 @given(both(), starts(), SPANS, SHARES, FACTORS)
 def test_the_stages_are_shares_of_the_open_time(
     calendar: Calendar, start: datetime, span: Span, share: float, factor: float

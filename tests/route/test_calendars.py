@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.route.firms import ALWAYS_OPEN, OFFICE
 
 from clearlane.policy.model import Span, TimeOff
@@ -97,7 +98,7 @@ MOMENTS = st.datetimes(datetime(2026, 3, 20), datetime(2026, 4, 10)).map(
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20, 200))
 @given(HOURS, ZONES, MOMENTS, st.integers(1, 600))
 def test_business_time_equals_a_clock_that_ticks_while_open(hours, zone, start, minutes):
     calendar = Calendar(zone, hours)
@@ -165,7 +166,7 @@ def test_open_time_counts_hours_and_not_nights_holidays_or_leave():
     assert open_on(BERLIN, date(2026, 4, 2)) == timedelta(hours=8)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30, 200))
 @given(st.integers(0, 60 * 24 * 20), st.integers(1, 60 * 30))
 def test_until_a_promise_falls_due_it_was_open_for_as_long_as_promised(offset: int, minutes: int):
     start = at("2026-03-20T00:00") + offset * MINUTE

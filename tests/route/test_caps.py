@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.route.conftest import World, banded
 from tests.route.firms import ALWAYS_OPEN, MONDAY_NOON, SLA, policy, rep, routing, rule, team, teams, to
 
@@ -137,7 +138,7 @@ def test_only_people_who_assign_may_exceed_a_cap(world: World) -> None:
     assert [told.split(", decision")[0] for told in over(world)] == ["ana on 2026-03-02: 1 on a day, cap 0"]
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(8, 60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     limits=st.fixed_dictionaries(
         {},

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.route.conftest import World, banded
 from tests.route.firms import MONDAY_NOON, SLA, policy, rep, routing, rule, team, teams, to
 from tests.route.test_events import outcome, same_again, tell
@@ -230,7 +231,7 @@ def test_a_cover_who_is_away_does_not_inherit(world: World, touched: UUID) -> No
 # --- who it is ------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40, 1000))
 @given(
     away=st.sets(st.sampled_from(["ben", "cyd", "dov"])),
     named=st.lists(st.sampled_from(["ben", "cyd", "dov"])),

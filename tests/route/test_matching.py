@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.route.firms import routing, rule, territory, to
 
 from clearlane.policy.columns import ROUTING
@@ -90,7 +91,7 @@ def test_the_deepest_territory_counts_and_the_first_among_siblings(ledger_engine
     assert [tuple(one) for one in found] == again == [(0, leaf, held, [leaf, path])]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(25, 200))
 @given(rows=st.lists(ROW, min_size=1, max_size=8))
 def test_both_engines_match_alike(ledger_engine, rows):
     with ledger_engine.connect() as connection, duckdb.connect() as desk:

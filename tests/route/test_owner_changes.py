@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.route.conftest import CRM, World, simple
 from tests.route.firms import MONDAY_NOON
 
@@ -199,7 +200,7 @@ def test_who_has_no_decision_yet_or_is_done_is_left_to_routing(world: World, pla
     assert noted(world, lead, minute(25)) == []
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15, 100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(choices=st.lists(st.sampled_from(["ana", "ben", "cyd"]), min_size=1, max_size=5))
 def test_whoever_people_choose_last_owns_the_lead(world: World, choices: list[str]) -> None:
     lead = world.lead(f"L{next(world.numbers)}")

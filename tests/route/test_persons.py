@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.route.conftest import World, _insert, simple
 from tests.route.firms import MONDAY_NOON, rule, to
 
@@ -176,7 +177,11 @@ def _owed(connection, lead):
         connection.execute(sa.text(statement), {"lead": lead})
 
 
-def exactly_as_it_was(world: World, data: st.DataObject) -> None:
+@settings(
+    max_examples=examples(5, 60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_merged_and_unmerged_leaves_the_ledger_exactly_as_it_was(world: World, data: st.DataObject) -> None:
     states = data.draw(st.lists(st.sampled_from(STATES), min_size=2, max_size=4), label="states")
     leads = [lead_in(world, state, number) for number, state in enumerate(states)]
     before = snapshot(world)
@@ -202,19 +207,6 @@ def test_what_is_in_the_way_of_both_is_there_again(world: World, state: str) -> 
     assert healthy(world)
     unmerge(world, other)
     assert differences(before, snapshot(world)) == {}
-
-
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_merged_and_unmerged_leaves_the_ledger_exactly_as_it_was(world: World, data: st.DataObject) -> None:
-    exactly_as_it_was(world, data)
-
-
-@pytest.mark.full
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_merged_and_unmerged_in_many_ways(world: World, data: st.DataObject) -> None:
-    exactly_as_it_was(world, data)
 
 
 def merged_with_others(world, lead):

@@ -15,6 +15,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.route.firms import ALWAYS_OPEN, MONDAY_NOON, OFFICE, policy, rep, routing, rule, team, teams, to
 
 from clearlane.policy.model import BestFit, Caps, Destination, OnCall, Policy, Stint, TimeOff
@@ -137,7 +138,7 @@ def lived(of: Policy, arrivals: list[tuple[Any, ...]]) -> Iterator[tuple[MovingF
         yield floor, Placed(facts, floor.decide(of, now, facts, closed), caps, rotation)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150, 1500), deadline=None)
 @given(firms(), ARRIVALS)
 def test_every_pick_keeps_its_promises(of: Policy, arrivals: list[tuple[Any, ...]]):
     owners: list[str | None] = []
@@ -209,7 +210,7 @@ def _assert_whose_turn(pick: Pick, before: Rotation) -> None:
     assert there[pick.rep].credit == min(there[name].credit for name in pick.eligible)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100, 1000), deadline=None)
 @given(
     st.fixed_dictionaries(dict.fromkeys(NAMES, WEIGHTS)),
     st.lists(st.tuples(st.sampled_from(["pro", "lite"]), st.sampled_from([0, 600, 1440])), max_size=60),

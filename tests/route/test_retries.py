@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.route.conftest import World, banded
 from tests.route.firms import (
     ALWAYS_OPEN,
@@ -242,7 +243,7 @@ def firms(draw: st.DrawFn) -> Policy:
     return banded(policy(routing(rule("all", "true", *ladder)), teams(staff, team("sales", *NAMES)), sla=SLA))
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15, 100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     of=firms(),
     lived=st.lists(

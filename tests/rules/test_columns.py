@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.rules import Dialect, Type
 from clearlane.rules.columns import read
@@ -134,7 +135,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60, 1000), deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=20))
 def test_engines_read_alike(
     postgres: psycopg.Connection[Any], duck: duckdb.DuckDBPyConnection, values: list[Any]
@@ -144,7 +145,7 @@ def test_engines_read_alike(
         assert read_postgres(postgres, documents, "a", kind) == read_duckdb(duck, documents, "a", kind)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60, 1000), deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
 def test_numbers_survive(
     postgres: psycopg.Connection[Any], duck: duckdb.DuckDBPyConnection, values: list[float]

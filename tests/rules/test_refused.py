@@ -9,6 +9,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.rules import FUNCTIONS, Dialect, Predicate, Refused, Type, explain, parse
 
@@ -226,7 +227,7 @@ VOCABULARY = (
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400, 4000), deadline=None)
 @given(st.lists(st.sampled_from(VOCABULARY), max_size=14).map(" ".join) | st.text(max_size=30))
 def test_any_text_is_refused_or_runs(text: str) -> None:
     """Nothing but Refused comes out of parse, and what it accepts runs on an empty row."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.rules.conditions import COLUMNS, CONDITIONS, ROWS, Piece, Row
 from tests.rules.conftest import Ask
 from tests.rules.test_engines import CALCULATIONS, EXTREMES, compared, constant, parsed
@@ -16,7 +17,7 @@ from clearlane.rules import Dialect, Type, parse
 from clearlane.rules.sql import quoted
 
 _STORED = {Type.NUMBER: "double", Type.TEXT: "string", Type.BOOLEAN: "boolean", Type.TIME: "timestamp"}
-SOME = settings(max_examples=25, suppress_health_check=list(HealthCheck))
+SOME = settings(max_examples=examples(25, 150), suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")

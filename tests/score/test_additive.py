@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.policy.model import ActivityTerm, Rule
 from clearlane.policy.scoring import EMPTY
@@ -94,7 +95,9 @@ def in_postgres(postgres: sa.Connection, evidence: pd.DataFrame, attributes: pd.
     return pd.DataFrame(postgres.execute(query, {"rows": json.dumps(rows)}).mappings()).set_index("lead_id")
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(20, 150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(leads)
 def test_both_engines_and_pandas_say_the_same(postgres: sa.Connection, rows: list[tuple[object, ...]]):
     evidence, attributes = frames(rows)
@@ -105,7 +108,7 @@ def test_both_engines_and_pandas_say_the_same(postgres: sa.Connection, rows: lis
         assert ordered["probability_because"].tolist() == because(MODEL, evidence, attributes)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40, 1000))
 @given(leads)
 def test_the_parts_add_up_to_the_probability(rows: list[tuple[object, ...]]):
     evidence, attributes = frames(rows)

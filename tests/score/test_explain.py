@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Connection
+from tests.profiles import examples
 from tests.score import ledger_rows as rows
 from tests.score.models import NOW, acted, activity_when, ago, fit, model, when
 from tests.score.plain import PlainRule, Row, count, group_total
@@ -322,7 +323,7 @@ def test_what_was_before_the_cycle_is_met_and_not_counted(ledger: Connection) ->
 # --- whatever the model ---
 
 
-@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15, 100), suppress_health_check=list(HealthCheck))
 @given(rules=plain_rules(), history=histories())
 def test_points_add_up_and_what_was_counted_is_what_a_plain_scorer_counts(
     ledger_engine: sa.Engine, rules: list[PlainRule], history: tuple[list[Row], list[Row]]

@@ -13,6 +13,7 @@ import sqlglot
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
+from tests.profiles import examples
 from tests.rules.warehouses import WAREHOUSES, in_duckdb
 from tests.score.engines import PROFILE, Row, profile
 from tests.score.models import NOW, acted, activity_when, ago, model
@@ -29,8 +30,8 @@ EVENT = {
 }  # fmt: skip
 MOMENTS_OF_ROWS = ("as_of", "first_at", "last_at")
 Ask = Callable[[Scoring, Sequence[Row], Sequence[Row]], list[Row]]
-SOME = settings(max_examples=20, suppress_health_check=list(HealthCheck))
-FEW = settings(max_examples=8, suppress_health_check=list(HealthCheck))
+SOME = settings(max_examples=examples(20, 120), suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=examples(8, 40), suppress_health_check=list(HealthCheck))
 
 # --- engines ---
 

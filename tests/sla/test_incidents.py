@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
+from tests.profiles import examples
 from tests.route.conftest import simple
 from tests.route.firms import MONDAY_NOON as NOW
 
@@ -145,7 +146,7 @@ SEEN = st.lists(st.sets(st.sampled_from([LATE, UNREAD]), max_size=2), min_size=1
 
 
 @given(SEEN)
-@settings(max_examples=15)
+@settings(max_examples=examples(15, 120))
 def test_mails_are_bounded_and_alternate(
     ledger_server: Any, ledger_template: str, seen: list[set[Finding]]
 ) -> None:

@@ -16,6 +16,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.route.firms import MONDAY_NOON
 from tests.sla.promises import MINUTE, Watch
 from tests.sla.test_watch import DUE, POLICY, WARN
@@ -65,23 +66,10 @@ def begin(world: Watch) -> list[UUID]:
 
 
 @given(touches, runs)
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(5, 100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_log_is_the_truth_whenever_runs_come_and_touches_arrive(
     world: Watch, touched: list[tuple[int, int, int]], came: list[tuple[int, bool, int]]
 ) -> None:
-    _check(world, touched, came)
-
-
-@pytest.mark.full
-@given(touches, runs)
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_so_it_is_for_many_orders(
-    world: Watch, touched: list[tuple[int, int, int]], came: list[tuple[int, bool, int]]
-) -> None:
-    _check(world, touched, came)
-
-
-def _check(world: Watch, touched: list[tuple[int, int, int]], came: list[tuple[int, bool, int]]) -> None:
     leads = begin(world)
     true, shown = truth(touched), set[int]()
     read = 0

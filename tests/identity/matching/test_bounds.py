@@ -7,6 +7,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.identity.matching.bounds import reaching
 from clearlane.identity.matching.likeness import Company, likeness
@@ -28,7 +29,7 @@ def weight(pair: tuple[str, str]) -> float:
     return likeness(*(Company(parsed(name)) for name in pair), NOTHING_SEEN).total
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60, 1000), deadline=None)
 @given(st.lists(st.tuples(NAME, NAME), max_size=12), st.sampled_from([-6.0, 0.0, 3.0, 8.0, 14.0]))
 def test_what_weighs_enough_is_never_left_out(pairs: list[tuple[str, str]], least: float) -> None:
     found = reaching(pairs, NOTHING_SEEN, least)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from typer.testing import CliRunner
 
 from clearlane.cli import app
@@ -220,7 +221,9 @@ LEADS = [
 ]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(15, 100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.sampled_from(LEADS), max_size=8), st.randoms(use_true_random=False))
 def test_matching_does_not_depend_on_the_order(match: Match, leads: list[str], chance: random.Random) -> None:
     rows = [f'l{i},"{name}"' for i, name in enumerate(leads)]

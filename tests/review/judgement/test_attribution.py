@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.review.judgement.attribution import NO_TOUCH, REST, WAYS, Attribution, attributed, pipeline
 
@@ -60,7 +61,7 @@ def test_position_of_short_journeys(touches: int, parts: list[float]):
     assert sorted(credits(found, "position").values()) == pytest.approx(sorted(parts))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20, 200), deadline=None)
 @given(touched, won)
 def test_in_every_way_the_parts_add_up(
     touches: list[tuple[str, str, int]], deals: list[tuple[str, int, int]]

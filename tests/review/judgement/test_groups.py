@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.review.cases import Interval
 from clearlane.review.judgement.groups import REST, UNKNOWN, Group, groups, named
@@ -38,7 +39,7 @@ def test_newcombes_difference_is_that_of_the_literature():
     assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80, 800))
 @given(shares, shares)
 def test_intervals_hold_their_value(one: tuple[float, float], other: tuple[float, float]):
     a, b = wilson(*one), wilson(*other)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from tests.profiles import examples
 
 from clearlane.review.judgement.performance import (
     Outcomes,
@@ -36,7 +37,7 @@ def once(cases: int) -> Resamples:
     return Resamples(np.ones((1, cases), np.uint8))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60, 500))
 @given(leads)
 def test_the_auc_is_the_share_of_pairs_in_the_right_order(rows: list[tuple[int, bool, int]]):
     outcomes, score = outcomes_of(rows)
@@ -48,7 +49,7 @@ def test_the_auc_is_the_share_of_pairs_in_the_right_order(rows: list[tuple[int, 
     assert auc[AS_THEY_ARE] == pytest.approx(expected)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60, 500))
 @given(leads, st.floats(0.05, 1))
 def test_a_weight_is_as_many_equal_leads(rows: list[tuple[int, bool, int]], share: float):
     repeated = [(score, hit, 1) for score, hit, weight in rows for _ in range(weight)]
@@ -62,7 +63,7 @@ def test_a_weight_is_as_many_equal_leads(rows: list[tuple[int, bool, int]], shar
     assert found[0] == pytest.approx(found[1])
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40, 400))
 @given(leads, st.randoms())
 def test_the_order_of_leads_does_not_matter(rows: list[tuple[int, bool, int]], random):
     mixed = rows.copy()

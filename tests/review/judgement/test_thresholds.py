@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.route.firms import SLA, policy, rep, routing, rule, team, teams, to
 
 from clearlane.policy.model import Caps
@@ -36,14 +37,14 @@ def test_who_waits_for_two_people_by_hand():
     assert found.tolist() == [0, 0, 8, 8, 0]
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40, 500))
 @given(st.lists(st.floats(0, 500), min_size=1, max_size=40), st.integers(1, 4), st.floats(1, 30))
 def test_one_more_person_never_makes_anybody_wait_longer(arrivals, people: int, handling: float):
     at = np.sort(arrivals)
     assert (waits(at, people + 1, handling) <= waits(at, people, handling) + 1e-9).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60, 500), deadline=None)
 @given(
     st.integers(0, 40_000), st.integers(0, 10_000), st.sampled_from(["UTC", "America/New_York", "Asia/Tokyo"])
 )

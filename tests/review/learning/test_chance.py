@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.review.learning.chance import drawn as by_chance
 from clearlane.review.learning.chance import score_test, surprise
@@ -94,7 +95,7 @@ def test_outcomes_that_a_column_tells_apart_wholly_end_in_a_fit() -> None:
     assert np.isfinite(fit.covariance).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30, 300), deadline=None)
 @given(st.lists(st.floats(1, 50), min_size=5, max_size=80))
 def test_tempered_weights_keep_order_mean_and_most_of_the_sample(weights: list[float]) -> None:
     weight = np.array(weights)

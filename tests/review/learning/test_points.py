@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.review.cases import Limits, Scorecard
 from clearlane.review.learning import points
@@ -66,7 +67,7 @@ def test_points_that_were_planted_are_found_again():
     assert given_points(card) * card.scale == pytest.approx(planted * 0.2, abs=0.1)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15, 120), deadline=None)
 @given(SEEDS, st.integers(0, 4), st.integers(0, 3))
 def test_bounds_signs_locks_and_counts_are_kept(seed, most, changes):
     data = drawn(seed)
@@ -81,7 +82,7 @@ def test_bounds_signs_locks_and_counts_are_kept(seed, most, changes):
     assert np.count_nonzero(found != start) <= changes
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15, 120), deadline=None)
 @given(SEEDS)
 def test_never_worse_than_the_points_in_force(seed):
     data = drawn(seed, faded=bool(seed % 2))
@@ -91,7 +92,7 @@ def test_never_worse_than_the_points_in_force(seed):
     assert points.solve(*data, bounds).loss <= in_force + 1e-12
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10, 80), deadline=None)
 @given(SEEDS)
 def test_the_order_of_rows_and_columns_does_not_matter(seed):
     evidence, target, weight = drawn(seed)

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 
 from clearlane.review.cases import Interval
 from clearlane.review.report import charts
@@ -74,7 +75,7 @@ def everything(said: str) -> Report:
     return Report(said, said, (said,), (Card(said, said, said),), (first,), (second,), (said,))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20, 200), deadline=None)
 @given(
     st.one_of(
         st.just(HOSTILE), st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=20)
@@ -126,7 +127,7 @@ def test_points_stand_where_the_axis_says() -> None:
     assert "a rule: 5 → 10" in drawn
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30, 300), deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8))
 def test_dots_stay_within_the_drawing(rates: list[tuple[float, float]]) -> None:
     named = [

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profiles import examples
 from tests.sla.mails.desk import MINUTE
 
 from clearlane.sla.mails import KINDS
@@ -106,7 +107,7 @@ def test_names_from_forms_stay_names(kind: str, name: str) -> None:
     assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b]", text + str(made["Subject"]))
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25, 250))
 @given(st.text(max_size=400))
 def test_whatever_a_name_is_the_message_has_the_same_headers_and_tags(name: str) -> None:
     usual, made = composed(named("Bob")), composed(named("N" + name))
