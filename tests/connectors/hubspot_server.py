@@ -67,7 +67,7 @@ _ROUTES: tuple[tuple[str, Any, str | None, str], ...] = (
 
 @contextmanager
 def account(*owners: str, contacts: Iterable[str], **named: Any) -> Iterator[HubSpotServer]:
-    """A HubSpot that runs, with owners 71, 72 and so on by their addresses, and contacts with addresses and what is named."""
+    """A HubSpot that runs: owners 71, 72 and so on by address, contacts with an address and what is `named`."""
     server = HubSpotServer()
     for number, address in enumerate(owners):
         server.hire(str(71 + number), address, 901 + number)
