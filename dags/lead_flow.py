@@ -2,8 +2,9 @@
 
 **When**: every 5 minutes, as a data interval, and whenever the inbox is told of something new.
 **Reads → writes**: the sources of `sources.yaml` → the ledger → the outbox.
-**Triage**: a red `pull` is one source, the others went on and the next run reads its gap; a red `quality` is
-a batch rule that stopped the run before anything was consumed (see the log, then clear it). Any task may be cleared.
+**Triage**: a red `pull` is one source, the others went on and the next run reads its gap; a red `held` is a
+delivery that a batch rule keeps in quarantine until a person decides (`clearlane quarantine list`), the others went on.
+Any task may be cleared.
 """
 
 from itertools import pairwise
@@ -37,10 +38,11 @@ def lead_flow():
         stage(batch_id)
         for stage in (tasks.quality, tasks.identity, tasks.enrich, tasks.score, tasks.route, tasks.push)
     ]
-    pulled >> river[0]
+    held = tasks.held(batch_id)
+    pulled >> river[0] >> held
     for before, after in pairwise(river):
         before >> after
-    [batch_id, sources, pulled, *river] >> tasks.watch()
+    [batch_id, sources, pulled, *river, held] >> tasks.watch()
 
 
 lead_flow()

@@ -2,9 +2,9 @@
 
 **When**: every hour, at a quarter past.
 **Reads → writes**: the outcomes and members of each source, two days back → outcomes, the stages that they mean, SLA
-clocks that are met, and events that tell routing of a new owner; the next `lead_flow` leaves that owner alone. It sends
-nothing to a source: what became of leads is put into the outbox for the sources that take it.
-**Triage**: a red `pull` is one source, the others went on and the next run reads its gap. Any task may be cleared.
+clocks that are met, events that tell routing of a new owner; into the outbox where a source takes it. Sends nothing.
+**Triage**: a red `pull` is one source, the others went on and the next run reads its gap; a red `held` is a delivery
+that a batch rule keeps in quarantine until a person decides. Any task may be cleared.
 """
 
 from airflow.sdk import CronDataIntervalTimetable, dag
@@ -29,8 +29,10 @@ def outcome_sync():
     sources = tasks.sources(batch_id)
     pulled = tasks.pull_outcomes.override(task_id="pull").partial(batch_id=batch_id).expand(source=sources)
     judged, identified, noted = tasks.quality(batch_id), tasks.identity(batch_id), tasks.outcomes(batch_id)
-    pulled >> judged >> identified >> noted
-    [batch_id, sources, pulled, judged, identified, noted] >> tasks.watch()
+    held = tasks.held(batch_id)
+    pulled >> judged >> [identified, held]
+    identified >> noted
+    [batch_id, sources, pulled, judged, identified, noted, held] >> tasks.watch()
 
 
 outcome_sync()

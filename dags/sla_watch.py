@@ -2,7 +2,8 @@
 
 **When**: every 5 minutes; runs may be left out, late, twice, beside each other: each thing is told once.
 **Reads → writes**: touches of each source → clocks, `sla_event`, mails, leads routed anew, outbox.
-**Triage**: a red `pull` is one source: its clocks wait as unverified (`clearlane doctor`) until a run reads it.
+**Triage**: a red `pull` is one source: its clocks wait as unverified (`clearlane doctor`) until a run reads it;
+a red `held` is a delivery that a batch rule keeps in quarantine until a person decides.
 """
 
 from itertools import pairwise
@@ -32,10 +33,11 @@ def sla_watch():
     river = [
         stage(batch_id) for stage in (tasks.quality, tasks.identity, tasks.sweep, tasks.reroute, tasks.push)
     ]
-    pulled >> river[0]
+    held = tasks.held(batch_id)
+    pulled >> river[0] >> held
     for before, after in pairwise(river):
         before >> after
-    [batch_id, sources, pulled, *river] >> tasks.watch()
+    [batch_id, sources, pulled, *river, held] >> tasks.watch()
 
 
 sla_watch()

@@ -127,7 +127,7 @@ def quality(
     lane: Lane = "gx",
     secrets: Secrets | None = None,
 ) -> Counts:
-    """Judge the batch against the contract; raises `quality.Stopped` after its verdicts are saved.
+    """Judge the batch against the contract; what a batch rule holds back is left to a person (`held`).
 
     Records of people who were erased are emptied first; where a connection has the key to tell them by, `secrets`
     is asked for it.
@@ -137,7 +137,19 @@ def quality(
         ledger.keep_from_erasing(connection)
         run, pinned = _run(connection, batch_id)
         verdict = _quality.run(connection, pinned, run, docs_dir=docs_dir, engine=lane, forget=forget)
-    return _counts(_quality.passed(verdict))
+    return _counts(verdict.counts)
+
+
+def held(engine: Engine, batch_id: str) -> str:
+    """Which batch rules said stop to a delivery of the batch, and why; empty where none did."""
+    with engine.connect() as connection:
+        return "; ".join(connection.execute(sa.text(_STOPS), {"batch_id": batch_id}).scalars())
+
+
+_STOPS = """
+select format('%s of %s from %s: %s (%s)', rule, object, source, because, allowed)
+from quality_result where batch_id = :batch_id and verdict = 'stop' order by source, object, rule
+"""
 
 
 def identity(engine: Engine, batch_id: str) -> Counts:

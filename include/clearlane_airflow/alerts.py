@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def task_failed(context: Mapping[str, Any]) -> None:
-    """on_failure_callback of every task: the incident of its source, of the rule that stopped it, or of its DAG."""
+    """on_failure_callback of every task: the incident of its source, or of its DAG."""
     _guarded(lambda: _note_failure(context))
 
 
@@ -28,13 +28,7 @@ def run_is_late(context: Mapping[str, Any]) -> None:
 
 
 def _note_failure(context: Mapping[str, Any]) -> None:
-    from clearlane import steps
-    from clearlane.quality import Stopped
-
     failure, task = context.get("exception"), context["ti"]
-    if isinstance(getattr(failure, "__cause__", None), Stopped):
-        steps.watch_pipeline(ledger(), datetime.now(UTC))
-        return
     source = context.get("source")
     key = f"source.{source}" if source else f"run.{task.dag_id}"
     because = f"the task {task.task_id} of {task.dag_id} failed in the run {task.run_id}: {_said(failure)}"

@@ -94,12 +94,17 @@ def pull_outcomes(batch_id: str, source: str) -> Counts:
 def quality(batch_id: str) -> Counts:
     """Judge the batch against the contract; what cannot be used goes to quarantine."""
     from clearlane import steps
-    from clearlane.quality import Stopped
 
-    try:
-        return dict(steps.quality(ledger(), batch_id, data_docs_folder(), secrets=address))
-    except Stopped as stop:
-        raise AirflowFailException(str(stop)) from stop
+    return dict(steps.quality(ledger(), batch_id, data_docs_folder(), secrets=address))
+
+
+@task(multiple_outputs=False, retries=0, on_failure_callback=None)
+def held(batch_id: str) -> None:
+    """Fail where a batch rule held back what a source sent: it waits in quarantine for a person, the others went on."""
+    from clearlane import steps
+
+    if because := steps.held(ledger(), batch_id):
+        raise AirflowFailException(f"{because}. `clearlane quarantine list` says what to do")
 
 
 @task(multiple_outputs=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import timedelta
 from typing import Any
@@ -93,6 +94,32 @@ def test_a_failed_source_does_not_stop_the_others(dagbag, ledger, company, tmp_p
     )
     assert [one["because"] for one in told[0]] == [failed]
     assert "source.product" not in {one["key"] for later in told[1:] for one in later}
+
+
+def test_a_delivery_that_is_not_as_usual_is_held_and_the_other_sources_go_on(dagbag, ledger, company):
+    rules = "batch_rules:\n  - {rule: volume, objects: [leads], stop: 4, trailing_windows: 28}\n"
+    texts = policy_for(company)
+    contract = re.sub(r"batch_rules:\n(  - .*\n)+", rules, texts["contract"])
+    usual = """
+        insert into inbox (source, object, record_key, source_time, payload, state)
+        select 'web', 'leads', week || ' ' || n, :end - week * interval '7 days' - interval '1 hour', '{}', 'consumed'
+        from generate_series(0, 6) week, generate_series(1, case week when 0 then 0 else 5000 end) n
+    """
+    with ledger.begin() as connection:
+        policy.publish(
+            connection, {**texts, "contract": contract}, by="test", because="test", in_force_from=None
+        )
+        connection.execute(sa.text(usual), {"end": END})
+    run = dagbag.dags["lead_flow"].test(logical_date=END, run_conf=DRY)
+    assert run.state == "failed"
+    assert {name for name, found in states(run).items() if "failed" in found} == {"held", "watch"}
+    [(held,)] = ask(ledger, "select count(*) from quarantine where reasons -> 0 ->> 'field' = 'delivery'")
+    assert held > 0
+    assert "web" not in {source for (source,) in ask(ledger, "select distinct source from lead")}
+    assert dict(ask(ledger, PLACES))["owned"] > 0
+    told = dict(ask(ledger, "select key, because from incident"))
+    assert "run.lead_flow" not in told
+    assert told["quality.web"].startswith(f"{held} records are held in quarantine by volume")
 
 
 def test_crm_push_sends_what_is_owed_once(dagbag, flowed, company):

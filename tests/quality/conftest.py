@@ -65,19 +65,22 @@ def deliver(
     records: Sequence[Mapping[str, Any]],
     object: str = "leads",
     at: datetime | None = END - timedelta(hours=1),
+    source: str = "crm",
+    payload: Mapping[str, Any] | None = None,
 ) -> None:
-    """Put mapped records into the inbox, claimed by the batch or by none."""
+    """Put mapped records into the inbox, claimed by the batch or by none; `payload`: what they came as."""
     rows = [
         {
-            "object": object, "key": str(next(_numbers)), "id": record.get("id"), "at": at,
+            "source": source, "object": object, "key": str(next(_numbers)), "id": record.get("id"), "at": at,
             "batch": batch and batch.batch_id, "record": json.dumps(record),
+            "payload": json.dumps(payload or record),
         }
         for record in records
     ]  # fmt: skip
     statement = sa.text("""
         insert into inbox (source, object, record_key, external_id, source_time, first_batch, batch_id,
                            payload, record)
-        values ('crm', :object, :key, :id, :at, :batch, :batch, cast(:record as jsonb), cast(:record as jsonb))
+        values (:source, :object, :key, :id, :at, :batch, :batch, cast(:payload as jsonb), cast(:record as jsonb))
     """)
     if rows:
         connection.execute(statement, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from clearlane import quality
 from clearlane.ledger import Batch, close_batch
-from clearlane.policy.model import BatchRule
-from clearlane.quality import batch_rules
+from clearlane.policy.model import BatchRule, ObjectMapping, Source, Sources
+from clearlane.quality import batch_rules, quarantine, waiting
 from clearlane.quality.batch_rules import Finding, Trail
+from clearlane.quality.quarantine import Chosen
 
 from .conftest import END, contract, deliver, lead, opened
 
@@ -23,6 +25,8 @@ VOLUME = BatchRule("volume", ("leads",), warn=2, stop=4)
 SHARE = BatchRule("bad_share", ("leads",), warn=0.05, stop=0.5)
 FRESH = BatchRule("freshness", ("leads",), warn=24, stop=48)
 SCHEMA = BatchRule("schema", ("leads",), warn=1, stop=3)
+MAPPING = ObjectMapping("leads", "leads.csv", {name: name for name in ("id", "created_at", "email")})
+SOURCES = Sources({"crm": Source("crm", "files", "", {"leads": MAPPING})}, {})
 WEEK = timedelta(days=7)
 NOON = END - timedelta(hours=12)
 
@@ -75,20 +79,39 @@ def test_a_young_source_and_a_shadow_run_only_warn(
     assert verdicts(judged(connection, batch, VOLUME)) == [("volume", expected)]
 
 
-def test_a_stop_is_saved_and_leaves_every_row_as_it_was(connection: sa.Connection) -> None:
+def states(connection: sa.Connection) -> list[tuple[str, str, str]]:
+    """Source, id and state of the rows that no run before has used."""
+    rows = "select source, external_id, state from inbox where state <> 'consumed' order by seq"
+    return [tuple(row) for row in connection.execute(sa.text(rows))]
+
+
+def test_what_a_rule_says_stop_to_is_held_and_the_rest_goes_on(connection: sa.Connection) -> None:
     history(connection, weeks=4, rows=40)
     batch = opened(connection)
     deliver(connection, batch, [lead("a", employees="12"), lead("b", email="")])
+    deliver(connection, batch, [lead("c", employees="12"), lead("d", email="")], source="form")
     verdict = judged(connection, batch, VOLUME)
-    with pytest.raises(quality.Stopped, match="volume of leads from crm: 2 rows, usually 40"):
-        quality.passed(verdict)
-    rows = connection.execute(
-        sa.text("select state, record ->> 'employees' from inbox where batch_id = :batch order by seq"),
-        {"batch": batch.batch_id},
+    assert (verdict.counts.held, verdict.counts.checked, verdict.counts.quarantined) == (2, 2, 1)
+    rest = [("form", "c", "waiting"), ("form", "d", "quarantined")]
+    assert states(connection) == [("crm", "a", "quarantined"), ("crm", "b", "quarantined"), *rest]
+    kept = connection.execute(
+        sa.text("select rule, verdict, seen, allowed from quality_result where source = 'crm'")
     ).all()
-    assert rows == [("waiting", "12"), ("waiting", None)]
-    kept = connection.execute(sa.text("select rule, verdict, seen, allowed from quality_result")).all()
     assert kept == [("volume", "stop", 0.05, "warn at 2, stop at 4")]
+    first, *_ = quarantine.listed(connection, Chosen("delivery volume", source="crm"))
+    assert first.why == "delivery volume: 2 rows, usually 40 (allowed: warn at 2, stop at 4)"
+    assert first.since == batch.as_of
+
+
+def test_a_stop_to_activities_keeps_no_lead(connection: sa.Connection) -> None:
+    batch = opened(connection)
+    stop = Finding("crm", "activities", "schema", "stop", 3, "stop at 3", "gone: a, b, c")
+    deliver(connection, batch, [lead("a")])
+    deliver(connection, batch, [{"id": "1", "lead_id": "a", "type": "demo"}], object="activities")
+    assert waiting.hold(connection, batch, [stop, replace(stop, rule="volume")]) == 1
+    assert [state for _, _, state in states(connection)] == ["waiting", "quarantined"]
+    [held] = quarantine.listed(connection)
+    assert [reason["rule"] for reason in held.reasons] == ["schema", "volume"]
 
 
 def test_a_result_is_replaced_when_the_run_is_tried_again(connection: sa.Connection) -> None:
@@ -97,19 +120,38 @@ def test_a_result_is_replaced_when_the_run_is_tried_again(connection: sa.Connect
     deliver(connection, batch, [lead("a")])
     judged(connection, batch, VOLUME)
     deliver(connection, batch, [lead(str(number)) for number in range(40)])
-    assert quality.passed(judged(connection, batch, VOLUME)).checked == 41
+    assert judged(connection, batch, VOLUME).counts.checked == 40
     assert connection.execute(sa.text("select verdict from quality_result")).scalars().all() == ["pass"]
 
 
-def test_rows_of_a_stopped_run_are_left_to_a_person(connection: sa.Connection) -> None:
+def test_what_a_person_hands_back_is_not_held_again(connection: sa.Connection) -> None:
     history(connection, weeks=4, rows=40)
     batch = opened(connection)
     deliver(connection, batch, [lead("a")])
     judged(connection, batch, VOLUME)
     close_batch(connection, batch.batch_id)
     assert judged(connection, opened(connection, "next")).counts.claimed == 0
-    by_hand = opened(connection, "by hand", run_type="manual", window=None)
-    assert judged(connection, by_hand).counts.claimed == 1
+    [held] = quarantine.listed(connection)
+    quarantine.replay(connection, [held.seq], by="ada", because="a quiet day", sources=SOURCES)
+    again = opened(connection, "again")
+    deliver(connection, again, [lead("b")])
+    verdict = judged(connection, again, VOLUME)
+    assert verdicts(verdict) == [("volume", "stop")]
+    assert (verdict.counts.claimed, verdict.counts.held) == (1, 1)
+    assert states(connection) == [("crm", "a", "waiting"), ("crm", "b", "quarantined")]
+
+
+def test_the_record_of_what_is_gone_from_its_source_is_handed_back_as_it_was(
+    connection: sa.Connection,
+) -> None:
+    batch = opened(connection)
+    gone = {"id": "a", "deleted": True, "found_missing": "2026-03-01T00:00:00+00:00"}
+    deliver(connection, batch, [lead("a", deleted="true")], payload=gone)
+    waiting.hold(connection, batch, [Finding("crm", "leads", "volume", "stop", 9, "stop at 4", "many rows")])
+    [held] = quarantine.listed(connection)
+    quarantine.replay(connection, [held.seq], by="ada", because="cleared up", sources=SOURCES)
+    kept = connection.execute(sa.text("select record, state from inbox where external_id = 'a'")).one()
+    assert tuple(kept) == (lead("a", deleted="true"), "waiting")
 
 
 @pytest.mark.parametrize(("hours", "expected"), [(1, "pass"), (24, "warn"), (60, "stop")])
@@ -141,7 +183,7 @@ def test_a_column_that_came_and_went_before_is_no_drift(connection: sa.Connectio
     assert verdicts(judged(connection, batch, SCHEMA)) == [("schema", "pass")]
 
 
-def test_a_share_of_bad_rows_stops_the_run_and_stops_it_again(connection: sa.Connection) -> None:
+def test_where_too_many_are_bad_the_good_are_held_and_the_verdict_stays(connection: sa.Connection) -> None:
     history(connection, weeks=4, rows=2)
     batch = opened(connection)
     deliver(
@@ -150,12 +192,15 @@ def test_a_share_of_bad_rows_stops_the_run_and_stops_it_again(connection: sa.Con
     first = judged(connection, batch, SHARE)
     assert verdicts(first) == [("bad_share", "stop")]
     assert first.findings[0].because == "15 of 20 rows are in quarantine"
-    assert verdicts(judged(connection, batch, SHARE)) == [("bad_share", "stop")]
+    assert (first.counts.quarantined, first.counts.held) == (15, 5)
+    again = judged(connection, batch, SHARE)
+    assert (verdicts(again), again.counts.held) == ([("bad_share", "stop")], 0)
+    assert again.findings == first.findings
     connection.execute(sa.text("update quarantine set state = 'dismissed'"))
     assert verdicts(judged(connection, batch, SHARE)) == [("bad_share", "pass")]
 
 
-def test_one_bad_row_of_one_does_not_stop_a_run(connection: sa.Connection) -> None:
+def test_one_bad_row_of_one_holds_nothing_back(connection: sa.Connection) -> None:
     history(connection, weeks=4, rows=2)
     batch = opened(connection)
     deliver(connection, batch, [lead("a", email="")])

@@ -70,15 +70,26 @@ def test_what_fell_due_long_ago_is_in_the_log_only(world: Watch, lead: UUID) -> 
     assert mails(world, "warn", "breach") == []
 
 
-def test_a_hand_raise_in_quarantine_is_told_of_once_and_says_nothing_of_the_person(world: Watch) -> None:
+def keep_a_hand_raise(world: Watch, field: str) -> None:
+    """A request for sales goes to quarantine, for that field."""
     with world.engine.begin() as connection:
         connection.exec_driver_sql(
             "with kept as (insert into inbox (source, object, record_key, payload, state)"
             " values ('crm', 'leads', 'k', '{\"email\": \"a@b\"}', 'quarantined') returning seq)"
-            " insert into quarantine (seq, reasons, hand_raise, since) select seq,"
-            ' \'[{"field": "email", "rule": "valid", "found": "a@b"}]\', true, %s from kept',
-            (MONDAY_NOON,),
+            " insert into quarantine (seq, reasons, hand_raise, since)"
+            " select seq, jsonb_build_array(jsonb_build_object('field', %s::text, 'found', 'a@b')), true, %s from kept",
+            (field, MONDAY_NOON),
         )
+
+
+def test_hand_raises_that_are_held_with_their_delivery_are_not_told_of_one_by_one(world: Watch) -> None:
+    keep_a_hand_raise(world, "delivery")
+    world.watch(POLICY, MONDAY_NOON + 5 * MINUTE)
+    assert mails(world, "quarantine") == []
+
+
+def test_a_hand_raise_in_quarantine_is_told_of_once_and_says_nothing_of_the_person(world: Watch) -> None:
+    keep_a_hand_raise(world, "email")
     of = replace(POLICY, routing=replace(POLICY.routing, exceptions_owner="quin"))
     for minutes in (5, 10):
         world.watch(of, MONDAY_NOON + minutes * MINUTE)

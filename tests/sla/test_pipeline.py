@@ -57,12 +57,13 @@ class Ledger(World):
             key=str(next(self.numbers)), record=record, lead=self.anybody, state=state, at=at, next_at=next_at,
         )  # fmt: skip
 
-    def quarantined(self, number: int, at: datetime) -> None:
+    def quarantined(self, number: int, at: datetime, reasons: str = "[]") -> None:
         self.do(
             "with seqs as (insert into inbox (source, object, record_key, payload, state)"
             " select 'crm', 'leads', 'q' || :at || n, '{}', 'quarantined' from generate_series(1, :number) n"
-            " returning seq) insert into quarantine (seq, reasons, since) select seq, '[]', :since from seqs",
-            at=at.isoformat(), since=at, number=number,
+            " returning seq) insert into quarantine (seq, reasons, since)"
+            " select seq, cast(:reasons as jsonb), :since from seqs",
+            at=at.isoformat(), since=at, number=number, reasons=reasons,
         )  # fmt: skip
 
     @property
@@ -167,17 +168,22 @@ def test_a_backfill_is_no_run_of_now(well: Ledger) -> None:
     assert "run.lead_flow" in well.findings(NOW + HOUR)
 
 
-def test_a_stop_names_the_rule_and_explains_the_runs_that_never_end(well: Ledger) -> None:
+def test_a_stop_names_the_rule_until_a_delivery_is_as_usual_and_nothing_is_held(well: Ledger) -> None:
     judge = "insert into quality_result values (:batch, 'crm', 'leads', 'volume', :verdict, 1, '', :because)"
     for minutes in (0, 5, 10):
-        run = well.ran("lead_flow", NOW + minutes * MINUTE, ended=False)
+        run = well.ran("lead_flow", NOW + minutes * MINUTE)
         well.do(judge, batch=run, verdict="stop", because="3 rows, usually 400")
     well.ran("sla_watch", NOW + 10 * MINUTE)
+    stopped = "volume of leads: 3 rows, usually 400"
+    assert well.findings(NOW + 10 * MINUTE) == {"quality.crm": Finding("quality.crm", stopped, NOW)}
+    well.quarantined(2, NOW - MINUTE, '[{"field": "delivery", "rule": "volume"}]')
+    held = "2 records are held in quarantine by volume, 0 of them requests for sales"
     found = well.findings(NOW + 10 * MINUTE)
-    assert found["quality.crm"] == Finding("quality.crm", "volume of leads: 3 rows, usually 400", NOW)
-    assert found["run.lead_flow"].explained_by == "quality.crm"
+    assert found["quality.crm"] == Finding("quality.crm", f"{stopped}; {held}", NOW - MINUTE)
     run = well.ran("lead_flow", NOW + 15 * MINUTE)
     well.do(judge, batch=run, verdict="pass", because="390 rows, usually 400")
+    assert well.findings(NOW + 15 * MINUTE)["quality.crm"].because == held
+    well.do("update quarantine set state = 'replayed'")
     assert well.findings(NOW + 15 * MINUTE) == {}
 
 

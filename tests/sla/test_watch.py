@@ -147,6 +147,20 @@ def test_a_touch_that_waits_in_the_inbox_is_not_known_yet(world: Watch, lead: UU
     assert world.watch(POLICY, DUE + 5 * MINUTE).breached == 2
 
 
+def test_a_touch_that_is_held_with_its_delivery_is_not_known_yet(world: Watch, lead: UUID) -> None:
+    seq = world.arrives(lead, None, state="quarantined")
+    with world.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into quarantine (seq, reasons, since)"
+            ' values (%s, \'[{"field": "delivery", "rule": "volume"}]\', %s)',
+            (seq, MONDAY_NOON),
+        )
+    assert world.watch(POLICY, DUE + MINUTE) == NOTHING
+    with world.engine.begin() as connection:
+        connection.exec_driver_sql("update quarantine set state = 'dismissed'")
+    assert world.watch(POLICY, DUE + 5 * MINUTE).breached == 2
+
+
 def test_while_a_file_of_touches_is_broken_nobody_is_blamed(world: Watch, lead: UUID) -> None:
     with world.engine.begin() as connection:
         connection.exec_driver_sql(

@@ -27,6 +27,8 @@ from clearlane.policy.model import ObjectMapping, Source
 FILE: Final = "file"
 """the object of what stands for a whole file"""
 
+FOUND_MISSING: Final = "found_missing"
+"""the column of a payload that we wrote ourselves, of a record that its source has no longer"""
 LONGEST_ID: Final = 500  # characters: longer ones do not fit into an index
 DEEPEST: Final = 100  # levels of a JSON value: the ledger's own parser has an end too
 _TOO_DEEP: Final = f"values nested more than {DEEPEST} deep"
@@ -192,7 +194,7 @@ def _gone_rows(connection: Connection, source: str, gone: Sequence[str], batch: 
     """Their last records, deleted just before the run's end: the source does not say when."""
     moment = (batch.window_end or batch.as_of) - timedelta(microseconds=1)
     for id, last in connection.execute(_LAST_RECORDS, {"source": source, "ids": list(gone)}):
-        payload = canonical({"id": id, "deleted": True, "found_missing": moment.isoformat()})
+        payload = canonical({"id": id, "deleted": True, FOUND_MISSING: moment.isoformat()})
         record = last | {"deleted": "true", "updated_at": moment.isoformat()}
         key = f"{id}:{_digest(payload)}"
         yield Staged(source, "leads", key, id, moment, None, None, payload, _PLAIN.encode(record), "waiting")

@@ -18,13 +18,14 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
 from clearlane.ledger import Batch
+from clearlane.ledger.held import DELIVERY, HELD
 from clearlane.ledger.models import quality_result
 from clearlane.policy.model import BatchRule
 
 Verdict = Literal["pass", "warn", "stop"]
 
 FEWEST_WINDOWS: Final = 4
-"""With fewer earlier windows than this nothing stops a run."""
+"""With fewer earlier windows than this nothing is held back."""
 
 _SHORTEST_PERIOD: Final = timedelta(days=1)
 _WEEK: Final = timedelta(days=7)
@@ -62,6 +63,11 @@ class Finding:
     seen: float | None
     allowed: str
     because: str
+
+    @property
+    def reason(self) -> dict[str, str]:
+        """As the quarantine names it."""
+        return {"field": DELIVERY, "rule": self.rule, "found": self.because, "allowed": self.allowed}
 
 
 def before_reading(connection: Connection, rules: Sequence[BatchRule], batch: Batch) -> list[Finding]:
@@ -212,8 +218,8 @@ where w.number = 0 or w.start >= k.first
 order by k.source, k.object, w.number
 """)
 
-_SHARES = sa.text("""
-select i.source, i.object, count(*) as rows, count(*) filter (where q.state = 'open') as bad
+_SHARES = sa.text(f"""
+select i.source, i.object, count(*) as rows, count(*) filter (where q.state = 'open' and not ({HELD})) as bad
 from inbox i left join quarantine q using (seq)
 where i.batch_id = :batch_id
 group by i.source, i.object

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
 
+from clearlane.connectors.inbox import FOUND_MISSING
 from clearlane.connectors.mapping import Mapper
 from clearlane.policy.model import ObjectMapping, Sources
 
@@ -189,8 +190,9 @@ def _likeness(mapping: ObjectMapping, record: Quarantined) -> tuple[bool, int]:
 def _mapped(record: Quarantined, mapper: Mapper) -> Mapped:
     # What look-ups found when the record was pulled stays: the other file is not at hand.
     lookups = mapper.mapping.lookups
-    found = {field: value for field, value in (record.record or {}).items() if field in lookups}
-    ours = mapper(record.payload) | found
+    kept = dict(record.record or {})
+    found = {field: value for field, value in kept.items() if field in lookups}
+    ours = kept if FOUND_MISSING in record.payload else mapper(record.payload) | found
     return Mapped(record.seq, ours, ours.get("id"), mapper.source_time(ours))
 
 

@@ -17,6 +17,7 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from clearlane.connectors import written
+from clearlane.ledger.held import DELIVERY
 from clearlane.policy.model import ObjectMapping, Sources
 from clearlane.quality.quarantine import ALL, CHOSEN, UNREADABLE, Chosen, Quarantined
 
@@ -51,11 +52,18 @@ class Reason:
 
     @property
     def decisive(self) -> bool:
-        return self.rule in DECISIVE
+        return self.rule in DECISIVE or self.held
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing is said of the records, but of the delivery that they came with."""
+        return self.field == DELIVERY
 
     @property
     def wrong(self) -> str:
         """What is wrong, in words."""
+        if self.held:
+            return "what came is not as before, and held back as a whole"
         match self.rule:
             case "readable":
                 return "cannot be read"
@@ -68,7 +76,9 @@ class Reason:
 
 def reasons(connection: Connection, sources: Sources, chosen: Chosen = ALL) -> Sequence[Reason]:
     """The reasons of the chosen open records: first those that keep records out, the commonest first."""
-    rows = connection.execute(_REASONS, {**asdict(chosen), "decisive": list(DECISIVE)}).mappings()
+    rows = connection.execute(
+        _REASONS, {**asdict(chosen), "decisive": list(DECISIVE), "delivery": DELIVERY}
+    ).mappings()
     found = [Reason(**row) for row in rows]
     columns = _columns(connection, {(one.source, one.object) for one in found if one.decisive})
     return [replace(one, fix=fix(one, sources, columns.get((one.source, one.object), ()))) for one in found]
@@ -115,6 +125,11 @@ def fix(reason: Reason, sources: Sources, columns: Collection[str] = ()) -> str:
     """What a person can do so that a replay lets these records in; `columns`: those that the records have."""
     if reason.rule == UNREADABLE:
         return _of_unreadable(reason)
+    if reason.held:
+        return (
+            f"look at some; if they are right, change `stop` of {reason.rule} in contract.yaml and publish, or the "
+            "next delivery is held as well; then replay. If not, dismiss them and have the source send again"
+        )
     mappings = _mappings(reason, sources)
     if not mappings:
         return f"sources.yaml maps no {reason.object} of {reason.source}: map it, publish, replay"
@@ -214,5 +229,5 @@ select t.source, t.object, t.field, t.rule, max(c.allowed) as allowed, count(dis
 from told t join commonest c
   on (c.source, c.object, c.field, c.rule) = (t.source, t.object, t.field, t.rule)
 group by t.source, t.object, t.field, t.rule
-order by t.rule = any(:decisive) desc, records desc, 1, 2, 3, 4
+order by t.rule = any(:decisive) or t.field = :delivery desc, records desc, 1, 2, 3, 4
 """)

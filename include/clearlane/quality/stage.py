@@ -1,4 +1,4 @@
-"""The stage: batch rules first, then every waiting row of the batch is typed, emptied or quarantined.
+"""The stage: batch rules hold back what looks wrong as a whole, every other row is typed, emptied or quarantined.
 
 Reads inbox, batch, delivery; writes inbox, quality_note, quarantine, quality_result, and Data Docs. The first
 scheduled run of a day also counts what the day before was like (`profiles`).
@@ -29,14 +29,11 @@ def nobody(connection: Connection, batch: Batch) -> int:
     return 0
 
 
-class Stopped(RuntimeError):
-    """A batch rule stopped the run before anything was consumed; the text names rule, source and object."""
-
-
 @dataclass(frozen=True)
 class Counts:
     """Rows `claimed` beyond those pulled, rows `checked`, fields `emptied`, rows `quarantined`, rules that warned.
 
+    `held` rows are usable by themselves, but not the delivery that they came with: they are in quarantine, too.
     `erased` rows were of people who had been erased: they were emptied before anything looked at them.
     """
 
@@ -46,19 +43,16 @@ class Counts:
     quarantined: int
     warnings: int
     erased: int = 0
+    held: int = 0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the stage found; the caller commits it and then asks whether the run `passed`."""
+    """What the stage found."""
 
     counts: Counts
     findings: tuple[Finding, ...]
     docs: Path | None = None
-
-    @property
-    def stops(self) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings if finding.verdict == "stop")
 
 
 def run(
@@ -71,37 +65,28 @@ def run(
 ) -> Verdict:
     """Judge what the batch works on. Good rows stay `waiting`, typed; run again, it changes nothing.
 
-    When a rule stops the run before reading, no row was touched; when the share of bad rows does, the bad ones
-    are in quarantine and the good ones wait. With `gx` Data Docs go into a folder of their own under `docs_dir`.
+    Where a rule says stop, the rows of that object from that source are held in quarantine; the others go on. What
+    a person has handed back from there is never held again. With `gx` Data Docs go into a folder of their own
+    under `docs_dir`.
     """
     claimed = waiting.claim(connection, batch)
     erased = forget(connection, batch)
     rules = policy.contract.batch_rules
-    findings = batch_rules.before_reading(connection, rules, batch)
-    judged_rows, docs = _Tally(), None
-    if not any(finding.verdict == "stop" for finding in findings):
-        judged_rows, docs = _judge(connection, policy, batch, docs_dir, engine)
-        findings += batch_rules.after_judging(connection, rules, batch)
-        waiting.mark_hand_raises(connection, batch, policy.scoring.hand_raise_types)
+    before = batch_rules.before_reading(connection, rules, batch)
+    held = waiting.hold(connection, batch, before)
+    judged_rows, docs = _judge(connection, policy, batch, docs_dir, engine)
+    after = batch_rules.after_judging(connection, rules, batch)
+    held += waiting.hold(connection, batch, after)
+    waiting.mark_hand_raises(connection, batch, policy.scoring.hand_raise_types)
+    findings = (*before, *after)
     batch_rules.save(connection, batch, findings)
     if engine == "gx" and batch.takes_inbox:
         profiles.refresh(connection, policy, batch.as_of)
     warnings = sum(finding.verdict == "warn" for finding in findings)
     counts = Counts(
-        claimed, judged_rows.checked, judged_rows.emptied, judged_rows.quarantined, warnings, erased
+        claimed, judged_rows.checked, judged_rows.emptied, judged_rows.quarantined, warnings, erased, held
     )
-    return Verdict(counts, tuple(findings), docs)
-
-
-def passed(verdict: Verdict) -> Counts:
-    """The counts of a run that may go on; raises Stopped for one that may not."""
-    if verdict.stops:
-        told = (
-            f"{one.rule} of {one.object} from {one.source}: {one.because} ({one.allowed})"
-            for one in verdict.stops
-        )
-        raise Stopped("; ".join(told))
-    return verdict.counts
+    return Verdict(counts, findings, docs)
 
 
 @dataclass

@@ -5,18 +5,20 @@ Reads inbox, batch, quality_result; writes inbox, quality_note, quarantine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import pandas as pd
 import sqlalchemy as sa
+from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
 
 from clearlane.ledger import Batch, stage_rows
 from clearlane.ledger.models import inbox, quality_note, quarantine
+from clearlane.quality.batch_rules import Finding
 from clearlane.quality.judgement import Judgement
 
 CHUNK: Final = 10_000
@@ -24,13 +26,12 @@ STALLED_AFTER: Final = timedelta(hours=6)
 """A live run that is still open this long after its start is taken for dead, and its rows for free."""
 
 # Whatever is later than the run's end belongs to a later run. A time that its own arrival belies is no such
-# time: it is taken, and the contract judges it. A stopped run's rows wait for a person, who starts a run by hand.
+# time: it is taken, and the contract judges it.
 _CLAIM = sa.text("""
 with stalled as (
     select b.batch_id from batch b, batch mine
     where mine.batch_id = :batch_id and b.batch_id <> mine.batch_id and b.mode = 'live'
       and (b.closed_at < mine.opened_at or b.opened_at < mine.opened_at - cast(:stalled_after as interval))
-      and (:by_hand or not exists (select from quality_result r where r.batch_id = b.batch_id and r.verdict = 'stop'))
 ), free as (
     select seq from inbox
     where state = 'waiting' and source = any(:sources)
@@ -69,6 +70,19 @@ on conflict (seq) do update set
 
 _SET_ASIDE = "update inbox set state = 'quarantined' from quality_quarantined q where inbox.seq = q.seq"
 
+# Of a waiting row the quarantine knows only where a person has handed it back.
+_HOLD = sa.text("""
+with held as (
+    insert into quarantine (seq, reasons, since)
+    select i.seq, :reasons, :as_of from inbox i
+    where i.batch_id = :batch_id and i.source = :source and i.object = :object and i.state = 'waiting'
+      and not exists (select from quarantine q where q.seq = i.seq)
+    order by i.seq
+    returning seq
+)
+update inbox set state = 'quarantined' from held where inbox.seq = held.seq
+""")
+
 # A request for sales may lie in quarantine itself, or be about a lead that does, whichever came first.
 _HAND_RAISES = sa.text("""
 with asked as (
@@ -100,7 +114,6 @@ def claim(connection: Connection, batch: Batch) -> int:
         "sources": list(batch.sources),
         "end": batch.window_end or batch.as_of,
         "stalled_after": STALLED_AFTER,
-        "by_hand": batch.run_type == "manual",
     }
     return connection.execute(_CLAIM, asked).rowcount
 
@@ -136,6 +149,25 @@ def save(connection: Connection, batch: Batch, judgement: Judgement) -> None:
     stage_rows(connection, "quality_quarantined", quarantine, ["seq", "reasons", "since"], rows)
     connection.execute(sa.text(_QUARANTINE))
     connection.execute(sa.text(_SET_ASIDE))
+
+
+def hold(connection: Connection, batch: Batch, findings: Iterable[Finding]) -> int:
+    """Put into quarantine what rules said stop to, of each source and object the batch's waiting rows; how many."""
+    stops = sorted((one for one in findings if one.verdict == "stop"), key=_origin)
+    return sum(
+        _held(connection, batch, *origin, [one.reason for one in of_one])
+        for origin, of_one in groupby(stops, key=_origin)
+    )
+
+
+_origin = attrgetter("source", "object")
+
+
+def _held(
+    connection: Connection, batch: Batch, source: str, name: str, reasons: Sequence[Mapping[str, str]]
+) -> int:
+    asked = {"batch_id": batch.batch_id, "as_of": batch.as_of, "source": source, "object": name}
+    return connection.execute(_HOLD, {**asked, "reasons": Jsonb(reasons)}).rowcount
 
 
 def mark_hand_raises(connection: Connection, batch: Batch, types: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 
 from clearlane.ledger import Batch
+from clearlane.ledger.held import HELD
 from clearlane.policy.model import Policy
 from clearlane.sla.mails import Kind, Mail, Urgency
 from clearlane.sla.mails import owe as owe_mails
@@ -110,11 +111,12 @@ def _facts(one: RowMapping) -> Mapping[str, Any]:
 
 # --- quarantine -------------------------------------------------------------------------------------
 
-_QUARANTINED: Final = """
+# Those that are held back with their delivery are no news one by one: the pipeline's watch tells of it.
+_QUARANTINED: Final = f"""
 select q.seq, i.source, i.object, q.since,
        array(select distinct r ->> 'field' from jsonb_array_elements(q.reasons) r order by 1) as fields
 from quarantine q join inbox i using (seq)
-where q.state = 'open' and q.hand_raise and q.since < :as_of
+where q.state = 'open' and not ({HELD}) and q.hand_raise and q.since < :as_of
   and q.since > cast(:as_of as timestamptz) - cast(:stale as interval)
 order by q.seq
 """

@@ -15,6 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from clearlane.ledger.held import HELD
 from clearlane.policy.model import Pipeline, Policy
 from clearlane.route import exceptions
 
@@ -39,8 +40,8 @@ KINDS: Final = MappingProxyType(
         "scheduler": Kind("no DAG runs", "start Airflow's scheduler; see that the DAGs are not paused"),
         "run": Kind("a DAG does not run, or its runs fail", "open the DAG in Airflow and read its red task"),
         "quality": Kind(
-            "a batch rule stops the runs",
-            "look at the delivery; if it is right, change contract.yaml, publish, clear",
+            "a batch rule holds back what a source sent",
+            "look at the delivery; `clearlane quarantine replay` lets it in, `dismiss` leaves it out",
         ),
         "source": Kind("a source is not read", "`clearlane connector test NAME` says what fails"),
         "provider": Kind(
@@ -94,7 +95,11 @@ def findings(
     if not _dry(connection, at):
         found += [*_outbox(connection, policy, limits, at), *_mails(connection, limits, at)]
     found += [*_dead(connection), *_refused(connection, at)]
-    found += [*_quarantine(connection, limits, at), *_unanswered(connection, policy, at)]
+    found += [
+        *_held(connection, at),
+        *_quarantine(connection, limits, at),
+        *_unanswered(connection, policy, at),
+    ]
     return tuple(sorted(_explained(found), key=_order))
 
 
@@ -161,29 +166,10 @@ _RUNS: Final = sa.text(
     order by place
     """
 )
-_STOPPED: Final = sa.text(
-    """
-    with judged as (
-        select q.source, q.object, q.rule, q.verdict, q.because, b.as_of, b.dag_id
-        from batch b join quality_result q using (batch_id)
-        where b.run_type <> 'backfill' and b.as_of > :at - interval '1 day' and b.as_of <= :at
-    ), newest as (
-        select distinct on (source, object, rule) * from judged order by source, object, rule, as_of desc
-    )
-    select n.source, array_agg(distinct n.dag_id) as dags,
-           string_agg(format('%s of %s: %s', n.rule, n.object, n.because), '; ' order by n.object, n.rule) as said,
-           min((select min(j.as_of) from judged j
-                where (j.source, j.object, j.rule, j.verdict) = (n.source, n.object, n.rule, 'stop'))) as since
-    from newest n where n.verdict = 'stop' group by n.source order by n.source
-    """
-)
 
 
 def _runs(connection: Connection, limits: Pipeline, at: datetime) -> Iterator[Finding]:
-    """Stops, and runs that they or something else keep from coming or ending."""
-    stops = connection.execute(_STOPPED, {"at": at}).all()
-    yield from (Finding(f"quality.{row.source}", row.said, row.since) for row in stops)
-    stopped = {dag: f"quality.{row.source}" for row in reversed(stops) for dag in row.dags}
+    """Runs that do not come, or do not come to their end."""
     bound = {"taken_over": TAKEN_OVER, "open_for": limits.open_for}
     rows = connection.execute(_RUNS, {"dags": list(limits.runs), "at": at, **bound}).all()
     newest = max((row.opened for row in rows if row.opened), default=None)
@@ -192,17 +178,17 @@ def _runs(connection: Connection, limits: Pipeline, at: datetime) -> Iterator[Fi
     elif at - newest > min(map(limits.late, limits.runs)):
         yield Finding("scheduler", f"no DAG has run since {_clock(newest)}", newest)
     for row in rows if newest else ():
-        yield from _run(row, limits, at, stopped.get(row.dag_id))
+        yield from _run(row, limits, at)
 
 
-def _run(row: Any, limits: Pipeline, at: datetime, stop: str | None) -> Iterator[Finding]:
+def _run(row: Any, limits: Pipeline, at: datetime) -> Iterator[Finding]:
     key, since = f"run.{row.dag_id}", row.ended or row.first
     if at - since > limits.late(row.dag_id):
         quiet = f"since {_clock(row.ended)}" if row.ended else "yet"
         said = f"{row.unended} runs began, none ended {quiet}" if row.unended else f"no run {quiet}"
-        yield Finding(key, said, since, stop if row.unended else None)
+        yield Finding(key, said, since)
     elif row.stuck:
-        yield Finding(key, f"the run of {_clock(row.stuck)} has not come to its end", row.stuck, stop)
+        yield Finding(key, f"the run of {_clock(row.stuck)} has not come to its end", row.stuck)
 
 
 # --- what comes in ------------------------------------------------------------------------------------
@@ -237,6 +223,31 @@ def _providers(connection: Connection, policy: Policy) -> Iterator[Finding]:
             )
 
 
+_STOPPED: Final = sa.text(
+    f"""
+    with judged as (
+        select q.source, q.object, q.rule, q.verdict, q.because, b.as_of
+        from batch b join quality_result q using (batch_id)
+        where b.run_type <> 'backfill' and b.as_of > :at - interval '1 day' and b.as_of <= :at
+    ), newest as (
+        select distinct on (source, object, rule) * from judged order by source, object, rule, as_of desc
+    ), stopped as (
+        select n.source,
+               string_agg(format('%s of %s: %s', n.rule, n.object, n.because), '; ' order by n.object, n.rule) as said,
+               min((select min(j.as_of) from judged j
+                    where (j.source, j.object, j.rule, j.verdict) = (n.source, n.object, n.rule, 'stop'))) as since
+        from newest n where n.verdict = 'stop' group by n.source
+    ), held as (
+        select i.source, min(q.since) as since,
+               format('%s records are held in quarantine by %s, %s of them requests for sales',
+                      count(*), string_agg(distinct q.reasons -> 0 ->> 'rule', ', '),
+                      count(*) filter (where q.hand_raise)) as said
+        from quarantine q join inbox i using (seq) where {HELD} and q.since <= :at group by i.source
+    )
+    select source, concat_ws('; ', s.said, h.said) as said, least(s.since, h.since) as since
+    from stopped s full join held h using (source) order by source
+    """
+)
 _QUARANTINED: Final = sa.text(
     """
     select source, lately, usual, since
@@ -262,12 +273,18 @@ def _sources(connection: Connection, policy: Policy, limits: Pipeline, at: datet
         yield Finding(f"source.{row.source}", f"not read since {_clock(row.since)} ({row.names})", row.since)
 
 
+def _held(connection: Connection, at: datetime) -> Iterator[Finding]:
+    """Sources of which a batch rule said stop to the newest delivery, or records are held back."""
+    for row in connection.execute(_STOPPED, {"at": at}):
+        yield Finding(f"quality.{row.source}", row.said, row.since)
+
+
 def _quarantine(connection: Connection, limits: Pipeline, at: datetime) -> Iterator[Finding]:
     """Sources with far more quarantined in the last day than usual; with less than a week before it, none."""
     bound = {"at": at, "day": at - timedelta(days=1), "fewest": FEWEST, "growth": limits.growth}
     for row in connection.execute(_QUARANTINED, bound):
         said = f"{row.lately} records in a day, usually {row.usual:.0f}"
-        yield Finding(f"quarantine.{row.source}", said, row.since)
+        yield Finding(f"quarantine.{row.source}", said, row.since, f"quality.{row.source}")
 
 
 def _unanswered(connection: Connection, policy: Policy, at: datetime) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clearlane.ledger import copy_rows
+from clearlane.ledger.held import HELD
 from clearlane.policy.model import Policy, Source
 
 _READ: Final = "source text primary key, read_to timestamptz, lag interval"
@@ -25,11 +26,13 @@ _BROKEN: Final = """
 select distinct i.source, i.file from quarantine q join inbox i using (seq)
 where q.state = 'open' and i.object = 'file' and i.file is not null
 """
-_UNKNOWN: Final = """
+_UNKNOWN: Final = f"""
 create temporary table sla_unknown on commit drop as
 select distinct m.survivor_id from inbox i
 join lead m on m.source = i.source and m.external_id = btrim(i.record ->> 'lead_id')
-where i.state = 'waiting' and i.object = 'outcomes'
+where i.object = 'outcomes' and (
+    i.state = 'waiting'
+    or i.state = 'quarantined' and exists (select from quarantine q where q.seq = i.seq and {HELD}))
 """
 
 JUDGED: Final = """
