@@ -6,20 +6,20 @@ a key are weighed once, whichever came first: so the order of arrival leaves the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
-from itertools import compress
 from math import log
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from rapidfuzz import fuzz
 from sqlalchemy import Connection
 
+from clearlane.identity.matching import meetings
 from clearlane.identity.matching.blocking import lasting_keys
 from clearlane.identity.matching.bounds import reaching
 from clearlane.identity.matching.likeness import Company, likeness
+from clearlane.identity.matching.meetings import Meetings
 from clearlane.identity.matching.names import parsed
 from clearlane.identity.matching.rarity import NOTHING_SEEN
 from clearlane.ledger import copy_rows
@@ -30,7 +30,7 @@ LEAST: Final = 3.0
 CHANCE: Final = log(Matching().companies)
 """against which names are bound; a policy of more companies only asks more often"""
 NAMES: Final = 5_000
-"""new names whose pairs are there at a time"""
+"""new names that meet others at a time"""
 
 _FRESH: Final = """
 create temporary table fresh_name on commit drop as
@@ -45,24 +45,27 @@ where name is not null
   and not exists (select from company_block b where b.side = arrived.side and b.name = arrived.name)
 group by 1, 2
 """
-# A word's beginning or end alone says little: such pairs are looked at only where their letters are alike.
-_PAIRS: Final = """
+# Of each key of the new names: the names of leads and those of accounts that have it, one side of them new.
+_SHARED: Final = """
 with fresh as (
-    select side, name from fresh_name where nth > :after and nth <= :until
-), shared as (
-    select l.name as company, a.name, a.key
-    from fresh f join company_block l on l.side = 'lead' and l.name = f.name and f.side = 'lead'
-    join company_block a on a.key = l.key and a.side = 'account'
-    union all
-    select l.name, a.name, a.key
-    from fresh f join company_block a on a.side = 'account' and a.name = f.name and f.side = 'account'
-    join company_block l on l.key = a.key and l.side = 'lead'
-    where not exists (select from fresh_name n where n.side = 'lead' and n.name = l.name)
+    select b.side, b.key, array_agg(b.name) as names
+    from fresh_name f join company_block b using (side, name) where f.nth > :after and f.nth <= :until
+    group by 1, 2
 )
-select company, name, bool_and(left(key, 1) in ('^', '$')) as by_letters from shared group by 1, 2
+select f.key, f.names as leads, known.names as accounts
+from fresh f cross join lateral (
+    select array_agg(a.name) as names from company_block a where a.key = f.key and a.side = 'account'
+) known
+where f.side = 'lead' and known.names is not null
+union all
+select f.key, known.names, f.names
+from fresh f cross join lateral (
+    select array_agg(l.name) as names from company_block l
+    where l.key = f.key and l.side = 'lead'
+      and not exists (select from fresh_name n where n.side = 'lead' and n.name = l.name)
+) known
+where f.side = 'account' and known.names is not null
 """
-LETTERS_ALIKE: Final = 75.0
-"""of 100 letters of the shorter name, in the most alike part of the longer"""
 
 
 def note(connection: Connection) -> int:
@@ -81,27 +84,20 @@ def note(connection: Connection) -> int:
 
 
 def _note_some(connection: Connection, after: int) -> int:
-    pairs = connection.execute(sa.text(_PAIRS), {"after": after, "until": after + NAMES}).fetchall()
-    return copy_rows(connection, "alike", ("company", "name_key", "weight", "evidence"), _weighed(pairs))
+    shared = connection.execute(sa.text(_SHARED), {"after": after, "until": after + NAMES})
+    met = meetings.among(tuple(row) for row in shared)
+    return copy_rows(connection, "alike", ("company", "name_key", "weight", "evidence"), _weighed(met))
 
 
-def _weighed(pairs: Iterable[Any]) -> Iterator[tuple[str, str, float, list[Any]]]:
-    near = [pair for *pair, by_letters in pairs if not by_letters or _spelt_alike(*pair)]
-    company_of = cache(lambda name: Company(parsed(name)))
-    for company, name in compress(near, reaching(near, NOTHING_SEEN, LEAST)):
-        like = likeness(company_of(company), company_of(name), NOTHING_SEEN)
+def _weighed(met: Meetings) -> Iterator[tuple[str, str, float, list[Any]]]:
+    company_of = cache(lambda place: Company(parsed(met.names[place])))
+    could = reaching(met, NOTHING_SEEN, LEAST)
+    for lead, account in zip(met.leads[could].tolist(), met.accounts[could].tolist(), strict=True):
+        like = likeness(company_of(lead), company_of(account), NOTHING_SEEN)
         weight = like.beyond(CHANCE) + CHANCE
         if weight >= LEAST:
-            yield (
-                company,
-                name,
-                round(weight, 6),
-                [[round(one.weight, 2), *one[1:]] for one in like.evidence],
-            )
-
-
-def _spelt_alike(company: str, name: str) -> bool:
-    return fuzz.partial_ratio(company, name) >= LETTERS_ALIKE
+            evidence = [[round(one.weight, 2), *one[1:]] for one in like.evidence]
+            yield met.names[lead], met.names[account], round(weight, 6), evidence
 
 
 # The watch asks anew whose company may be an account: a name, an account or a verdict came, or a question is open.

@@ -388,6 +388,10 @@ def _of_typo(one: str, other: str, edits: int) -> float:
     return first + ANOTHER_EDIT * (edits - 1) + start - swapped
 
 
+MOST_APART: Final = 3
+"""letters"""
+
+
 @lru_cache(maxsize=2**17)
 def letters_apart(one: str, other: str) -> int | None:
     """Letters by which two words differ, where they are few for their length; numbers differ or do not.
@@ -407,7 +411,13 @@ def _fewer(one: int | None, other: int | None) -> int | None:
 def _letters(one: str, other: str) -> int | None:
     shortest = min(len(one), len(other))
     most = (
-        0 if shortest < 3 or len(one) == len(other) == 3 else 1 if shortest < 7 else 2 if shortest < 12 else 3
+        0
+        if shortest < 3 or len(one) == len(other) == 3
+        else 1
+        if shortest < 7
+        else 2
+        if shortest < 12
+        else MOST_APART
     )
     if abs(len(one) - len(other)) > most or one[-1:].isdigit() != other[-1:].isdigit():
         return None

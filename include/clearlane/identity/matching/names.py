@@ -148,16 +148,12 @@ def parsed(text: str) -> Name:
 
 def _are_usual(words: Sequence[str]) -> bool:
     """Nothing to take off, to put together or to read otherwise? So are most names that were normalised before."""
-    letters = "".join(words)
-    return (
-        letters.isalnum()
-        and letters.isascii()
-        and letters.islower()
-        and len(words) <= MOST_WORDS
-        and _UNUSUAL.isdisjoint(words)
-        and min(map(len, words)) > 1
-        and _form_meant(words[-1]) == words[-1]
-    )
+    return 0 < len(words) <= MOST_WORDS and all(map(_is_usual, words)) and _form_meant(words[-1]) == words[-1]
+
+
+@lru_cache(maxsize=200_000)
+def _is_usual(word: str) -> bool:
+    return len(word) > 1 and word.isalnum() and word.isascii() and word.islower() and word not in _UNUSUAL
 
 
 def _of_usual_words(words: Sequence[str]) -> Name:
@@ -165,6 +161,16 @@ def _of_usual_words(words: Sequence[str]) -> Name:
     reading = _reading(tuple(map(_word, words)))
     otherwise = (*_written_apart(reading), *_form_misspelled(reading))
     return _with_other_names(" ".join(words), frozenset(), (reading, *otherwise))
+
+
+def only_reading(words: Sequence[str]) -> Sequence[Word]:
+    """The words of the one reading of a name of different words that all count; none where `parsed` has to tell."""
+    if len(words) < 2 or not _are_usual(words) or _is_misspelled_form(words[-1]):
+        return ()
+    read = [_word(word) for word in words]
+    texts = {word.text for word in read}
+    known = len(texts) < len(read) or not texts.isdisjoint(lexicon.UNHEARD) or _key(read) in _known_names()
+    return () if known else read
 
 
 def _of_any_text(text: str) -> Name:
@@ -210,9 +216,13 @@ def _written_apart(reading: Reading) -> Iterator[Reading]:
 
 def _form_misspelled(reading: Reading) -> Iterator[Reading]:
     """Without a last word that no one knows and that is a letter from a legal form: `Acme Icn.`"""
-    words = reading.words
-    if len(words) > 1 and words[-1].kind is Kind.NAME and _nearly_form(words[-1].spelled):
-        yield _reading(words[:-1], "without a misspelled legal form")
+    if len(reading.words) > 1 and _is_misspelled_form(reading.words[-1].spelled):
+        yield _reading(reading.words[:-1], "without a misspelled legal form")
+
+
+@lru_cache(maxsize=200_000)
+def _is_misspelled_form(word: str) -> bool:
+    return _word(word).kind is Kind.NAME and _nearly_form(word)
 
 
 def _turned(text: str) -> Iterator[Reading]:
@@ -415,7 +425,7 @@ _TAKEN_FOR: Final = str.maketrans("0158", "olsb")
 
 def _with_other_names(plain: str, forms: frozenset[str], readings: Sequence[Reading]) -> Name:
     lines = _known_names()
-    known = [lines[key] for key in map(_key, readings) if key in lines]
+    known = [lines[key] for key in (_key(reading.words) for reading in readings) if key in lines]
     if len(readings) == 1 and not known:
         return Name(plain, forms, tuple(readings), _NOT_KNOWN)
     others = [other for company in known for other in _names_of(company)]
@@ -429,7 +439,7 @@ def _with_other_names(plain: str, forms: frozenset[str], readings: Sequence[Read
 def _known_names() -> dict[str, str]:
     """Words of a known name → the line of lexicon.OTHER_NAMES in which it stands."""
     lines = lexicon.OTHER_NAMES.strip().splitlines()
-    return {_key(name): line for line in lines for name in _names_of(line)}
+    return {_key(name.words): line for line in lines for name in _names_of(line)}
 
 
 @lru_cache(maxsize=1_000)
@@ -439,10 +449,10 @@ def _names_of(line: str) -> tuple[Reading, ...]:
     )
 
 
-def _key(reading: Reading) -> str:
-    """Its words, joined, without what every firm may add: Alphabet Holdings is known as Alphabet is."""
-    weighty = [word.text for word in reading.words if word.text not in _ADDED]
-    return "".join(weighty or [word.text for word in reading.words])
+def _key(words: Sequence[Word]) -> str:
+    """The words, joined, without what every firm may add: Alphabet Holdings is known as Alphabet is."""
+    weighty = [word.text for word in words if word.text not in _ADDED]
+    return "".join(weighty or [word.text for word in words])
 
 
 _NOT_KNOWN: Final[frozenset[str]] = frozenset()
