@@ -40,7 +40,7 @@ COMMAND_LINE = ("cli/", "__main__.py")
 REACHES_OUT = ("connectors/", "push/", "enrich/providers", "ledger/", "sla/mails/smtp.py")
 OPENS_FILES = (
     *(*REACHES_OUT, "policy/", "sheets.py", "pages.py", "sample", "review/artefacts.py"),
-    *("review/learning/columns.py", "steps.py", "privacy/"),
+    *("review/learning/columns.py", "steps.py", "privacy/", "quality/bare_pages.py"),
     *COMMAND_LINE,
 )
 CLOCK_OR_CHANCE = {

@@ -9,25 +9,15 @@ from urllib.parse import quote
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
-from airflow.sdk.bases.operatorlink import BaseOperatorLink
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
-from clearlane_airflow.connections import data_docs_folder, ledger, public_url
+from clearlane_airflow.connections import data_docs_folder, ledger
+from clearlane_airflow.linked import ReportLink, address, file_page, page
 
 OPTIONS = ["Approve", "Approve with my points", "Reject"]
 """as clearlane.review.answers names them, which no DAG file imports"""
-PAGES = "/clearlane/data-docs"
 Answered = dict[str, Any]
-
-
-class ReportLink(BaseOperatorLink):
-    """A button at the task: the page of the run."""
-
-    name = "Report"
-
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        return page(ti_key.dag_id, ti_key.run_id)
 
 
 class PointsDecision(HITLOperator):
@@ -101,23 +91,9 @@ def answer(answered: Mapping[str, Any]) -> Any:
     return Answer(**{**answered, "at": datetime.fromisoformat(answered["at"])})
 
 
-def page(dag_id: str, run_id: str) -> str:
-    """Where Airflow's UI shows the report of a run."""
-    return _address(PAGES, dag_id, quote(run_id, safe=""))
-
-
-def file_page(dag_id: str, batch_id: str, name: str) -> str:
-    """Where Airflow's UI shows one file of a run."""
-    return _address(PAGES, dag_id, "pages", batch_id, name)
-
-
 def question(dag_id: str, run_id: str, task_id: str) -> str:
     """Where Airflow's UI asks."""
-    return _address("/dags", dag_id, "runs", quote(run_id, safe=""), "tasks", task_id, "required_actions")
-
-
-def _address(*parts: str) -> str:
-    return (public_url() or "").rstrip("/") + "/".join(parts)
+    return address("/dags", dag_id, "runs", quote(run_id, safe=""), "tasks", task_id, "required_actions")
 
 
 def _answered(event: Mapping[str, Any]) -> Answered:

@@ -20,6 +20,7 @@ from clearlane_airflow.connections import (
     privacy_key,
     public_url,
 )
+from clearlane_airflow.linked import judging_task, page, reporting_task
 
 Counts = dict[str, int]
 REVIEWED = ("horizon_days", "history_days", "holdout", "most_change", "changes")
@@ -90,7 +91,7 @@ def pull_outcomes(batch_id: str, source: str) -> Counts:
     return dict(steps.pull_outcomes(ledger(), batch_id, source, address))
 
 
-@task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE)
+@judging_task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE)
 def quality(batch_id: str) -> Counts:
     """Judge the batch against the contract; what cannot be used goes to quarantine."""
     from clearlane import steps
@@ -234,7 +235,7 @@ def retention(params: dict[str, Any] | None = None, dag_run: Any = None) -> Coun
     return dict(counts)
 
 
-@task(multiple_outputs=False)
+@reporting_task(multiple_outputs=False)
 def replay(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
     """Play history with another policy, in shadow; the report is the Data Docs of the run."""
     from clearlane import steps
@@ -254,16 +255,14 @@ def replay(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
     return dict(counts)
 
 
-@task(multiple_outputs=False)
+@reporting_task(multiple_outputs=False)
 def review(batch_id: str, params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
     """Review the points as of the run's moment: a report, perhaps a proposal, a mail to who answers for them."""
     from clearlane import steps
 
     asked, run = params or {}, (dag_run.dag_id, dag_run.run_id)
     terms = {name: asked[name] for name in REVIEWED}
-    links = (
-        {"page": decision.page(*run), "question": decision.question(*run, "decision")} if public_url() else {}
-    )
+    links = {"page": page(*run), "question": decision.question(*run, "decision")} if public_url() else {}
     with mail.post() as post:
         counts = steps.review(
             ledger(), batch_id, _now(), post, out=data_docs_folder() / batch_id, links=links, **terms

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 from tests.profiles import examples
 
 from clearlane.policy.model import Check, Field, ObjectContract
-from clearlane.quality import plain
+from clearlane.quality import bare_pages, plain
 from clearlane.quality.expectations import ExpectationFailed, Expectations
 from clearlane.quality.judgement import Judgement, judged
 from clearlane.quality.requirements import Requirement, widened
@@ -225,3 +228,49 @@ def test_a_record_is_typed_alike_beside_any_others(found: list[str | None], fiel
     together = plainly(*(GOOD | {field: value} for value in found)).typed[field]
     alone = [plainly(GOOD | {field: value}).typed[field].iloc[0] for value in found]
     assert [(type(value), value) for value in together] == [(type(value), value) for value in alone]
+
+
+# -- the pages that Great Expectations writes ----------------------------------------------------------
+
+LOADS = re.compile(r"<script|<link|<img|@import|url\(|\bsrc=|https?://", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is written of two leads, one of whom cannot be reached."""
+    folder = tmp_path_factory.mktemp("site")
+    engine = Expectations()
+    judged("leads", rows(GOOD, {**GOOD, "email": "nowhere"}), CONTRACT, AS_OF, engine.violations)
+    engine.write_docs(folder)
+    return folder
+
+
+def test_no_page_loads_anything(site: Path) -> None:
+    pages = [page.read_text(encoding="utf-8") for page in site.rglob("*.html")]
+    assert [LOADS.findall(page) for page in pages] == [[]] * 5
+    assert {file.suffix for file in site.rglob("*") if file.is_file()} == {".html"}
+
+
+def test_the_index_leads_to_every_page_and_says_what_was_not_kept(site: Path) -> None:
+    index = (site / "index.html").read_text(encoding="utf-8")
+    addresses = re.findall(r'href="([^"]*)"', index)
+    assert {site / unquote(one) for one in addresses} == set(site.rglob("*.html")) - {site / "index.html"}
+    assert re.search(r"leads: fields, checked \d\d:\d\d:\d\d UTC</a>: 1 not kept", index)
+
+
+def test_results_stay_readable_without_their_icons(site: Path) -> None:
+    page = next((site / "validations" / "leads: fields").rglob("*.html")).read_text(encoding="utf-8")
+    assert "email is readable" in page
+    assert page.count('<i class="fas fa-times') == 2
+    assert ".fa-times::before{content:" in page
+
+
+def test_what_would_run_is_taken_out_and_what_is_said_stays() -> None:
+    page = (
+        '<head><LINK rel="x" href="https://a.example/b.css"><style>p{background:url(https://a.example)}</style></head>'
+        '<body><img\nsrc="https://a.example/b.png"><p onclick="go()">said</p><script>let a = "<p>";\n</script></body>'
+    )
+    kept = bare_pages.bare(page)
+    assert LOADS.findall(kept) == []
+    assert "onclick" not in kept
+    assert kept.endswith("<body><p>said</p></body>")

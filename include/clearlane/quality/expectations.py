@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from clearlane.quality import bare_pages
 from clearlane.quality.plain import listed
 from clearlane.quality.requirements import Requirement
 
@@ -48,7 +49,7 @@ class Expectations:
         return listed(_offenders(one, requirements) for one in result.results)
 
     def write_docs(self, folder: Path) -> None:
-        """The Data Docs of all that was validated, as a site with an index.html."""
+        """The Data Docs of all that was validated, as a site with an index.html that loads nothing from elsewhere."""
         store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.absolute())}
         site: Any = {
             "class_name": "SiteBuilder",
@@ -57,6 +58,7 @@ class Expectations:
         }
         self._context.add_data_docs_site("run", site)
         self._context.build_data_docs()
+        bare_pages.stand_alone(folder)
 
     def _definition(self, name: str, requirements: Sequence[Requirement]) -> Any:
         if name not in self._definitions:

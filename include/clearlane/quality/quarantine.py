@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from fnmatch import fnmatch
 from typing import Any, Final, Literal
+from uuid import UUID
 
 import sqlalchemy as sa
 from psycopg.types.json import Jsonb
@@ -79,7 +80,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Which records: all, or those of a source, of an object, with a reason, or there since a moment.
+    """Which records: all, or those of a source, of an object, with a reason, there since a moment, or of a run.
 
     A reason is named as the list shows it (`email or phone any_of`), as the report does (`leads: email email`), or by
     its field or rule alone.
@@ -89,6 +90,7 @@ class Chosen:
     source: str | None = None
     object: str | None = None
     since: datetime | None = None
+    batch_id: UUID | None = None
 
 
 ALL: Final = Chosen()
@@ -211,7 +213,7 @@ _SELECT: Final = """
 """
 CHOSEN: Final = """
     i.source = coalesce(:source, i.source) and i.object = coalesce(:object, i.object)
-    and q.since >= coalesce(:since, q.since)
+    and q.since >= coalesce(:since, q.since) and (cast(:batch_id as uuid) is null or i.batch_id = :batch_id)
     and (cast(:reason as text) is null or exists (
         select from jsonb_array_elements(q.reasons) named
         where :reason in (named ->> 'field', named ->> 'rule', concat_ws(' ', named ->> 'field', named ->> 'rule'),

@@ -33,7 +33,7 @@ def _report(found: Sequence[Gap], providers: Sequence[Status], at: datetime) -> 
         kicker="Enrichment gaps",
         title=f"as of {at:%Y-%m-%d %H:%M} UTC",
         verdict=list(verdict(found)),
-        summary=(Section("What is missing", (Table(gaps.HEADS, _rows(found), words=("sources", "rules")),)),),
+        summary=(Section("What is missing", (_missing(found),)),),
         details=tuple(_provided(providers)),
         notes=_NOTES,
     )
@@ -49,12 +49,13 @@ def verdict(found: Sequence[Gap]) -> Iterator[str]:
         yield f"{reach:,} leads may be one attribute away from a hotter band."
 
 
-def _rows(found: Sequence[Gap]) -> list[Sequence[blocks.Cell]]:
-    return [gaps.cells(one) for one in found]
+def _missing(found: Sequence[Gap]) -> Table:
+    rows: list[Sequence[blocks.Cell]] = [gaps.cells(one) for one in found]
+    return Table(gaps.HEADS, rows, words=("sources", "rules"), stacked=True)
 
 
 def _provided(providers: Sequence[Status]) -> Iterator[Section]:
     rows = [status.cells(one) for one in providers]
     words = ("answers today", "requests today", "breaker", "open", "answers")
-    table = (Table(status.HEADS, rows, words=words),) if rows else ()
+    table = (Table(status.HEADS, rows, words=words, stacked=True),) if rows else ()
     yield Section("Paid providers", (*table, Points(list(status.notes(providers)))), key="providers")
