@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.companies import policy_for
 from tests.connectors.local_server import Asked, Local, Reply, serving
+from tests.e2e.exports import LEADS, files, policy_reading
 from tests.e2e.rivers import River
 from typer.testing import CliRunner
 
@@ -23,37 +23,18 @@ from clearlane.score import gaps
 
 COOL = 25  # points from which on the default policy calls a lead cool
 NOON = datetime(2026, 11, 17, 12, tzinfo=UTC)  # a Tuesday
-SOURCES = """
-schema: 1
-owner: o
-approver: a
-sources:
-  crm:
-    connector: files
-    address: {folder}
-    live_from: "2026-01-01T00:00:00Z"
-    objects:
-      leads:
-        read: leads.csv
-        cursor: updated_at
-        fields: {{id: Id, created_at: At, updated_at: At, email: Email, company: Company, title: Title,
-                 country: Country}}
-      activities:
-        read: activities.csv
-        cursor: occurred_at
-        fields: {{lead_id: Lead, type: Type, occurred_at: At}}
-precedence: {{"*": [lead, account, mail_domain, job_title, phone_country, domain_country, zone, firms]}}
-enrichment:
-  deadline: {deadline}
-  providers:
-    firms:
-      kind: json
-      timeout: {timeout}
-      json:
-        path: "/firms/{{domain}}"
-        attributes: {{employees: {{at: employees, type: number}}, industry: industry, seniority: rank}}
-"""
-LEADS = """Id,At,Email,Company,Title,Country
+ACTIVITY = {"lead_id": "Lead", "type": "Type", "occurred_at": "At"}
+OFFLINE = ("lead", "account", "mail_domain", "job_title", "phone_country", "domain_country", "zone")
+FIRMS = {
+    "kind": "json",
+    "json": {
+        "path": "/firms/{domain}",
+        "attributes": {
+            "employees": {"at": "employees", "type": "number"}, "industry": "industry", "seniority": "rank",
+        },
+    },
+}  # fmt: skip
+PEOPLE = """Id,At,Email,Company,Title,Country
 ada,2026-11-17T11:59:00Z,ada@forge.example,Acme Forge,,US
 bob,2026-11-17T11:59:30Z,bob@anvil.example,Anvil,VP Sales,US
 """
@@ -99,12 +80,13 @@ def within() -> tuple[str, str]:
 
 @pytest.fixture
 def river(ledger_engine: sa.Engine, register: Register, tmp_path: Path, within: tuple[str, str]) -> River:
-    (tmp_path / "leads.csv").write_text(LEADS)
+    (tmp_path / "leads.csv").write_text(PEOPLE)
     (tmp_path / "activities.csv").write_text(ACTIVITIES)
     assert register.local
     made = River(ledger_engine, {"firms": register.local.address}.__getitem__)
-    sources = SOURCES.format(folder=tmp_path, deadline=within[0], timeout=within[1])
-    made.publish({**policy_for(tmp_path), "sources": sources})
+    enrichment = {"deadline": within[0], "providers": {"firms": {**FIRMS, "timeout": within[1]}}}
+    more = {"precedence": {"*": [*OFFLINE, "firms"]}, "enrichment": enrichment}
+    made.publish(policy_reading(more, crm=files(tmp_path, leads=LEADS, activities=ACTIVITY)))
     return made
 
 

@@ -8,32 +8,19 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.companies import policy_for
+from tests.e2e.exports import LEADS, files, policy_reading
 from tests.e2e.rivers import River
 
 from clearlane import explain, policy, replay, review
 
 NOON = datetime(2026, 11, 17, 12, tzinfo=UTC)  # a Tuesday
 DAY = timedelta(days=1)
-SOURCES = """
-schema: 1
-owner: o
-approver: a
-sources:
-  crm:
-    connector: files
-    address: {folder}
-    live_from: "2026-01-01T00:00:00Z"
-    objects:
-      leads:
-        read: leads.csv
-        fields: {{id: Id, created_at: At, updated_at: At, email: Email, company: Company, title: Title,
-                 employees: Employees, industry: Industry, country: Country}}
-      accounts:
-        read: accounts.csv
-        fields: {{id: Id, created_at: At, updated_at: At, name: Name, website: Website, owner: Owner, parent: Parent}}
-"""
-LEADS = """Id,At,Email,Company,Title,Employees,Industry,Country
+COLUMNS = {**LEADS, "employees": "Employees", "industry": "Industry"}
+ACCOUNT = {
+    "id": "Id", "created_at": "At", "updated_at": "At", "name": "Name", "website": "Website", "owner": "Owner",
+    "parent": "Parent",
+}  # fmt: skip
+ADA = """Id,At,Email,Company,Title,Employees,Industry,Country
 ada,2026-11-17T11:00:00Z,ada@forge.example,Acme Forge,VP Sales,300,software,DE
 """
 ACCOUNTS = """Id,At,Name,Website,Owner,Parent
@@ -46,8 +33,8 @@ group,{at},Acme,acme.example,{owner},forge
 
 @pytest.fixture
 def texts(tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "leads.csv").write_text(LEADS)
-    return {**policy_for(tmp_path), "sources": SOURCES.format(folder=tmp_path)}
+    (tmp_path / "leads.csv").write_text(ADA)
+    return policy_reading(crm=files(tmp_path, leads=COLUMNS, accounts=ACCOUNT))
 
 
 @pytest.fixture

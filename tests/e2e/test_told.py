@@ -9,43 +9,26 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.companies import policy_for
+from tests.e2e.exports import LEADS, files, policy_reading
 from tests.e2e.rivers import River
 
 from clearlane import explain, steps
 
 NOON = datetime(2026, 11, 17, 12, tzinfo=UTC)  # a Tuesday
 HOUR = timedelta(hours=1)
-SOURCES = """
-schema: 1
-owner: o
-approver: a
-masters: {{owner: crm, company: crm, outcome: crm}}
-sources:
-  crm:
-    connector: files
-    address: {folder}
-    live_from: "2026-01-01T00:00:00Z"
-    objects:
-      leads:
-        read: leads.csv
-        fields: {{id: Id, created_at: At, updated_at: Changed, email: Email, company: Company, title: Title,
-                 employees: Employees, country: Country, owner: Owner, deleted: Gone}}
-      outcomes:
-        read: outcomes.csv
-        fields: {{id: Id, lead_id: Lead, kind: Kind, occurred_at: At, reason: Reason}}
-  marketing:
-    connector: files
-    address: {folder}
-    live_from: "2026-01-01T00:00:00Z"
-    push: told
-    push_fields: {{stage: stage, outcome: outcome, decline_reason: reason}}
-    objects:
-      leads:
-        read: people.csv
-        fields: {{id: Id, created_at: At, updated_at: At, email: Email, company: Company, owner: Owner}}
-"""
-LEADS = """Id,At,Changed,Email,Company,Title,Employees,Country,Owner,Gone
+COLUMNS = {**LEADS, "updated_at": "Changed", "employees": "Employees", "owner": "Owner", "deleted": "Gone"}
+OUTCOME = {"id": "Id", "lead_id": "Lead", "kind": "Kind", "occurred_at": "At", "reason": "Reason"}
+PERSON = {
+    "id": "Id",
+    "created_at": "At",
+    "updated_at": "At",
+    "email": "Email",
+    "company": "Company",
+    "owner": "Owner",
+}
+TOLD = {"push": "told", "push_fields": {"stage": "stage", "outcome": "outcome", "decline_reason": "reason"}}
+MASTERS = {"masters": {"owner": "crm", "company": "crm", "outcome": "crm"}}
+ADA = """Id,At,Changed,Email,Company,Title,Employees,Country,Owner,Gone
 c1,2026-11-17T11:00:00Z,{changed},ada@forge.example,Forge Ltd,VP Sales,300,GB,,{gone}
 """
 PEOPLE = """Id,At,Email,Company,Owner
@@ -59,17 +42,19 @@ o2,c1,rejected,2026-11-17T12:20:00Z,no budget
 
 @pytest.fixture
 def texts(tmp_path: Path) -> dict[str, str]:
-    return {**policy_for(tmp_path), "sources": SOURCES.format(folder=tmp_path)}
+    marketing = files(tmp_path / "marketing", leads=PERSON) | TOLD
+    return policy_reading(MASTERS, crm=files(tmp_path, leads=COLUMNS, outcomes=OUTCOME), marketing=marketing)
 
 
 def said(folder: Path, changed: datetime, gone: str = "", outcomes: str = "Id,Lead,Kind,At,Reason\n") -> None:
-    (folder / "leads.csv").write_text(LEADS.format(changed=changed.isoformat(), gone=gone))
-    (folder / "people.csv").write_text(PEOPLE)
+    (folder / "leads.csv").write_text(ADA.format(changed=changed.isoformat(), gone=gone))
+    (folder / "marketing").mkdir(exist_ok=True)
+    (folder / "marketing/leads.csv").write_text(PEOPLE)
     (folder / "outcomes.csv").write_text(outcomes)
 
 
 def told(folder: Path) -> list[dict[str, str]]:
-    files = sorted((folder / "told").glob("*.csv"))
+    files = sorted((folder / "marketing/told").glob("*.csv"))
     return [row for file in files for row in csv.DictReader(file.open(encoding="utf-8"))]
 
 
