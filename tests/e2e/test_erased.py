@@ -203,7 +203,9 @@ def test_a_phone_that_a_company_goes_by_stays_the_companys(river: River) -> None
     """As its name does; the person's own records say it no more."""
     email, number = (str(value) for value in rows(river, ALONE)[0])
     one = "(select min(revision_id) from account_revision)"
-    river_change(river, f"update account_revision set phone = :number where revision_id = {one}", number=number)
+    river_change(
+        river, f"update account_revision set phone = :number where revision_id = {one}", number=number
+    )
     assert erase(river, email).shared >= 1
     assert set(left(river, number)) == {"account_revision"}
 

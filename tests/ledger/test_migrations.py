@@ -63,6 +63,24 @@ def test_parents_that_were_attributes_move_to_their_column_and_back(ledger_engin
         assert tuple(row) == ({"x": 1}, "b")
 
 
+def test_names_that_were_weighed_before_are_taken_apart(ledger_engine):
+    evidence = (
+        '[[8.5, "same", "zimbro", "zimbro"], [-2.6, "only the lead", "spain", ""], [0.4, "same legal form"]]'
+    )
+    with ledger_engine.connect() as connection:
+        config = alembic_of(connection)
+        command.downgrade(config, "0025")
+        connection.exec_driver_sql(
+            "insert into alike values ('zimbro spain', 'zimbro', 5.2, %s), ('x', 'y', 4, '[]')", (evidence,)
+        )
+        command.upgrade(config, "head")
+        rows = connection.exec_driver_sql("select weight, forms, ceiling from alike order by company").all()
+    assert [tuple(round(one, 6) for one in row if one is not None) for row in rows] == [
+        (4.0, 0.0),
+        (5.9, 0.4, 1.9),
+    ]
+
+
 def test_what_can_hold_a_name_or_an_address_is_marked_personal():
     holding = {
         "inbox.payload", "inbox.record", "quarantine.reasons", "lead_revision.attributes", "lead_key.value",

@@ -36,7 +36,8 @@ select l.survivor_id as person_id, l.lead_id, l.source, l.external_id,
        coalesce(r.keys ->> 'email', r.keys ->> 'role_email') as email, r.keys ->> 'domain' as domain,
        r.keys ->> 'mail_domain' as mail_domain, r.keys ->> 'company' as company,
        {deleted("r.attributes")} as deleted,
-       r.attributes ->> 'country' as country
+       r.attributes ->> 'country' as country,
+       r.keys ->> 'phone' as phone, r.keys ->> 'city' as city, r.keys ->> 'address' as address
 from chunk join lead l on l.survivor_id = chunk.person_id join lead_revision r using (lead_id)
 """
 

@@ -7,8 +7,7 @@ a key are weighed once, whichever came first: so the order of arrival leaves the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
-from math import log
+from math import inf, log
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from sqlalchemy import Connection
 from clearlane.identity.matching import meetings
 from clearlane.identity.matching.blocking import lasting_keys
 from clearlane.identity.matching.bounds import reaching
-from clearlane.identity.matching.likeness import Company, likeness
+from clearlane.identity.matching.likeness import Named, of_names, together
 from clearlane.identity.matching.meetings import Meetings
 from clearlane.identity.matching.names import parsed
 from clearlane.identity.matching.rarity import NOTHING_SEEN
@@ -86,18 +85,24 @@ def note(connection: Connection) -> int:
 def _note_some(connection: Connection, after: int) -> int:
     shared = connection.execute(sa.text(_SHARED), {"after": after, "until": after + NAMES})
     met = meetings.among(tuple(row) for row in shared)
-    return copy_rows(connection, "alike", ("company", "name_key", "weight", "evidence"), _weighed(met))
+    return copy_rows(connection, "alike", _COLUMNS, _weighed(met))
 
 
-def _weighed(met: Meetings) -> Iterator[tuple[str, str, float, list[Any]]]:
-    company_of = cache(lambda place: Company(parsed(met.names[place])))
+_COLUMNS: Final = ("company", "name_key", "weight", "forms", "ceiling", "evidence")
+
+
+def _weighed(met: Meetings) -> Iterator[tuple[Any, ...]]:
     could = reaching(met, NOTHING_SEEN, LEAST)
     for lead, account in zip(met.leads[could].tolist(), met.accounts[could].tolist(), strict=True):
-        like = likeness(company_of(lead), company_of(account), NOTHING_SEEN)
-        weight = like.beyond(CHANCE) + CHANCE
-        if weight >= LEAST:
-            evidence = [[round(one.weight, 2), *one[1:]] for one in like.evidence]
-            yield met.names[lead], met.names[account], round(weight, 6), evidence
+        company, name = met.names[lead], met.names[account]
+        like = of_names(parsed(company), parsed(name), NOTHING_SEEN)
+        if together(like, ()).beyond(CHANCE) + CHANCE >= LEAST:
+            yield company, name, *_kept(like)
+
+
+def _kept(like: Named) -> tuple[float, float, float | None, list[Any]]:
+    pieces = [[round(one.weight, 2), *one[1:]] for one in like.evidence]
+    return round(like.words, 6), like.forms, like.ceiling if like.ceiling < inf else None, pieces
 
 
 # The watch asks anew whose company may be an account: a name, an account or a verdict came, or a question is open.

@@ -238,12 +238,8 @@ def _website(frame: pd.DataFrame) -> Texts:
 
 def _company_domain(domains: Texts) -> Texts:
     """Without the domains that say nothing about a company."""
-    shared = [name for name in _distinct(domains) if _says_nothing(name)]
+    shared = [name for name in _distinct(domains) if mail_domains.is_nobodys(name)]
     return domains.where(~domains.isin(shared), None)
-
-
-def _says_nothing(domain: str) -> bool:
-    return mail_domains.is_free(domain) or mail_domains.is_disposable(domain)
 
 
 def _is_desk(email: str) -> bool:

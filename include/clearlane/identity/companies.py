@@ -13,7 +13,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clearlane.identity.matching import likeness
+from clearlane.identity.likely import odds
 from clearlane.policy.model import Matching
 
 
@@ -35,30 +35,6 @@ _CANDIDATE: Final = """
            coalesce(r.country <> s.country, false) as other_country"""
 
 
-SAME_COUNTRY, OTHER_COUNTRY, SAME_LABEL, OTHER_DOMAIN = (
-    likeness.SAME_COUNTRY,
-    likeness.OTHER_COUNTRY,
-    likeness.SAME_LABEL,
-    likeness.OTHER_DOMAIN,
-)
-
-
-def weight(lead: str, account: str) -> str:
-    """SQL of what speaks for one company: the names' weight in `k`, and country and domain of two relations."""
-    domain = f"coalesce({lead}.mail_domain, {lead}.domain)"
-    return f"""(k.weight
-        + case when {lead}.country = {account}.country then {SAME_COUNTRY}
-               when {lead}.country <> {account}.country then -{OTHER_COUNTRY} else 0 end
-        + case when {account}.domain = {domain} then 0
-               when {_label(f"{account}.domain")} = {_label(domain)} then {SAME_LABEL}
-               when {account}.domain <> {domain} then -{OTHER_DOMAIN} else 0 end)"""
-
-
-def _label(domain: str) -> str:
-    """SQL of what likeness.label is: the part that the owner chose, where it is long enough to say something."""
-    return f"substring({domain} from '^[^.]{{3,}}')"
-
-
 VERDICTS: Final = """
     select distinct on (v.company, v.account_id) v.company, v.account_id, v.verdict
     from match_verdict v where {which} order by v.company, v.account_id, v.verdict_id desc"""
@@ -69,7 +45,8 @@ def affiliations(subject: str, matching: Matching) -> str:
     """A select of person_id, at, contact_id, contact_revision_id, account_id, account_revision_id, account_rule.
 
     `subject` is a relation of one row per member record that is valid for the person at a moment: person_id,
-    at (timestamptz), rank (0 is the newest), source, email, domain, mail_domain, company, country.
+    at (timestamptz), rank (0 is the newest), source, email, domain, mail_domain, company, country, phone, city,
+    address.
     """
     return f"""
 with contact as (
@@ -99,7 +76,7 @@ with contact as (
     select s.person_id, s.at, s.rank, r.account_id, r.revision_id, odds,
            sum(odds) over (partition by s.person_id, s.at, s.rank) as total
     from {subject} s join alike k on k.company = s.company join account_revision r on r.name_key = k.name_key
-    cross join lateral (select exp(least({weight("s", "r")}, 300)) as odds) o
+    cross join lateral (select {odds("s", "r", matching.companies)} as odds) o
     where {_ACCOUNT_VALID} and not exists (
         select from candidate c where (c.person_id, c.at, c.rank) = (s.person_id, s.at, s.rank)
     ) and not exists (
@@ -126,7 +103,7 @@ with contact as (
     where v.verdict = 'accept' and {_ACCOUNT_VALID}
     union all
     select person_id, at, rank + {_BY_LIKENESS}, account_id, revision_id, 'alike'
-    from alike_enough where odds >= {matching.match} * (total + {matching.companies})
+    from alike_enough where odds >= {matching.match} * (total + 1)
 ), chosen as (
     select distinct on (person_id, at) * from account order by person_id, at, rank, account_id
 )
@@ -189,7 +166,8 @@ select survivor_id as person_id, cast('infinity' as timestamptz) as at,
        row_number() over (
            partition by survivor_id order by valid_from desc, content_hash desc, lead_id) - 1 as rank,
        source, coalesce(keys ->> 'email', keys ->> 'role_email') as email, keys ->> 'domain' as domain,
-       keys ->> 'mail_domain' as mail_domain, keys ->> 'company' as company, attributes ->> 'country' as country
+       keys ->> 'mail_domain' as mail_domain, keys ->> 'company' as company, attributes ->> 'country' as country,
+       keys ->> 'phone' as phone, keys ->> 'city' as city, keys ->> 'address' as address
 from (
     select distinct on (l.lead_id) l.lead_id, l.survivor_id, l.source, r.*
     from lead l

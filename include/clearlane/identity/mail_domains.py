@@ -80,6 +80,11 @@ def is_disposable(domain: str) -> bool:
     return domain in _throw_away()
 
 
+def is_nobodys(domain: str) -> bool:
+    """A domain that says nothing about the company."""
+    return is_free(domain) or is_disposable(domain)
+
+
 def is_desk(local_part: str) -> bool:
     """Is this the name of a desk that several people read (info, sales, kontakt), not of one person?"""
     return local_part.partition("+")[0] in _DESKS

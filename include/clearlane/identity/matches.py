@@ -16,8 +16,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clearlane.identity.companies import VERDICTS, weight
-from clearlane.identity.matching.likeness import Evidence
+from clearlane.identity.companies import VERDICTS
+from clearlane.identity.likely import evidence, odds, sides
 from clearlane.identity.matching.wording import told
 from clearlane.policy.model import Matching
 
@@ -60,31 +60,33 @@ def cells(question: Question) -> Sequence[str]:
 
 
 _VALID: Final = """
-    select distinct on (account_id) account_id, source, external_id, name, name_key, domain, country
+    select distinct on (account_id) account_id, source, external_id, name, name_key, domain, country, phone,
+           city_key, address_key
     from account_revision order by account_id, valid_from desc, content_hash desc"""
 _CANDIDATES: Final = f"""
 with open as (
     select l.lead_id, l.source || ':' || l.external_id as lead, r.keys ->> 'company' as company,
            r.keys ->> 'domain' as domain, r.keys ->> 'mail_domain' as mail_domain,
-           r.attributes ->> 'country' as country
+           r.attributes ->> 'country' as country, r.keys ->> 'phone' as phone, r.keys ->> 'city' as city,
+           r.keys ->> 'address' as address
     from lead l cross join lateral (
         select keys, attributes from lead_revision where lead_id = l.lead_id
         order by valid_from desc, content_hash desc limit 1
     ) r
     where {{which}}
 ), named as (
-    select o.*, a.account_id, a.source || ':' || a.external_id as account, a.name, k.evidence,
-           exp(least({weight("o", "a")}, 300)) as odds
+    select o.company, o.lead, o.lead_id, a.account_id, a.source || ':' || a.external_id as account, a.name, k.evidence,
+           {sides("o", "a")}, {{odds}} as odds
     from open o join alike k using (company) join ({_VALID}) a using (name_key)
     where not exists (
         select from ({VERDICTS.format(which="v.company = o.company")}) v
         where v.account_id = a.account_id and v.verdict = 'refuse')
 ), likely as (
-    select *, odds / (sum(odds) over (partition by lead_id) + :companies) as probability,
-           1 - :companies / (sum(odds) over (partition by lead_id) + :companies) as any_of_them
+    select *, odds / (sum(odds) over (partition by lead_id) + 1) as probability,
+           1 - 1 / (sum(odds) over (partition by lead_id) + 1) as any_of_them
     from named
 )
-select company, lead, lead_id, account_id, account, name, evidence, probability from likely
+select * from likely
 where any_of_them >= :ask order by company, lead, probability desc, account
 """
 _OPEN: Final = "l.survivor_id = l.lead_id and l.account_id is null and r.keys ->> 'company' is not null"
@@ -92,7 +94,7 @@ _OPEN: Final = "l.survivor_id = l.lead_id and l.account_id is null and r.keys ->
 
 def asked(connection: Connection, matching: Matching) -> list[Question]:
     """What a person is asked: companies without an account that one may be, the surest first."""
-    rows = _candidates(connection, _OPEN, ask=matching.ask, companies=matching.companies)
+    rows = _candidates(connection, _OPEN, matching.companies, ask=matching.ask)
     questions = [
         _question(company, list(found)) for company, found in groupby(rows, lambda row: str(row["company"]))
     ]
@@ -101,19 +103,22 @@ def asked(connection: Connection, matching: Matching) -> list[Question]:
 
 def open_for(connection: Connection, matching: Matching, leads: Sequence[UUID]) -> Set[UUID]:
     """Those of these surviving leads of whose company a person is asked."""
-    bound = {"leads": list(leads), "ask": matching.ask, "companies": matching.companies}
-    rows = _candidates(connection, f"l.lead_id = any(cast(:leads as uuid[])) and {_OPEN}", **bound)
+    which = f"l.lead_id = any(cast(:leads as uuid[])) and {_OPEN}"
+    rows = _candidates(connection, which, matching.companies, leads=list(leads), ask=matching.ask)
     return {row["lead_id"] for row in rows}
 
 
 def of_lead(connection: Connection, lead_id: UUID, matching: Matching) -> Question | None:
     """The accounts that the lead's company may be, however unlikely; null where no name is alike."""
-    rows = _candidates(connection, "l.lead_id = :lead", lead=lead_id, ask=0.0, companies=matching.companies)
+    rows = _candidates(connection, "l.lead_id = :lead", matching.companies, lead=lead_id, ask=0.0)
     return _question(str(rows[0]["company"]), rows) if rows else None
 
 
-def _candidates(connection: Connection, which: str, **bound: Any) -> Sequence[Mapping[str, Any]]:
-    rows = connection.execute(sa.text(_CANDIDATES.replace("{which}", which)), bound).mappings()
+def _candidates(
+    connection: Connection, which: str, companies: int, **bound: Any
+) -> Sequence[Mapping[str, Any]]:
+    statement = _CANDIDATES.replace("{which}", which).replace("{odds}", odds("o", "a", companies))
+    rows = connection.execute(sa.text(statement), bound).mappings()
     return [dict(row) for row in rows]
 
 
@@ -126,8 +131,8 @@ def _question(company: str, rows: Sequence[Mapping[str, Any]]) -> Question:
 
 
 def _candidate(row: Mapping[str, Any]) -> Candidate:
-    because = told([Evidence(*piece) for piece in row["evidence"]])
-    return Candidate(str(row["account_id"]), row["account"], row["name"], float(row["probability"]), because)
+    because, probability = told(evidence(row)), float(row["probability"])
+    return Candidate(str(row["account_id"]), row["account"], row["name"], probability, because)
 
 
 # --- verdicts ---------------------------------------------------------------------------------------

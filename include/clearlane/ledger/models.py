@@ -392,7 +392,11 @@ alike = Table(
     metadata,
     _text("company", primary_key=True, info=PERSONAL, comment="normalised name of leads' companies"),
     _text("name_key", primary_key=True, comment="normalised name of accounts"),
-    Column("weight", sa.Double, nullable=False, comment="of the evidence that they are one company, in nats"),
+    Column("weight", sa.Double, nullable=False, comment="of the words, for one company, in nats"),
+    Column("forms", sa.Double, nullable=False, server_default="0", comment="of the legal forms"),
+    Column(
+        "ceiling", sa.Double, comment="the most that names of sisters bear out; null: they are no sisters"
+    ),
     _json("evidence", info=PERSONAL, comment="[weight, what, in the lead's name, in the account's]"),
     Index("alike_name_key_ix", "name_key"),
     comment="Names that are alike enough to be looked at; what two names weigh depends on them alone.",

@@ -15,7 +15,7 @@ from clearlane.identity import mail_domains, normalise
 from clearlane.identity.matching import blocking, phones, rarity, wording
 from clearlane.identity.matching.judgement import Judgement, Outcome, Thresholds, judged
 from clearlane.identity.matching.likeness import Company, Likeness, likeness
-from clearlane.identity.matching.names import parsed, spelled
+from clearlane.identity.matching.names import NAMELESS, parsed, spelled
 from clearlane.identity.matching.processes import shared
 from clearlane.identity.matching.rarity import Rarity
 from clearlane.sheets import Sheet, Unreadable
@@ -177,10 +177,7 @@ def _company(told: Told) -> Company:
     return Company(parsed(name) if name else NAMELESS, country, city, address, domain, phone)
 
 
-NAMELESS: Final = parsed("")
-
-
 def _own_domain(texts: Sequence[str], domains: Mapping[str, str]) -> str:
-    """The first of domain, website and mail that is the company's own, not a provider's of free mail."""
+    """The first of domain, website and mail that is the company's own, not a provider's of free or throw-away mail."""
     known = (domains[text] for text in texts if text in domains)
-    return next((domain for domain in known if not mail_domains.is_free(domain)), "")
+    return next((domain for domain in known if not mail_domains.is_nobodys(domain)), "")

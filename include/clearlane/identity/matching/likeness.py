@@ -137,16 +137,39 @@ OTHER_NAME_AT_DOMAIN: Final = -4.0
 """a domain of one's own outweighs a name that is otherwise, down to here"""
 
 
+class Named(NamedTuple):
+    """What two names say: nats of their words and of their legal forms, the most that sisters bear out, the pieces."""
+
+    words: float
+    forms: float
+    ceiling: float
+    evidence: tuple[Evidence, ...]
+
+
 def likeness(lead: Company, account: Company, weigh: Weigh) -> Likeness:
     """The evidence for the lead's company being the account, by the readings that agree best."""
-    pieces = _of_names(lead.name, account.name, weigh)
-    domain = list(_of_domains(lead.domain, account.domain))
-    names, ceiling = _sum(pieces), _ceiling(pieces)
-    if domain and domain[0].weight == SAME_DOMAIN:
-        names, ceiling = max(names, OTHER_NAME_AT_DOMAIN), inf
-    rest = (*domain, *_of_forms(lead.name, account.name), *_of_places(lead, account))
-    shared = _sum([piece for piece in rest if piece.what in _SISTERS_SHARE])
-    return Likeness(names + _sum(rest), (*pieces, *rest), names + shared, ceiling)
+    return together(of_names(lead.name, account.name, weigh), beside(lead, account))
+
+
+def of_names(lead: Name, account: Name, weigh: Weigh) -> Named:
+    """The evidence of the names alone."""
+    words, forms = _of_words(lead, account, weigh), tuple(_of_forms(lead, account))
+    return Named(_sum(words), _sum(forms), _ceiling(words), (*words, *forms))
+
+
+def beside(lead: Company, account: Company) -> tuple[Evidence, ...]:
+    """The evidence beside the names: of domain, country, city, address and phone."""
+    return (*_of_domains(lead.domain, account.domain), *_of_places(lead, account))
+
+
+def together(names: Named, rest: Sequence[Evidence]) -> Likeness:
+    """The evidence of the names and that beside them. `identity.likely` says the same in SQL."""
+    words, ceiling = names.words, names.ceiling
+    if rest and rest[0].what == "same domain":
+        words, ceiling = max(words, OTHER_NAME_AT_DOMAIN), inf
+    shared = max(names.forms, 0.0) + _sum([piece for piece in rest if piece.what == "same country"])
+    total = words + names.forms + _sum(rest)
+    return Likeness(total, (*names.evidence, *rest), words + shared, ceiling)
 
 
 def _ceiling(pieces: Sequence[Evidence]) -> float:
@@ -154,14 +177,13 @@ def _ceiling(pieces: Sequence[Evidence]) -> float:
     return SISTERS + sum(costs) if costs else inf
 
 
-_SISTERS_SHARE: Final = ("same legal form", "same country")
 _BESIDE: Final = ("only the lead", "only the account", "instead")
 
 
 # --- names ------------------------------------------------------------------------------------------
 
 
-def _of_names(lead: Name, account: Name, weigh: Weigh) -> tuple[Evidence, ...]:
+def _of_words(lead: Name, account: Name, weigh: Weigh) -> tuple[Evidence, ...]:
     if lead.plain != account.plain and lead.plain.replace(" ", "") == account.plain.replace(" ", ""):
         return tuple(_but_for_spaces(lead.plain, account.readings[0], weigh))
     if lead.readings and account.readings and lead.readings[0].written == account.readings[0].written:

@@ -457,3 +457,4 @@ def _key(words: Sequence[Word]) -> str:
 
 _NOT_KNOWN: Final[frozenset[str]] = frozenset()
 _ADDED: Final = frozenset({"group", "holding", "company"})
+NAMELESS: Final = parsed("")
