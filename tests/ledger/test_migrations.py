@@ -69,7 +69,7 @@ def test_names_that_were_weighed_before_are_taken_apart(ledger_engine):
     )
     with ledger_engine.connect() as connection:
         config = alembic_of(connection)
-        command.downgrade(config, "0025")
+        command.downgrade(config, "0026")
         connection.exec_driver_sql(
             "insert into alike values ('zimbro spain', 'zimbro', 5.2, %s), ('x', 'y', 4, '[]')", (evidence,)
         )
