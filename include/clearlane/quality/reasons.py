@@ -63,7 +63,7 @@ class Reason:
     def wrong(self) -> str:
         """What is wrong, in words."""
         if self.held:
-            return "what came is not as before, and held back as a whole"
+            return "held back, whatever they are, with all that came with them"
         match self.rule:
             case "readable":
                 return "cannot be read"
@@ -113,7 +113,7 @@ def tables(found: Sequence[Reason], records: Sequence[Quarantined] = ()) -> Sequ
 
 def _told(one: Reason) -> str:
     asked = f", {one.hand_raises:,} of them requests for sales" if one.hand_raises else ""
-    shared = f", {one.times:,} times" if one.times > 1 else ""
+    shared = f", {one.times:,} times" if one.times > 1 and not one.held else ""
     often = f"\nfound: {one.found}{shared}" if one.found is not None else ""
     return f"{one.name}: {one.wrong}\n{one.source} {one.object}, since {one.since:%Y-%m-%d}{asked}{often}"
 
@@ -127,8 +127,8 @@ def fix(reason: Reason, sources: Sources, columns: Collection[str] = ()) -> str:
         return _of_unreadable(reason)
     if reason.held:
         return (
-            f"look at some; if they are right, change `stop` of {reason.rule} in contract.yaml and publish, or the "
-            "next delivery is held as well; then replay. If not, dismiss them and have the source send again"
+            f"look at some; where they are right, replay them, and publish another `stop` of {reason.rule} in "
+            "contract.yaml, or more of the kind is held as well; else dismiss them and have the source send again"
         )
     mappings = _mappings(reason, sources)
     if not mappings:
