@@ -32,6 +32,8 @@ NAMES = (
     "Delta",
     "Delta Dental",
     "Zwick",
+    "Zwick GmbH",
+    "Zwick S.A.",
 )
 NUMBERS = st.from_regex(r"\+(4989123|1800555|290225)[0-9]{1,4}0{0,2}", fullmatch=True)
 SIDE = st.fixed_dictionaries(

@@ -20,7 +20,9 @@ def odds(lead: str, account: str, companies: int) -> str:
     country = _agree(f"{lead}.country", f"{account}.country", likeness.SAME_COUNTRY, likeness.OTHER_COUNTRY)
     others = f"({_of_domains(lead, account)} + {_of_places(lead, account)} + least({country}, 0))"
     names = f"({_words(lead, account)} + greatest(k.forms, 0) + greatest({country}, 0) - {log(companies)})"
-    bound = f"case when {_same_domain(lead, account)} then 0 else coalesce(exp(-k.ceiling), 0) end"
+    abroad = f"case when k.forms < 0 and {lead}.country <> {account}.country then {likeness.ABROAD} end"
+    ceiling = f"least(k.ceiling, {abroad})"
+    bound = f"case when {_same_domain(lead, account)} then 0 else coalesce(exp(-{ceiling}), 0) end"
     return f"exp(least(least(k.forms, 0) + {others} - ln(exp(-{names}) + {bound}), 300))"
 
 

@@ -18,8 +18,8 @@ from clearlane.identity.matching.rarity import NOTHING_SEEN
 WORDS = """
 delta karo karomi karomy mitenvel mitenvell miten vel ka ro bosch boschs filips philips karl robert r air lines
 airlines bank banks foods food systems sys internat international intl group europe berlin the of and 3 3m 724
-supermicro super micro dsm ip dsmip aset asset ups united parcel service bmw bayerische motoren werke national inc
-ltd gmbh holdings summit sumit gesellschaft (labcorp) formerly dba & , - google alphabet
+supermicro super micro dsm ip dsmip aset asset ups united parcel service bmw bayerische motoren werke national inc icn
+sa ss ag a8 z ltd gmbh holdings summit sumit gesellschaft (labcorp) formerly dba & , - google alphabet
 """
 SAID = st.lists(st.sampled_from(WORDS.split()), max_size=7).map(" ".join)
 LETTERS = st.text("abcs 1", max_size=9)
@@ -58,6 +58,7 @@ def test_what_weighs_enough_is_never_left_out(pairs: list[tuple[str, str]], leas
         ("super micro", "supermicro holdings", True),
         ("Face Book", "facebook", True),
         ("", "delta", True),
+        ("karo s.aa.", "karo s.a.", True),
     ],
 )
 def test_which_pairs_are_weighed(lead: str, account: str, could: bool) -> None:

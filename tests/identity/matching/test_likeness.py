@@ -62,9 +62,18 @@ def test_nothing_is_more_alike_than_the_name_itself(name: str) -> None:
         ("J Smithfield", "John Smithfield", "short for"),
         ("Acme Inc", "Acme GmbH", "other legal form"),
         ("Google", "Alphabet", "known by another name"),
-        ("University of Milton", "Milton University", "in another order"),
+        ("Milton Kolmogorov", "Kolmogorov Milton", "in another order"),
+        ("Kolmogroov, Milton", "Milton Kolmogorov AG", "nearly"),
+        ("Universty of Milton", "Milton University", "in another order, each a name of its own"),
+        ("Clarke & Wilson LLP", "Wilson & Clarke", "in another order, each a name of its own"),
+        ("& Wilson Clarke", "Clarke & Wilson", "in another order"),
         ("kolmogorovfoodsgroup", "Kolmogorov Foods", "written apart"),
         ("Acme Icn.", "Acme Inc.", "without a misspelled legal form"),
+        ("Kolmogorov S.AA.", "Kolmogorov S.A.", "misspelled legal form"),
+        ("Kolmogorov A8", "Kolmogorov AB", "misspelled legal form"),
+        ("Kolmogorov SE", "Kolmogorov Steel SE", "named in full without it"),
+        ("Kolmogorov Steel", "Kolmogorov Co.", "named in full without it"),
+        ("Kolmogorov Systems", "Kolmogorov Vision Systems", "inside the name"),
     ],
 )
 def test_what_agreement_is_called(lead: str, account: str, what: str) -> None:
@@ -120,6 +129,47 @@ def test_sisters_are_not_surer_for_the_rare_words_that_they_share(lead: str) -> 
     like = alike(lead, "Coca-Cola")
     assert like.ceiling < 2.2
     assert like.beyond(chance=0) < like.ceiling
+
+
+@pytest.mark.parametrize(
+    ("lead", "account"),
+    [
+        ("Kolmogorov", "Kolmogorov Ltd"),
+        ("Kolmogorov AI", "Kolmogorov Ltd"),
+        ("Kolmogorov Steel", "Kolmogorov"),
+        ("Royal Kolmogorov NV", "Kolmogorov NV"),
+        ("Kolmogorov S.A.", "Kolmogorov Steel"),
+    ],
+)
+def test_a_word_is_left_out_where_the_name_is_not_in_full(lead: str, account: str) -> None:
+    like = alike(lead, account)
+    assert ("named in full without it" in said(like)) is ("S.A." in lead)
+
+
+def test_a_name_in_full_is_surer_to_be_another_than_one_that_is_not() -> None:
+    full, brief = (alike(lead, "Kolmogorov Steel GmbH") for lead in ("Kolmogorov GmbH", "Kolmogorov"))
+    assert full.beyond(chance=5) < brief.beyond(chance=5) < alike("Kolmogorov", "Kolmogorov").beyond(chance=5)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("marysschool", "Mark's School"),
+        ("Kansasstate University", "Kansas University"),
+        ("5t Marks Clinic", "St Marys Clinic"),
+    ],
+)
+def test_words_written_together_are_still_words(one: str, other: str) -> None:
+    assert not said(alike(one, other)) & {"nearly one word", "one word", "short for"}
+
+
+def test_the_same_name_under_the_form_of_another_country_is_a_company_of_its_own_there() -> None:
+    abroad = {"country": ("NL", "PL")}
+    assert alike("Kolmogorov N.V.", "Kolmogorov Sp. z o.o.", **abroad).beyond(chance=5) < 2
+    assert alike("Kolmogorov", "Kolmogorov Sp. z o.o.", **abroad).beyond(chance=2) > 4
+    assert alike("Kolmogorov N.V.", "Kolmogorov Sp. z o.o.").beyond(chance=2) > 4
+    phone = {"phone": ("+31201234567", "+31201234567")}
+    assert alike("Kolmogorov N.V.", "Kolmogorov Sp. z o.o.", **abroad, **phone).beyond(chance=5) > 5
 
 
 def test_what_two_names_bear_out_is_bound_only_where_words_differ() -> None:

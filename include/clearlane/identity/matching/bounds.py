@@ -43,6 +43,7 @@ def reaching(met: Meetings, weigh: Weigh, least: float) -> Flags:
         a, b = one[some], other[some]
         enough = words.most(read.words[a], read.words[b]) >= least - ROUNDING
         enough |= read.odd[a] | read.odd[b]
+        enough |= (read.formed[a] & read.open_ended[b]) | (read.formed[b] & read.open_ended[a])
         enough |= (read.joined[a] == read.joined[b]) | (read.written[a] == read.written[b])
         could[which[some][enough]] = True
     return could

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from math import exp, inf, log1p
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -17,7 +18,7 @@ from rapidfuzz.distance import OSA
 
 from clearlane.identity.matching import phones
 from clearlane.identity.matching.lexicon import GIVEN_NAMES, Kind
-from clearlane.identity.matching.names import Name, Reading, Word, sound
+from clearlane.identity.matching.names import FORM_WORDS, Name, Reading, Word, as_word, may_be_form, sound
 from clearlane.identity.matching.rarity import Rarity
 
 Weigh = Rarity
@@ -90,6 +91,7 @@ OTHERWISE: Final = {
     "written apart": 1.0,
     "turned at the comma": 0.3,
 }
+TURNED: Final = "turned at the comma"
 IN_BRACKETS: Final = 0.3
 KNOWN_AS_OTHER: Final = 8.0
 """both are known companies, and not the same"""
@@ -127,6 +129,14 @@ LETTER: Final = 2.4
 ACRONYM: Final = 3.5
 IDENTICAL: Final = 3.0
 SAME_FORM, OTHER_FORM = 0.4, 0.6
+IN_FULL: Final = 1.5
+"""what a word more costs beside where both names are in full: who writes the legal form too leaves no word out"""
+INSIDE: Final = 1.5
+"""the same for a trade before words that agree: who shortens a name leaves out its end"""
+FORM_TYPED: Final = 1.0
+"""what the last words cost where they are the other name's legal form but for a letter"""
+ABROAD: Final = 1.9
+"""the same words under another legal form in another country can bear out no more: a company of its own there"""
 SAME_COUNTRY, OTHER_COUNTRY = 1.0, 1.5
 SAME_CITY, OTHER_CITY = 2.5, 0.7
 SAME_ADDRESS: Final = 4.0
@@ -164,7 +174,7 @@ def beside(lead: Company, account: Company) -> tuple[Evidence, ...]:
 
 def together(names: Named, rest: Sequence[Evidence]) -> Likeness:
     """The evidence of the names and that beside them. `identity.likely` says the same in SQL."""
-    words, ceiling = names.words, names.ceiling
+    words, ceiling = names.words, min(names.ceiling, _ceiling_abroad(names, rest))
     if rest and rest[0].what == "same domain":
         words, ceiling = max(words, OTHER_NAME_AT_DOMAIN), inf
     shared = max(names.forms, 0.0) + _sum([piece for piece in rest if piece.what == "same country"])
@@ -177,7 +187,21 @@ def _ceiling(pieces: Sequence[Evidence]) -> float:
     return SISTERS + sum(costs) if costs else inf
 
 
-_BESIDE: Final = ("only the lead", "only the account", "instead")
+def _ceiling_abroad(names: Named, rest: Sequence[Evidence]) -> float:
+    abroad = names.forms < 0 and any(piece.what == "other country" for piece in rest)
+    return ABROAD if abroad else inf
+
+
+MEANT_SO: Final = "in another order, each a name of its own"
+_BESIDE: Final = (
+    "only the lead",
+    "only the account",
+    "instead",
+    "named in full without it",
+    "misspelled legal form",
+    "inside the name",
+    MEANT_SO,
+)
 
 
 # --- names ------------------------------------------------------------------------------------------
@@ -188,7 +212,8 @@ def _of_words(lead: Name, account: Name, weigh: Weigh) -> tuple[Evidence, ...]:
         return tuple(_but_for_spaces(lead.plain, account.readings[0], weigh))
     if lead.readings and account.readings and lead.readings[0].written == account.readings[0].written:
         return _of_readings(lead.readings[0], account.readings[0], weigh)
-    pairs = [_of_readings(a, b, weigh) for a in lead.readings for b in account.readings]
+    forms = (lead.form, account.form)
+    pairs = [_of_readings(a, b, weigh, forms) for a in lead.readings for b in account.readings]
     best = pairs[0] if len(pairs) == 1 else max(pairs, key=_sum, default=())
     if lead.known and account.known and not lead.known & account.known:
         return (*best, Evidence(-KNOWN_AS_OTHER, "another known company", lead.plain, account.plain))
@@ -213,14 +238,16 @@ def _discounted(pieces: Sequence[Evidence]) -> Iterator[Evidence]:
 _WEIGHT: Final[Callable[[Evidence], float]] = itemgetter(0)
 
 
-def _of_readings(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidence, ...]:
+def _of_readings(
+    lead: Reading, account: Reading, weigh: Weigh, forms: tuple[str, str] = ("", "")
+) -> tuple[Evidence, ...]:
     said = tuple(_read_otherwise(lead, account)) if lead.said or account.said else ()
     if lead.words == account.words:
         same = [Evidence(weigh(word), "same", word.spelled, word.spelled) for word in account.words]
         return (*_discounted(same), Evidence(WHOLE, "whole"), *said)
     if lead.written == account.written or (lead.joined == account.joined and len(lead.joined) > JOINED):
         return (*_but_for_spaces(lead.written, account, weigh), *said)
-    return (*_by_word(lead, account, weigh), *said)
+    return (*_by_word(lead, account, weigh, forms), *said)
 
 
 def _but_for_spaces(written: str, account: Reading, weigh: Weigh) -> Iterator[Evidence]:
@@ -238,15 +265,32 @@ def _read_otherwise(lead: Reading, account: Reading) -> Iterator[Evidence]:
             )
 
 
-def _by_word(lead: Reading, account: Reading, weigh: Weigh) -> tuple[Evidence, ...]:
+def _by_word(lead: Reading, account: Reading, weigh: Weigh, forms: tuple[str, str]) -> tuple[Evidence, ...]:
     pieces: list[Evidence] = []
     left, right = _without_same(lead.words, account.words, weigh, pieces)
-    if not left and not right and [w.text for w in lead.words] != [w.text for w in account.words]:
-        pieces.append(Evidence(-OTHER_ORDER, "in another order", _text(lead.words), _text(account.words)))
     for agree in (_joined, _acronym, _near, _one_word, _cut):
         if left and right:
             agree(left, right, weigh, pieces)
-    return (*_discounted(pieces), *_whole(pieces, [*left, *right]), *_missing(left, right))
+    if not left and not right and _in_another_order(lead, account, pieces):
+        pieces.append(Evidence(-OTHER_ORDER, _order(lead, account), _text(lead.words), _text(account.words)))
+    pieces += _misspelled_form(lead, left, forms[1])
+    pieces += [_turned_round(piece) for piece in _misspelled_form(account, right, forms[0])]
+    beside = _sisters(lead, account, left, right, forms) if left or right else ()
+    return (*_discounted(pieces), *_whole(pieces, [*left, *right]), *_missing(left, right), *beside)
+
+
+def _in_another_order(lead: Reading, account: Reading, pieces: Sequence[Evidence]) -> bool:
+    """Are the words the same, or nearly, but not their order?"""
+    meant = {piece.lead: piece.account for piece in pieces if piece.what in _WORD_FOR_WORD}
+    mine, theirs = [meant.get(word.spelled) for word in lead.words], [word.spelled for word in account.words]
+    return None not in mine and mine != theirs
+
+
+def _order(lead: Reading, account: Reading) -> str:
+    """Whether the order matters: University of Miami and Miami University, Clarke & Wilson and Wilson & Clarke."""
+    says = [reading.written.removeprefix("the") != reading.joined for reading in (lead, account)]
+    partners = [reading.written.endswith(f"and{reading.words[-1].spelled}") for reading in (lead, account)]
+    return MEANT_SO if says[0] != says[1] or all(partners) else "in another order"
 
 
 def _whole(pieces: Sequence[Evidence], rest: Sequence[Word]) -> Iterator[Evidence]:
@@ -255,7 +299,8 @@ def _whole(pieces: Sequence[Evidence], rest: Sequence[Word]) -> Iterator[Evidenc
         yield Evidence(WHOLE if exact else NEARLY_WHOLE, "whole")
 
 
-_EXACT: Final = ("same", "one word", "in another order")
+_EXACT: Final = ("same", "one word", "in another order", MEANT_SO)
+_WORD_FOR_WORD: Final = ("same", "nearly")
 
 
 def _without_same(
@@ -282,6 +327,47 @@ def _missing(left: Sequence[Word], right: Sequence[Word]) -> Iterator[Evidence]:
         yield Evidence(-one, "only the account", "", word.spelled)
     if left and right:
         yield Evidence(-INSTEAD - min(map(sum, costs)), "instead", _text(left), _text(right))
+
+
+def _sisters(
+    lead: Reading, account: Reading, left: Sequence[Word], right: Sequence[Word], forms: tuple[str, str]
+) -> Iterator[Evidence]:
+    """What speaks for a word more being another company's, not a word that somebody left out."""
+    if (forms[0] and _left_out(account, right)) or (forms[1] and _left_out(lead, left)):
+        yield Evidence(-IN_FULL, "named in full without it")
+    if _inside(lead.words, left) or _inside(account.words, right):
+        yield Evidence(-INSIDE, "inside the name")
+
+
+def _left_out(reading: Reading, missing: Sequence[Word]) -> bool:
+    """Has the name a word more that others have, too, or one that says little at its end?"""
+    return any(
+        word.kind in _OTHERS_HAVE or (word.kind is Kind.FILLER and word == reading.words[-1])
+        for word in missing
+    )
+
+
+_OTHERS_HAVE: Final = (Kind.TRADE, Kind.PLACE, Kind.COMMON)
+
+
+def _misspelled_form(reading: Reading, missing: list[Word], form: str) -> Iterator[Evidence]:
+    """What is typed for the other name's legal form, with a letter wrong: `Acme SS.A.` and `Acme S.A.`"""
+    for many in range(1, min(len(missing), FORM_WORDS) + 1) if form else ():
+        if tuple(missing[-many:]) == reading.words[-many:] and may_be_form(missing[-many:], form):
+            piece = Evidence(-FORM_TYPED, "misspelled legal form", _text(missing[-many:]), form)
+            del missing[-many:]
+            yield piece
+            return
+
+
+def _turned_round(piece: Evidence) -> Evidence:
+    return Evidence(piece.weight, piece.what, piece.account, piece.lead)
+
+
+def _inside(words: Sequence[Word], missing: Sequence[Word]) -> bool:
+    """Is a trade missing between words that are not?"""
+    trades = [i for i, word in enumerate(words) if word.kind is Kind.TRADE and word in missing]
+    return any(i and any(word not in missing for word in words[i:]) for i in trades)
 
 
 def _costs(words: Sequence[Word]) -> list[float]:
@@ -327,16 +413,28 @@ def _runs_that_are(several: Sequence[Word], single: Sequence[Word]) -> Iterator[
 
 def _one_word(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidence]) -> None:
     """What is left on both sides is the same but for spaces and a letter: `dsm ip aset` and `dsmip asset`."""
-    if len(left) == len(right) == 1:
-        return  # two words that are near were taken as such
+    if len(left) == len(right):
+        return  # words that are near were taken as such
     one, other = ("".join([word.spelled for word in words]) for words in (left, right))
     edits = letters_apart(one, other)
-    if edits is not None and edits <= 1:
+    if edits is not None and edits <= 1 and not (edits and _other_words(left, right)):
         rarest = sorted(map(weigh, right))[-2:]
         value = rarest[-1] + rarest[0] * (len(rarest) - 1) / 2 - ONE_WORD - EDIT * edits
         pieces.append(Evidence(value, "nearly one word" if edits else "one word", _text(left), _text(right)))
         left.clear()
         right.clear()
+
+
+def _other_words(left: Sequence[Word], right: Sequence[Word]) -> bool:
+    """Cut at the same letters, does one side have another word of the language: marysschool and Mark's School?"""
+    words, others = sorted((left, right), key=len, reverse=True)
+    letters = "".join([word.spelled for word in others])
+    ends = list(accumulate(len(word.spelled) for word in words))
+    pieces = [letters[start:end] for start, end in pairwise((0, *ends))]
+    return any(
+        piece != word.spelled and _known(word) and _known(as_word(piece))
+        for word, piece in zip(words, pieces, strict=True)
+    )
 
 
 def _acronym(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Evidence]) -> None:
@@ -472,7 +570,7 @@ def _is_cut(word: Word, whole: Word) -> bool:
     if word.kind is Kind.INITIAL:
         return whole.kind in (Kind.GIVEN, Kind.NAME)
     generic = whole.kind in _GENERIC
-    if not generic and word.kind is not Kind.NAME:
+    if not generic and (word.kind is not Kind.NAME or _known(as_word(whole.spelled[len(word.spelled) :]))):
         return False
     least, more = (3, 2) if generic else (4, 3)
     return len(word.spelled) >= least and len(whole.spelled) >= len(word.spelled) + more

@@ -52,6 +52,12 @@ class Name(NamedTuple):
     readings: tuple[Reading, ...]
     known: frozenset[str]
 
+    @property
+    def form(self) -> str:
+        """The legal form at its end, or one that it names elsewhere; nothing where it is not named in full."""
+        last = self.plain.rpartition(" ")[2]
+        return last if last in _ENDING else min(self.forms, default="")
+
 
 MOST_WORDS: Final = 24
 MOST_READINGS: Final = 6
@@ -158,7 +164,7 @@ def _is_usual(word: str) -> bool:
 
 def _of_usual_words(words: Sequence[str]) -> Name:
     """As `_of_any_text` of the same words, several times as fast."""
-    reading = _reading(tuple(map(_word, words)))
+    reading = _reading(tuple(map(as_word, words)))
     otherwise = (*_written_apart(reading), *_form_misspelled(reading))
     return _with_other_names(" ".join(words), frozenset(), (reading, *otherwise))
 
@@ -167,7 +173,7 @@ def only_reading(words: Sequence[str]) -> Sequence[Word]:
     """The words of the one reading of a name of different words that all count; none where `parsed` has to tell."""
     if len(words) < 2 or not _are_usual(words) or _is_misspelled_form(words[-1]):
         return ()
-    read = [_word(word) for word in words]
+    read = [as_word(word) for word in words]
     texts = {word.text for word in read}
     known = len(texts) < len(read) or not texts.isdisjoint(lexicon.UNHEARD) or _key(read) in _known_names()
     return () if known else read
@@ -211,7 +217,7 @@ def _written_apart(reading: Reading) -> Iterator[Reading]:
             rest = rest.removesuffix(found)
             apart.insert(0, found)
         if apart or rest != reading.joined:
-            yield _reading(tuple(map(_word, (rest, *apart))), "written apart")
+            yield _reading(tuple(map(as_word, (rest, *apart))), "written apart")
 
 
 def _form_misspelled(reading: Reading) -> Iterator[Reading]:
@@ -222,7 +228,7 @@ def _form_misspelled(reading: Reading) -> Iterator[Reading]:
 
 @lru_cache(maxsize=200_000)
 def _is_misspelled_form(word: str) -> bool:
-    return _word(word).kind is Kind.NAME and _nearly_form(word)
+    return as_word(word).kind is Kind.NAME and _nearly_form(word)
 
 
 def _turned(text: str) -> Iterator[Reading]:
@@ -253,7 +259,7 @@ def _before_form(plain: str) -> Iterator[Reading]:
     words, _ = _phrases_as_forms(plain)
     at = next((i for i, word in enumerate(words) if i and word in _INSIDE), len(words))
     if at < len(words) - 1 and words[-1] not in _ENDING:
-        yield _reading(tuple(map(_word, words[:at])), "without what follows the legal form")
+        yield _reading(tuple(map(as_word, words[:at])), "without what follows the legal form")
 
 
 def _taken_apart(text: str) -> tuple[Reading, frozenset[str]]:
@@ -262,7 +268,7 @@ def _taken_apart(text: str) -> tuple[Reading, frozenset[str]]:
     if phrases:
         words = _FORM_PHRASES.sub(" ", kept).split() or words
     bare, forms = _without_forms(words[:MOST_WORDS])
-    return _reading(tuple(map(_word, bare))), forms | phrases
+    return _reading(tuple(map(as_word, bare))), forms | phrases
 
 
 def _phrases_as_forms(spelling: str) -> tuple[list[str], Set[str]]:
@@ -335,6 +341,24 @@ def _nearly_form(word: str) -> bool:
     return 2 <= len(word) <= 8 and any(OSA.distance(word, form, score_cutoff=1) <= 1 for form in _FORMS_TYPED)
 
 
+def may_be_form(words: Sequence[Word], form: str) -> bool:
+    """Are the words, which no one knows, the legal form but for a letter: `qg` and ag, `s pp a` and spa?"""
+    if not all(word.kind in _UNKNOWN for word in words):
+        return False
+    typed = "".join([word.spelled for word in words])
+    return len(typed) <= LONGEST_TYPED and OSA.distance(typed, form, score_cutoff=1) <= 1
+
+
+def ends_like_a_form(words: Sequence[Word]) -> bool:
+    """Could the last word be of a misspelled legal form, whatever the form?"""
+    return words[-1].kind in _UNKNOWN and len(words[-1].spelled) <= LONGEST_TYPED
+
+
+FORM_WORDS: Final = 3
+"""words that a misspelled legal form may be"""
+LONGEST_TYPED: Final = 6
+"""letters; longer forms are read by themselves"""
+_UNKNOWN: Final = (Kind.NAME, Kind.INITIAL, Kind.NUMBER)
 _FORMS_TYPED: Final = (
     "inc",
     "ltd",
@@ -367,7 +391,8 @@ _USUAL_ENDS: Final = frozenset(
 
 
 @lru_cache(maxsize=200_000)
-def _word(spelling: str) -> Word:
+def as_word(spelling: str) -> Word:
+    """What a word of `spelled` is read as."""
     spelling = _ORDINALS.get(spelling, spelling)
     if spelling in _MEANT:
         return Word(*_MEANT[spelling], spelling)
@@ -445,7 +470,7 @@ def _known_names() -> dict[str, str]:
 @lru_cache(maxsize=1_000)
 def _names_of(line: str) -> tuple[Reading, ...]:
     return tuple(
-        _reading(tuple(map(_word, name.split())), "known by another name") for name in line.split(" = ")
+        _reading(tuple(map(as_word, name.split())), "known by another name") for name in line.split(" = ")
     )
 
 
