@@ -1,23 +1,23 @@
-"""Answers questions of a run under `dag.test`, as Airflow's API does: from a thread, while the run waits."""
+"""Answers questions of a run under `dag.test`, as Airflow's API does: where the run pauses to wait for an answer."""
 
 from __future__ import annotations
 
-import threading
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-WAIT = 300.0
-READING = 0.5
-"""seconds from a question to its answer: Airflow 3.3 loses an answer that comes while the task is still being parked"""
+import pytest
+
 Said = Mapping[str, Any]
+RUNNER = "airflow.sdk.definitions.dag"
 
 
 @dataclass
 class Person:
-    """Gives one answer after the other to a task; keeps what it was asked, and what went wrong."""
+    """Gives one answer after the other to a task; keeps what it was asked."""
 
     task_id: str
     answers: Sequence[Said]
@@ -27,32 +27,25 @@ class Person:
 
     @contextmanager
     def waiting(self) -> Iterator[Person]:
-        thread = threading.Thread(target=self._answer_all, daemon=True)
-        thread.start()
-        yield self
-        thread.join(WAIT)
+        """Airflow 3.3 loses an answer that comes while a task is being parked: by the run's pause it is parked."""
+        pause = time.sleep
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(time, "sleep", lambda seconds: self._answered() or pause(seconds))
+            yield self
         assert len(self.asked) == len(self.answers), f"asked {len(self.asked)} times"
 
-    def _answer_all(self) -> None:
-        for said in self.answers:
-            if not self._answer(dict(said)):
-                return
-
-    def _answer(self, said: dict[str, Any]) -> bool:
-        deadline = time.monotonic() + WAIT
-        while time.monotonic() < deadline:
-            if self._waits():
-                time.sleep(READING)
-                self._say(said)
-                return True
-            time.sleep(0.1)
-        return False
-
-    def _waits(self) -> bool:
+    def _answered(self) -> bool:
+        """Whether it was the run that paused, and has its answer now."""
         from airflow.utils.session import create_session
 
-        with create_session() as session:
-            return self._waiting(session) is not None
+        if sys._getframe(2).f_globals["__name__"] != RUNNER:
+            return False
+        with create_session(scoped=False) as session:
+            instance = self._waiting(session)
+            if instance is not None:
+                assert len(self.asked) < len(self.answers), "asked once more"
+                self._say(dict(self.answers[len(self.asked)]), instance, session)
+        return instance is not None
 
     def _waiting(self, session: Any) -> Any:
         """The instance of the task that waits for an answer, with its question."""
@@ -65,21 +58,18 @@ class Person:
         query = select(TaskInstance).where(TaskInstance.task_id == self.task_id, waits)
         return session.scalar(query.options(joinedload(TaskInstance.hitl_detail)))
 
-    def _say(self, said: dict[str, Any]) -> None:
+    def _say(self, said: dict[str, Any], instance: Any, session: Any) -> None:
         from airflow._shared.timezones import timezone
         from airflow.models.hitl import HITLUser
         from airflow.models.trigger import handle_event_submit
         from airflow.triggers.base import TriggerEvent
-        from airflow.utils.session import create_session
 
-        with create_session() as session:
-            instance = self._waiting(session)
-            detail, by = instance.hitl_detail, said.pop("by", "olga")
-            self.asked.append((detail.subject, detail.body))
-            detail.responded_by = HITLUser(id=by, name=by) if by else None
-            detail.responded_at = timezone.utcnow()
-            detail.chosen_options = [said.pop("option")]
-            detail.params_input = said
-            session.add(detail)
-            payload = detail.as_resume_event_payload(timedout=by is None)
-            handle_event_submit(TriggerEvent(payload), task_instance=instance, session=session)
+        detail, by = instance.hitl_detail, said.pop("by", "olga")
+        self.asked.append((detail.subject, detail.body))
+        detail.responded_by = HITLUser(id=by, name=by) if by else None
+        detail.responded_at = timezone.utcnow()
+        detail.chosen_options = [said.pop("option")]
+        detail.params_input = said
+        session.add(detail)
+        payload = detail.as_resume_event_payload(timedout=by is None)
+        handle_event_submit(TriggerEvent(payload), task_instance=instance, session=session)
