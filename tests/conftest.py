@@ -20,6 +20,7 @@ import pytest
 import sqlalchemy as sa
 from tests.companies import WINDOWS, policy_for, write_company
 from tests.e2e.rivers import flowing
+from tests.orphans import erase_orphans, own_folder
 
 from clearlane import ledger
 from clearlane.ledger import server
@@ -28,7 +29,6 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "ledger_template"
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 * 2**30
-_OURS = "clearlane-tests-"
 _numbers = itertools.count(1)
 
 # The command line reads its width when it is imported: of a test, never of the terminal that the tests run in.
@@ -77,8 +77,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def ledger_server() -> Iterator[server.Server]:
     """The session's PostgreSQL, with an empty database `airflow` for the tests of the DAGs."""
     folder = _quick_folder()
-    _erase_orphans(folder)
-    directory = folder / f"{_OURS}{os.getpid()}"
+    erase_orphans(folder)
+    directory = own_folder(folder)
     yield server.start(directory, ["airflow"], settings=server.THROWAWAY)
     server.erase(directory)
 
@@ -157,23 +157,6 @@ def _quick_folder() -> Path:
         if runs_programs and shutil.disk_usage(MEMORY).free >= ENOUGH:
             return MEMORY
     return Path(tempfile.gettempdir())
-
-
-def _erase_orphans(folder: Path) -> None:
-    """Erase the servers of sessions that were killed before they could."""
-    for directory in folder.glob(f"{_OURS}*"):
-        if directory.stat().st_uid == os.geteuid() and not _alive(int(directory.name.removeprefix(_OURS))):
-            server.erase(directory)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 # -- Spark -----------------------------------------------------------------------------------------
