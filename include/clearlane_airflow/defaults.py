@@ -38,33 +38,35 @@ MODE = Param(
     type="string",
     enum=["auto", "live", "shadow"],
     title="Mode",
-    description="auto: live, but shadow in a backfill. Shadow decides and assigns, pushes and mails nothing.",
+    description="auto: live, but shadow in a backfill. live: also in a backfill, whose leads are released."
+    " shadow: decides, and assigns, pushes and mails nothing.",
 )
 SOURCES = Param(
     [],
     type="array",
     items={"type": "string"},
     title="Sources",
-    description="Names from sources.yaml; empty means all of them.",
+    description="Names from sources.yaml, one a line, as crm; empty means all of them.",
 )
 DRY_RUN = Param(
     None,
     type=["null", "boolean"],
     title="Dry run",
-    description="Keep what is owed to the sources in the outbox. Empty: as the deployment says (CLEARLANE_DRY_RUN).",
+    description="Left alone: as the deployment says (CLEARLANE_DRY_RUN; unless it is false, nothing is sent)."
+    " Switched on: what is owed to sources and people is kept, not sent. Switched on and off again: it is sent.",
 )
 COUNT_ONLY = Param(
     False,
     type="boolean",
-    title="Dry run",
-    description="Count what is too old, and change nothing.",
+    title="Count only",
+    description="Count what is too old, and change nothing. Off: it is emptied, and nobody can bring it back.",
 )
 REPLAY = {
     "from": Param(
         type="string",
         format="date-time",
         title="From",
-        description="Runs that ended after this moment are played again.",
+        description="Runs that ended after this moment are played again; it has to be before To.",
     ),
     "to": Param(
         type="string", format="date-time", title="To", description="Runs that ended by this moment, included."
@@ -74,14 +76,15 @@ REPLAY = {
         type="string",
         minLength=1,
         title="Policy",
-        description="in_force: the one in force now. Or a policy folder, or the hash of a stored version of a file.",
+        description="in_force: the one in force now. Or a folder of policy files that the workers can read, or the"
+        " hash of a stored version of one file.",
     ),
     "horizon": Param(
         90,
         type="number",
         exclusiveMinimum=0,
-        title="Horizon",
-        description="Days within which an outcome of a lead counts.",
+        title="Horizon, in days",
+        description="An outcome counts that came within so many days after the decision.",
     ),
     "out": Param(
         None,
@@ -102,44 +105,44 @@ REVIEW = {
         90,
         type="number",
         exclusiveMinimum=0,
-        title="Horizon",
-        description="Days after the first decision within which an outcome counts; younger leads are left out.",
+        title="Horizon, in days",
+        description="An outcome counts that came in so many days after the first decision; younger leads are left out.",
     ),
     "history_days": Param(
         365,
         type="number",
         exclusiveMinimum=0,
-        title="History",
-        description="Days back, from the run's moment, in which the leads were first decided.",
+        title="History, in days",
+        description="Leads that were first decided in so many days before the run's moment.",
     ),
     "holdout": Param(
         0.3,
         type="number",
         minimum=0.1,
         maximum=0.5,
-        title="Holdout",
-        description="Share of the leads, the newest, on which the proposal is judged.",
+        title="Holdout, a share",
+        description="The newest so many of the leads, from 0.1 to 0.5 of all, on which the proposal is judged.",
     ),
     "most_change": Param(
         None,
         type=["null", "integer"],
         minimum=1,
-        title="Most change",
-        description="Points by which one rule may move. Empty: as `review:` of scoring.yaml says.",
+        title="Most change, in points",
+        description="By how many points one rule may move, 1 or more. Empty: as review in scoring.yaml says.",
     ),
     "changes": Param(
         None,
         type=["null", "integer"],
         minimum=0,
-        title="Changes",
-        description="Rules that may move. Empty: as `review:` of scoring.yaml says.",
+        title="Rules that may change",
+        description="How many of them at most. Empty: as review in scoring.yaml says.",
     ),
     "answer_within": Param(
         14,
         type="number",
         exclusiveMinimum=0,
-        title="Answer within",
-        description="Days until no answer means that nothing changes.",
+        title="Answer within, in days",
+        description="No answer in so many days means that nothing changes.",
     ),
     "dry_run": DRY_RUN,
 }

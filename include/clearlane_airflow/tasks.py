@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,18 +36,19 @@ def open_batch(params: dict[str, Any] | None = None, dag_run: Any = None) -> str
 
     asked = params or {}
     window = _window(dag_run)
-    batch = steps.open_batch(
-        ledger(),
-        dag_id=dag_run.dag_id,
-        run_id=dag_run.run_id,
-        run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
-        mode=asked.get("mode", "auto"),
-        dry_run=_dry_run(asked),
-        window=window,
-        as_of=window[1] if window else _now(),
-        sources=asked.get("sources") or (),
-        code_version=code_version(),
-    )
+    with _no_retry():
+        batch = steps.open_batch(
+            ledger(),
+            dag_id=dag_run.dag_id,
+            run_id=dag_run.run_id,
+            run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
+            mode=asked.get("mode", "auto"),
+            dry_run=_dry_run(asked),
+            window=window,
+            as_of=window[1] if window else _now(),
+            sources=asked.get("sources") or (),
+            code_version=code_version(),
+        )
     return str(batch.batch_id)
 
 
@@ -243,15 +246,16 @@ def replay(params: dict[str, Any] | None = None, dag_run: Any = None) -> Counts:
 
     asked = params or {}
     folder = Path(asked["out"]) if asked.get("out") else data_docs_folder()
-    counts = steps.replay_history(
-        ledger(),
-        since=_moment(asked["from"]),
-        until=_moment(asked["to"]),
-        named=asked["policy"],
-        at=_now(),
-        horizon_days=asked["horizon"],
-        out=folder / str(ids.batch_id(dag_run.dag_id, dag_run.run_id)),
-    )
+    with _no_retry():
+        counts = steps.replay_history(
+            ledger(),
+            since=_moment(asked["from"]),
+            until=_moment(asked["to"]),
+            named=asked["policy"],
+            at=_now(),
+            horizon_days=asked["horizon"],
+            out=folder / str(ids.batch_id(dag_run.dag_id, dag_run.run_id)),
+        )
     return dict(counts)
 
 
@@ -294,6 +298,15 @@ def code_version() -> str:
     from clearlane import __version__
 
     return "+".join(filter(None, (__version__, os.environ.get("CLEARLANE_COMMIT"))))
+
+
+@contextmanager
+def _no_retry() -> Iterator[None]:
+    """What was asked for is not there: a person has to ask for something else, and no later try finds it."""
+    try:
+        yield
+    except LookupError as wrong:
+        raise AirflowFailException(str(wrong)) from wrong
 
 
 def _window(dag_run: Any) -> tuple[datetime, datetime] | None:

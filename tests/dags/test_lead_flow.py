@@ -132,3 +132,12 @@ def test_crm_push_sends_what_is_owed_once(dagbag, flowed, company):
     later = moment + timedelta(minutes=5)
     assert crm_push.test(logical_date=later, run_conf={"dry_run": False}).state == "success"
     assert sorted(path.name for path in (company / "crm" / "assignments").glob("*.csv")) == written
+
+
+def test_a_source_that_is_unknown_is_a_red_run_without_another_try(dagbag, published):
+    run = dagbag.dags["lead_flow"].test(logical_date=END, run_conf={**DRY, "sources": ["nosuch"]})
+    assert run.state == "failed"
+    assert [
+        (one.state, one.try_number) for one in run.get_task_instances() if one.task_id == "open_batch"
+    ] == [("failed", 1)]
+    assert count(published, "batch") == 0

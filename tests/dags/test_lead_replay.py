@@ -47,10 +47,14 @@ def test_a_candidate_is_played_and_nothing_is_written(dagbag, flowed, company, a
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"policy": "no-such-version"}, {"from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"}]
+    "wrong",
+    [
+        {"policy": "no-such-version"},
+        {"from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"},
+        {"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"},
+    ],
 )
-def test_what_cannot_be_played_is_a_red_run(dagbag, published, monkeypatch, wrong):
-    replay = dagbag.dags["lead_replay"]
-    monkeypatch.setattr(replay.get_task("replay"), "retries", 0)
-    run = replay.test(logical_date=END, run_conf={**SPAN, "policy": "in_force", **wrong})
+def test_what_cannot_be_played_is_a_red_run_without_another_try(dagbag, published, wrong):
+    run = dagbag.dags["lead_replay"].test(logical_date=END, run_conf={**SPAN, "policy": "in_force", **wrong})
     assert run.state == "failed"
+    assert [task.try_number for task in run.get_task_instances()] == [1]

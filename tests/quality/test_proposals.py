@@ -55,7 +55,10 @@ TEXT = Field("x", Type.TEXT)
         ([f"{n:08x}-0000-4000-8000-000000000000" for n in range(300)], "matches", FAMILIES[0].pattern),
         ([str(10_000 + n) for n in range(300)], "matches", r"^[0-9]{5}(?:-[0-9]{4})?$"),
         ([f"ada{n}@acme.com" for n in range(300)], "email", None),
-        ([f"Some words {n}" for n in range(300)], "max_length", 20),
+        ([f"Some words {n}" for n in range(300)], "max_length", 100),
+        ([f"a much longer sentence, {n:0120}" for n in range(300)], "max_length", 200),
+        ([f"https://acme{n}.com" for n in range(300)], "max_length", 100),
+        ([f"U{n:07}" for n in range(300)], "max_length", 10),
     ],
 )
 def test_what_a_column_of_texts_keeps_to(values: list[str], rule: str, allowed: object) -> None:
@@ -66,6 +69,16 @@ def test_what_a_column_of_texts_keeps_to(values: list[str], rule: str, allowed: 
 def test_a_set_is_not_proposed_while_new_values_come_or_some_are_rare() -> None:
     assert "one_of" not in of(TEXT, ["new"] * 50 + ["red", "green"] * 150)
     assert "one_of" not in of(TEXT, ["red", "green"] * 150 + ["once"])
+
+
+def test_what_people_write_is_no_set_of_values_however_often_it_came() -> None:
+    sentences = ["Please reset my password, the link has expired.", "We offer link building at a fair price."]
+    assert set(of(TEXT, sentences * 150)) == {"max_length"}
+    assert "one_of" in of(TEXT, ["United States of America", "wrong territory"] * 150)
+
+
+def test_who_owns_a_record_is_no_set_of_values() -> None:
+    assert "one_of" not in of(Field("owner", Type.TEXT), ["U201", "U202"] * 150)
 
 
 def test_ranges_have_room_and_begin_at_nothing_where_nothing_is_below() -> None:

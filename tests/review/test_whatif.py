@@ -183,6 +183,8 @@ def test_other_files_are_named_as_not_played(company: Company):
 def test_nothing_to_compare_is_said(company: Company, bold: Policy):
     with pytest.raises(review.NothingToCompare, match="no lead was decided"):
         company.whatif(bold, since=UNTIL, until=UNTIL + timedelta(days=1))
+    with pytest.raises(review.NothingToCompare, match="is not before"):
+        company.whatif(bold, since=UNTIL, until=UNTIL)
 
 
 def test_without_a_published_policy_it_is_said(ledger_engine: sa.Engine, bold: Policy):

@@ -35,6 +35,11 @@ HISTORY: Final = timedelta(days=180)
 KINDS: Final = 20
 """different values that may make a set, each seen `OFTEN` times"""
 OFTEN: Final = 5
+WORDS: Final = 4
+TERM: Final = 40
+"""a value of a set has so many words and letters at most: what is longer was written, not chosen"""
+ROOM: Final = 100
+"""characters that texts which people write have at least, however short those were that came"""
 LENGTHS: Final = (10, 20, 50, 100, 200, 300, 400, 500, 1_000, 2_000, 5_000, 10_000, 50_000)
 STRUCTURE: Final = ("id", "type", "created_at", "updated_at", "occurred_at", "kind", "stage")
 """fields of a record that say what it is: they may be asked for"""
@@ -160,7 +165,7 @@ def _texts(name: str, values: pd.Series[str], rules: set[str]) -> Iterator[tuple
     longest = int(values.str.len().max())
     told = f"{len(values):,} values"
     family = None if "matches" in rules else family_of(values)
-    if kinds := _kinds(values):
+    if not _refers(name) and (kinds := _kinds(values)):
         yield Check("one_of", kinds), f"{told} are one of {len(kinds)}, and no new one came of late"
         return
     if all(one.normal for one in email_verdicts(set(values)).values()):
@@ -169,18 +174,28 @@ def _texts(name: str, values: pd.Series[str], rules: set[str]) -> Iterator[tuple
     if family:
         yield Check("matches", family.pattern), f"each of {told} is {family.name}"
     if "max_length" not in rules and not (family and family.longest):
-        length = next((one for one in LENGTHS if one >= longest * 1.25), None)
+        room = longest * 1.25 if family and family.code else max(longest * 1.25, ROOM)
+        length = next((one for one in LENGTHS if one >= room), None)
         if length:
             yield Check("max_length", length), f"the longest of {told} has {longest:,} characters"
 
 
 def _kinds(values: pd.Series[str]) -> tuple[str, ...]:
-    """The values, where they are few, none is rare and the newest third brought no new one; else none."""
+    """The values, where they are few terms, none is rare and the newest third brought no new one; else none."""
     counts = values.value_counts()
-    if len(counts) > KINDS or counts.min() < OFTEN:
+    if len(counts) > KINDS or counts.min() < OFTEN or not all(map(_is_term, counts.index)):
         return ()
     third = len(values) // 3
     return tuple(sorted(counts.index)) if set(values[:third]) <= set(values[third:]) else ()
+
+
+def _refers(name: str) -> bool:
+    """Whether a field says who or what a record belongs to: of those there will be new ones."""
+    return name == "owner" or name.endswith("_id")
+
+
+def _is_term(value: str) -> bool:
+    return len(value) <= TERM and len(value.split()) <= WORDS
 
 
 def _range(values: pd.Series[str]) -> Iterator[tuple[Check, str]]:

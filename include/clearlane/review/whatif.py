@@ -67,6 +67,8 @@ def whatif(
     Without `against` each lead meets the policy that was in force at its moment. Outcomes count within
     `horizon_days` of that moment; `top` leads are named. Raises NothingToCompare.
     """
+    if since >= until:
+        raise NothingToCompare(f"from {since.isoformat()} is not before to {until.isoformat()}")
     old = always(against, since) if against else _published(connection, since, until)
     eras = {"old": old, "new": always(candidate, since)}
     known_until = history.known_until(connection) or until
