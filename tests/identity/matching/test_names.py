@@ -75,6 +75,23 @@ def test_every_word_that_ends_a_name_is_read_as_any_text_is() -> None:
         assert parsed(text) == names._of_any_text(text)
 
 
+LETTERS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8) | st.sampled_from(
+    ["sch", "tz", "ph", "ck", "ij", "ae", "ue", "x", "y", "w"]
+)
+
+
+@given(st.lists(LETTERS, min_size=1, max_size=4))
+def test_letters_that_are_kept_are_heard_in_whatever_a_word_is_a_part_of(words: list[str]) -> None:
+    together = 0
+    for word in words:
+        together |= names.kept_letters(word)
+    assert names.kept_letters(sound("".join(words))) == together
+
+
+def test_letters_are_not_told_where_a_digit_may_be_one() -> None:
+    assert names.kept_letters("5olutions") < 0
+
+
 def bare(text: str) -> list[str]:
     return [word.text for word in parsed(text).readings[0].words]
 

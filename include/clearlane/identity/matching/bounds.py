@@ -19,7 +19,7 @@ from clearlane.identity.matching import likeness, readings
 from clearlane.identity.matching.lexicon import Kind
 from clearlane.identity.matching.likeness import Weigh
 from clearlane.identity.matching.meetings import Meetings
-from clearlane.identity.matching.names import Word, sound
+from clearlane.identity.matching.names import Word, kept_letters, sound
 from clearlane.identity.matching.readings import PLACES, Readings
 
 CHUNK: Final = 20_000
@@ -41,7 +41,7 @@ def reaching(met: Meetings, weigh: Weigh, least: float) -> Flags:
     for start in range(0, len(which), CHUNK):
         some = slice(start, start + CHUNK)
         a, b = one[some], other[some]
-        enough = words.most(read.words[a], read.words[b]) >= least - ROUNDING
+        enough = words.most(read.words[a], read.words[b], least - ROUNDING) >= least - ROUNDING
         enough |= read.odd[a] | read.odd[b]
         enough |= (read.formed[a] & read.open_ended[b]) | (read.formed[b] & read.open_ended[a])
         enough |= (read.joined[a] == read.joined[b]) | (read.written[a] == read.written[b])
@@ -69,6 +69,10 @@ class _Lexicon:
     words: Sequence[Word]
     texts: Rows
     lengths: Rows
+    heard: Rows
+    """letters at most as it sounds, an x being two"""
+    letters: Rows
+    """bits, by names.kept_letters"""
     weights: Nats
     costs: Nats
     fillers: Flags
@@ -82,21 +86,26 @@ class _Lexicon:
             words,
             np.array([*(hash(word.text) for word in words), 0], dtype=np.int64),
             np.array([len(word.spelled) for word in words], dtype=np.int64),
+            np.array([*(len(word.spelled) + word.spelled.count("x") for word in words), 0]),
+            np.array([*(kept_letters(word.spelled) for word in words), 0]),
             np.array([*map(weigh, words), 0.0]),
             np.array([*map(likeness.cost, words), 0.0]),
             np.array([*(word.kind is Kind.FILLER for word in words), True]),
             np.array([*map(_letters_of_initials, words), _NO_INITIALS]),
         )
 
-    def most(self, left: Rows, right: Rows) -> Nats:
-        """What the readings weigh at most; infinite where words that are not the same could agree."""
+    def most(self, left: Rows, right: Rows, least: float) -> Nats:
+        """What the readings weigh at most; infinite where it is less, but words that are not the same could agree."""
         same = self.texts[left][:, :, None] == self.texts[right][:, None, :]
         same &= (left >= 0)[:, :, None] & (right >= 0)[:, None, :]
         mine, theirs = np.where(same.any(2), -1, left), np.where(same.any(1), -1, right)
         shared = -np.sort(-np.where(same.any(1), self.weights[right], 0.0), axis=1)
         weight = shared @ _COUNTED + likeness.SAME_FORM
         weight += np.where(self.fillers[mine].all(1) & self.fillers[theirs].all(1), likeness.WHOLE, 0.0)
-        return np.where(self._could_agree(mine, theirs), np.inf, weight - self._missing(mine, theirs))
+        weight -= self._missing(mine, theirs)
+        (asked,) = np.nonzero(weight < least)
+        weight[asked[self._could_agree(mine[asked], theirs[asked])]] = np.inf
+        return weight
 
     def _missing(self, left: Rows, right: Rows) -> Nats:
         one, other = self._cost(left), self._cost(right)
@@ -112,9 +121,20 @@ class _Lexicon:
     def _could_agree(self, left: Rows, right: Rows) -> Flags:
         could = self._of_initials(left, right) | self._of_initials(right, left)
         at, i, j = np.nonzero((left >= 0)[:, :, None] & (right >= 0)[:, None, :])
-        pairs, which = np.unique(left[at, i] * len(self.texts) + right[at, j], return_inverse=True)
-        could[at[self._akin(*np.divmod(pairs, len(self.texts)))[which]]] = True
+        one, other = left[at, i], right[at, j]
+        some = np.flatnonzero(self._letters_allow(one, other))
+        pairs, which = np.unique(one[some] * len(self.texts) + other[some], return_inverse=True)
+        could[at[some][self._akin(*np.divmod(pairs, len(self.texts)))[which]]] = True
         return could | self._of_letters(left, right, ~could)
+
+    def _letters_allow(self, some: Rows, others: Rows) -> Flags:
+        """Could one be near the other, or its beginning, by the letters it has? A wrong one is two that differ."""
+        mine, theirs = self.letters[some], self.letters[others]
+        short = np.minimum(self.heard[some], self.heard[others]) < likeness.SHORT
+        near = np.bitwise_count(mine ^ theirs) <= 2 * np.where(short, 1, likeness.MOST_APART)
+        within = ((mine & ~theirs) == 0) | ((theirs & ~mine) == 0)
+        allow: Flags = near | within | (mine < 0) | (theirs < 0)
+        return allow
 
     def _akin(self, some: Rows, others: Rows) -> Flags:
         """Is one near the other, or its beginning?"""
@@ -132,15 +152,20 @@ class _Lexicon:
         """Are the words one, but for spaces and a letter?"""
         ours, others = (left >= 0).sum(1), (right >= 0).sum(1)
         (at,) = np.nonzero(asked & (ours > 0) & (others > 0) & (ours + others > 2))
+        at = at[self._sound_alike(left[at], right[at])]
         could: Flags = np.zeros(len(asked), dtype=bool)
         could[at] = _near(self._together(left[at]), self._together(right[at]), 1)
         return could
 
+    def _sound_alike(self, left: Rows, right: Rows) -> Flags:
+        """Do the letters allow that the words are one but for a letter? One that is wrong is two that differ."""
+        mine, theirs = (np.bitwise_or.reduce(self.letters[words], axis=1) for words in (left, right))
+        alike: Flags = (np.bitwise_count(mine ^ theirs) <= 2) | (mine < 0) | (theirs < 0)
+        return alike
+
     def _together(self, words: Rows) -> list[str]:
         """The words of each row, written together."""
-        distinct, which = np.unique(words, axis=0, return_inverse=True)
-        texts = ["".join([self.words[one].spelled for one in row if one >= 0]) for row in distinct.tolist()]
-        return [texts[one] for one in which.reshape(-1).tolist()]
+        return ["".join([self.words[one].spelled for one in row if one >= 0]) for row in words.tolist()]
 
 
 def _near(some: Sequence[str], others: Sequence[str], most: int) -> Flags:

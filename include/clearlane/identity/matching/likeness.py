@@ -509,7 +509,8 @@ def _of_typo(one: str, other: str, edits: int) -> float:
 
 
 MOST_APART: Final = 3
-"""letters"""
+"""letters; of a word of fewer than SHORT one"""
+SHORT: Final = 7
 
 
 @lru_cache(maxsize=2**17)
@@ -534,7 +535,7 @@ def _letters(one: str, other: str) -> int | None:
         0
         if shortest < 3 or len(one) == len(other) == 3
         else 1
-        if shortest < 7
+        if shortest < SHORT
         else 2
         if shortest < 12
         else MOST_APART

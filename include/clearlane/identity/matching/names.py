@@ -9,7 +9,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Sequence, Set
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Final, NamedTuple
 from unicodedata import normalize
 
@@ -433,6 +434,20 @@ def sound(word: str) -> str:
     for letters, one in _ALIKE:
         word = word.replace(letters, one)
     return _TWICE.sub(r"\1", word)
+
+
+_KEPT: Final = {letter: 1 << bit for bit, letter in enumerate("abdgilmnorsuvz")}
+_KEPT_AS: Final = _KEPT | {"y": _KEPT["i"], "w": _KEPT["v"], "x": _KEPT["s"]}
+
+
+def kept_letters(word: str) -> int:
+    """Bits for those letters of a word that are heard in whatever it is a part of; below 0 where digits may be letters.
+
+    The letters of `sound(a + b)` are those of a and those of b.
+    """
+    if not word.isalpha():
+        return -1
+    return reduce(or_, (_KEPT_AS[letter] for letter in set(word) if letter in _KEPT_AS), 0)
 
 
 def _in_letters(word: str) -> str:
