@@ -100,7 +100,7 @@ class _Lexicon:
         same &= (left >= 0)[:, :, None] & (right >= 0)[:, None, :]
         mine, theirs = np.where(same.any(2), -1, left), np.where(same.any(1), -1, right)
         shared = -np.sort(-np.where(same.any(1), self.weights[right], 0.0), axis=1)
-        weight = shared @ _COUNTED + likeness.SAME_FORM
+        weight: Nats = shared @ _COUNTED + likeness.SAME_FORM
         weight += np.where(self.fillers[mine].all(1) & self.fillers[theirs].all(1), likeness.WHOLE, 0.0)
         weight -= self._missing(mine, theirs)
         (asked,) = np.nonzero(weight < least)
