@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+import pandas as pd
 
 Chance = random.Random
 
@@ -18,12 +21,29 @@ def _each(words: str) -> tuple[str, ...]:
     return tuple(words.split())
 
 
-class Set(NamedTuple):
+class Made(NamedTuple):
     """Accounts (id, name, country) and leads (name, country, the right account or nothing)."""
 
     name: str
     accounts: list[tuple[str, str, str]]
     leads: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Leads and accounts as the command takes them, and the account that is right for each lead, if any.
+
+    `either` are leads of a company that is there twice: any of its accounts is right, and none has to be taken.
+    """
+
+    name: str
+    leads: pd.DataFrame
+    accounts: pd.DataFrame
+    truth: Mapping[str, str]
+    either: Mapping[str, Set[str]] = field(default_factory=dict)
+
+    def right(self, lead: str, account: str) -> bool:
+        return self.truth.get(lead) == account or account in self.either.get(lead, ())
 
 
 class Company(NamedTuple):
@@ -38,14 +58,14 @@ class Company(NamedTuple):
         return " ".join((*self.words, self.form)).strip()
 
 
-def invented(seed: int, number: int) -> Set:
+def invented(seed: int, number: int) -> Made:
     """So many companies, a third of them no account: with sisters, branches abroad and namesakes."""
     chance = random.Random(seed)
     companies = _companies(chance, number)
     return _labelled("invented companies", companies, chance, leads_of_each=1)
 
 
-def short(seed: int, number: int) -> Set:
+def short(seed: int, number: int) -> Made:
     """Names of two to five letters, initials of longer ones, and names with numbers in them."""
     chance = random.Random(seed)
     made = [_short_name(chance) for _ in range(number)]
@@ -56,7 +76,7 @@ def short(seed: int, number: int) -> Set:
     return _labelled("short names and numbers", companies, chance, leads_of_each=2)
 
 
-def institutions(seed: int, number: int) -> Set:
+def institutions(seed: int, number: int) -> Made:
     """Schools, hospitals, public bodies, law firms, branches and franchises; most differ in one word."""
     chance = random.Random(seed)
     names = list(dict.fromkeys(chance.choice(_INSTITUTIONS)(chance) for _ in range(number)))
@@ -70,7 +90,7 @@ def _labelled(
     chance: Chance,
     leads_of_each: int,
     changes: Sequence[Change] | None = None,
-) -> Set:
+) -> Made:
     accounts, leads = [], []
     for number, company in enumerate(companies):
         account = f"a{number}" if chance.random() > 1 / 3 else ""
@@ -79,7 +99,7 @@ def _labelled(
         for _ in range(leads_of_each):
             country = company.country if chance.random() < 0.5 else ""
             leads.append((written(company, chance, changes or _USUAL), country, account))
-    return Set(name, accounts, leads)
+    return Made(name, accounts, leads)
 
 
 # --- companies --------------------------------------------------------------------------------------

@@ -151,6 +151,11 @@ def test_a_name_in_full_is_surer_to_be_another_than_one_that_is_not() -> None:
     assert full.beyond(chance=5) < brief.beyond(chance=5) < alike("Kolmogorov", "Kolmogorov").beyond(chance=5)
 
 
+def test_letters_that_are_said_one_by_one_do_not_sound_alike() -> None:
+    assert "nearly" not in said(alike("VBKW Apparel", "WBCW Apparel"))
+    assert "nearly" in said(alike("Fakt Apparel", "Fact Apparel"))
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

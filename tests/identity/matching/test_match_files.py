@@ -95,6 +95,34 @@ def test_a_phone_that_no_account_has_says_nothing(match: Match, phone: str) -> N
     assert "phone" not in row.because
 
 
+CROWDED = "account_id,name,domain\n" + "\n".join(
+    [
+        "airbus,Airbus SE,airbus.com",
+        "agency,Kolmogorov Partners Ltd,kolmogorov.io",
+        *(f"a{n},Airbus {n} SE,x{n}.com" for n in range(12)),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("lead", "account"),
+    [
+        ("Airbus,x@kolmogorov.io", ""),
+        ("Kolmogorov Partners,x@airbus.com", ""),
+        ("Airbus,x@gmail.com", "airbus"),
+        ("Kolmogorov,x@kolmogorov.io", "agency"),
+        ("Nobody Knows,x@kolmogorov.io", "agency"),
+        ("Kolmogorov Partners,x@unheard-of.com", "agency"),
+    ],
+)
+def test_a_name_of_one_account_at_the_domain_of_another_is_asked_about(
+    match: Match, lead: str, account: str
+) -> None:
+    (row,) = match(f"lead_id,company,email\nl1,{lead}\n", CROWDED + "\n").itertuples()
+    assert (row.outcome == "match") is bool(account)
+    assert row.account_id == account or {"airbus", "agency"} <= set(row.because.replace(":", "").split())
+
+
 def test_an_account_may_have_several_domains(match: Match) -> None:
     accounts = "account_id,name,domain\na1,Acme,acme.com\na1,Acme,acme-foods.de\na2,Acme Steel,steel.com\n"
     out = match("lead_id,company,email\nl1,,x@acme-foods.de\nl2,,y@acme.com\nl3,,z@steel.com\n", accounts)

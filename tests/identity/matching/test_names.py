@@ -120,6 +120,7 @@ def bare(text: str) -> list[str]:
         ("N.V, Philips", ["philips"]),
         ("www.acme-foods.co.uk", ["acme", "food"]),
         ("Acme Foods - Marketing Dept.", ["acme", "food"]),
+        ("Acme Foods Ltd, c/o Delta Bank plc", ["acme", "food"]),
         ("Acme Foods, IT (Head Office)", ["acme", "food"]),
         ("Acme S.r.1.", ["acme"]),
         ("Grupo Acme S.A. de C.V. Norte", ["group", "acme", "north"]),

@@ -110,11 +110,15 @@ def _misspelled(word: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Index:
-    """Keys of accounts, sorted, each with the account's row and what sharing it says; and the words they have."""
+    """Keys of accounts, sorted, each with the account's row and what sharing it says; and the words they have.
+
+    `own` are keys that make an account be looked at whatever else is shared: domains that few have.
+    """
 
     keys: Keys
     rows: Rows
     weights: npt.NDArray[np.float64]
+    own: npt.NDArray[np.bool_]
     words: Set[str]
 
     def candidates(self, leads: Sequence[Company]) -> Iterator[tuple[int, int]]:
@@ -129,22 +133,29 @@ class Index:
         counts = last - first
         before = np.cumsum(counts) - counts
         at = np.repeat(first - before, counts) + np.arange(counts.sum())
-        return _most_telling(np.repeat(leads_of_keys, counts), self.rows[at], self.weights[at])
+        return _most_telling(np.repeat(leads_of_keys, counts), self.rows[at], self.weights[at], self.own[at])
 
 
-def _most_telling(leads: Rows, accounts: Rows, weights: npt.NDArray[np.float64]) -> tuple[Rows, Rows]:
-    """Of each lead the accounts whose shared keys weigh most, and at least a part of what the best weigh."""
+def _most_telling(
+    leads: Rows, accounts: Rows, weights: npt.NDArray[np.float64], own: npt.NDArray[np.bool_]
+) -> tuple[Rows, Rows]:
+    """Of each lead the accounts whose shared keys weigh most, and at least a part of what the best weigh.
+
+    Those that share a key of their own are among them.
+    """
     # A pair as one number: numpy sorts those several times as fast.
     most = int(np.max(accounts, initial=0)) + 1
     pairs, which = np.unique(leads * most + accounts, return_inverse=True)
     leads, accounts = np.divmod(pairs, most)
     summed = np.bincount(which, weights=weights, minlength=len(pairs))
+    owning = np.zeros(len(pairs), dtype=bool)
+    owning[which[own]] = True
     order = np.lexsort((accounts, -summed, leads))
-    leads, accounts, summed = leads[order], accounts[order], summed[order]
+    leads, accounts, summed, owning = leads[order], accounts[order], summed[order], owning[order]
     _, first, counts = np.unique(leads, return_index=True, return_counts=True)
     place = np.arange(len(leads)) - np.repeat(first, counts)
     best = np.repeat(summed[first], counts)
-    kept = (place < MOST_CANDIDATES) & (summed >= best * LEAST_SHARE)
+    kept = owning | ((place < MOST_CANDIDATES) & (summed >= best * LEAST_SHARE))
     return leads[kept], accounts[kept]
 
 
@@ -157,7 +168,14 @@ def index(accounts: Sequence[Company]) -> Index:
     held = np.repeat(counts, counts)
     kept = held <= MOST_HOLDERS
     words = {word.text for one in accounts for reading in one.name.readings for word in reading.words}
-    return Index(keys[kept], rows[kept], np.log((len(accounts) + 1) / held[kept]), words)
+    own = np.isin(keys, _hashes([f"@{one.domain}" for one in accounts if one.domain]))
+    own &= held <= MOST_CANDIDATES
+    return Index(keys[kept], rows[kept], np.log((len(accounts) + 1) / held[kept]), own[kept], words)
+
+
+def _hashes(texts: Sequence[str]) -> Keys:
+    hashes: Keys = pd.util.hash_array(np.array(texts, dtype=object), categorize=False)
+    return hashes
 
 
 def _hashed(companies: Sequence[Company], known: Set[str]) -> tuple[Keys, Rows]:
@@ -167,6 +185,5 @@ def _hashed(companies: Sequence[Company], known: Set[str]) -> tuple[Keys, Rows]:
     for start in range(0, len(companies), CHUNK):
         found = [sorted(keys(company, known)) for company in companies[start : start + CHUNK]]
         counts += map(len, found)
-        texts = np.array([key for some in found for key in some], dtype=object)
-        hashes.append(pd.util.hash_array(texts, categorize=False))
+        hashes.append(_hashes([key for some in found for key in some]))
     return np.concatenate(hashes), np.repeat(np.arange(len(counts)), counts)

@@ -52,7 +52,7 @@ class Judgement:
 def judged(likenesses: Sequence[tuple[str, Likeness]], accounts: int, thresholds: Thresholds) -> Judgement:
     """What the likenesses of (account id, likeness) come to, where so many accounts are known."""
     chance = log(accounts + UNSEEN)
-    beyond = [like.beyond(chance) for _, like in likenesses]
+    beyond = _contradicting([like for _, like in likenesses], chance)
     most = max(0.0, *beyond, 0.0)
     odds = [exp(one - most) for one in beyond]
     total = exp(-most) + sum(sorted(odds))
@@ -61,6 +61,19 @@ def judged(likenesses: Sequence[tuple[str, Likeness]], accounts: int, thresholds
     ]
     ranked = tuple(sorted(candidates, key=lambda one: (-one.probability, one.account)))
     return Judgement(_outcome(ranked, thresholds), ranked)
+
+
+def _contradicting(likenesses: Sequence[Likeness], chance: float) -> list[float]:
+    """Nats for each: no more for the account of the domain than for another of the whole name, and no less."""
+    beyond = [like.beyond(chance) for like in likenesses]
+    of_domain = [n for n, like in enumerate(likenesses) if like.has("same domain")]
+    if not of_domain or any(likenesses[n].names >= chance for n in of_domain):
+        return beyond
+    of_name = [n for n, like in enumerate(likenesses) if like.has("whole") and like.names >= chance]
+    if not of_name:
+        return beyond
+    level = min(max(beyond[n] for n in of_domain), max(beyond[n] for n in of_name))
+    return [min(one, level) if n in (*of_domain, *of_name) else one for n, one in enumerate(beyond)]
 
 
 def _outcome(ranked: Sequence[Candidate], thresholds: Thresholds) -> Outcome:

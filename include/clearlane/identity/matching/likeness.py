@@ -57,6 +57,10 @@ class Likeness(NamedTuple):
     names: float = 0.0
     ceiling: float = inf
 
+    def has(self, what: str) -> bool:
+        """Is there such a piece?"""
+        return any(piece.what == what for piece in self.evidence)
+
     def beyond(self, chance: float) -> float:
         """Nats for one company, where so many speak for two before anything is looked at."""
         names = self.names - chance
@@ -522,7 +526,12 @@ def letters_apart(one: str, other: str) -> int | None:
     if one[-1:].isdigit() and other[-1:].isdigit() and _digits(one) != _digits(other):
         return None
     as_written, heard = _letters(one, other), (sound(one), sound(other))
-    return as_written if heard == (one, other) else _fewer(as_written, _letters(*heard))
+    if heard == (one, other) or _VOWELS.isdisjoint(heard[0]) or _VOWELS.isdisjoint(heard[1]):
+        return as_written  # WBKC is said letter by letter
+    return _fewer(as_written, _letters(*heard))
+
+
+_VOWELS: Final = frozenset("aeiouy")
 
 
 def _fewer(one: int | None, other: int | None) -> int | None:

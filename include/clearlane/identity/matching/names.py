@@ -76,6 +76,7 @@ _DESK: Final = re.compile(
     re.IGNORECASE,
 )
 """a department or office behind the name"""
+_CARE_OF: Final = re.compile(r"(?<=\w)\W+(?:c/o|p/a)\W.*$", re.IGNORECASE)
 _OTHERWISE: Final = re.compile(
     r"\b(?:d\W?b\W?a|t/a|trading as|doing business as|formerly(?: known as)?|f\W?k\W?a|a\W?k\W?a|also known as|"
     r"previously|ex-)(?=\W)[\W_]*"
@@ -200,12 +201,13 @@ def _of_any_text(text: str) -> Name:
 
 
 def _named(text: str) -> str:
-    """The text without what is no part of a name: the rest of a web address, a department behind the name."""
+    """The text without what is no part of a name: the rest of a web address, who takes its post in, a department."""
     site = _SITE.fullmatch(text.strip())
     if site:
         return site.group(1)
     if not text.isalpha():
         text = _DOTTED.sub(lambda found: found.group().translate(_TAKEN_FOR), text)
+    text = _CARE_OF.sub("", text)
     return _DESK.sub("", text) or text
 
 
