@@ -53,6 +53,8 @@ def test_what_weighs_enough_is_never_left_out(pairs: list[tuple[str, str]], leas
         ("karo mitenvel foods", "karo summit bank", False),
         ("delta", "summit", False),
         ("sumit", "summit", True),
+        ("sumit karomi foods", "summit karo bank", True),
+        ("quiston foods", "cayston bank", False),
         ("ups", "united parcel service", True),
         ("dzm ip", "dsmip", True),
         ("super micro", "supermicro holdings", True),

@@ -1,7 +1,8 @@
 """Which of many pairs of names could weigh so much at all: the others need not be weighed.
 
-Words that two names share count whole, the other words cost what they cost; where two of the others could agree
-(a typo, a beginning, initials, spaces) the pair is weighed. So a pair is left out only where it weighs too little.
+Words that two names share count whole, and so do two that are nearly one what those are worth; the other words cost
+what they cost. Where more could agree (several typos, a beginning, initials, spaces) the pair is weighed. So a pair is
+left out only where it weighs too little.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class _Lexicon:
     """Words by number (-1: none): what sharing them says, what missing them costs, and which could agree."""
 
     words: Sequence[Word]
+    weigh: Weigh
     texts: Rows
     lengths: Rows
     heard: Rows
@@ -84,6 +86,7 @@ class _Lexicon:
         # The last is no word: it weighs and costs nothing, and is what -1 finds.
         return cls(
             words,
+            weigh,
             np.array([*(hash(word.text) for word in words), 0], dtype=np.int64),
             np.array([len(word.spelled) for word in words], dtype=np.int64),
             np.array([*(len(word.spelled) + word.spelled.count("x") for word in words), 0]),
@@ -99,13 +102,17 @@ class _Lexicon:
         same = self.texts[left][:, :, None] == self.texts[right][:, None, :]
         same &= (left >= 0)[:, :, None] & (right >= 0)[:, None, :]
         mine, theirs = np.where(same.any(2), -1, left), np.where(same.any(1), -1, right)
-        shared = -np.sort(-np.where(same.any(1), self.weights[right], 0.0), axis=1)
-        weight: Nats = shared @ _COUNTED + likeness.SAME_FORM
-        weight += np.where(self.fillers[mine].all(1) & self.fillers[theirs].all(1), likeness.WHOLE, 0.0)
-        weight -= self._missing(mine, theirs)
-        (asked,) = np.nonzero(weight < least)
-        weight[asked[self._could_agree(mine[asked], theirs[asked])]] = np.inf
-        return weight
+        shared = np.where(same.any(1), self.weights[right], 0.0)
+        most = self._weight(shared, mine, theirs)
+        (less,) = np.nonzero(most < least)
+        most[less] = np.maximum(most[less], self._most_by_likeness(shared[less], mine[less], theirs[less]))
+        return most
+
+    def _weight(self, shared: Nats, left: Rows, right: Rows) -> Nats:
+        """Of words that agree, each worth so much, beside these that do not."""
+        weight: Nats = -np.sort(-shared, axis=1) @ _COUNTED + likeness.SAME_FORM
+        weight += np.where(self.fillers[left].all(1) & self.fillers[right].all(1), likeness.WHOLE, 0.0)
+        return weight - self._missing(left, right)
 
     def _missing(self, left: Rows, right: Rows) -> Nats:
         one, other = self._cost(left), self._cost(right)
@@ -118,14 +125,33 @@ class _Lexicon:
         total: Nats = dearest + likeness.FURTHER * (costs.sum(axis=1) - dearest)
         return total
 
-    def _could_agree(self, left: Rows, right: Rows) -> Flags:
+    def _most_by_likeness(self, shared: Nats, left: Rows, right: Rows) -> Nats:
+        """The same where words agree that are only alike: a single pair of them weighs what it is worth."""
         could = self._of_initials(left, right) | self._of_initials(right, left)
+        could |= self._of_letters(left, right, ~could)
+        at, i, j, worth = self._alike(left, right)
+        alike = np.bincount(at, minlength=len(left))
+        could[at[worth == np.inf]] = True
+        could |= alike > 1
+        alone = ~could[at]
+        at, i, j, worth = at[alone], i[alone], j[alone], worth[alone]
+        most: Nats = np.where(could, np.inf, -np.inf)
+        mine, theirs, agreeing = left[at], right[at], shared[at]
+        rows = np.arange(len(at))
+        mine[rows, i], theirs[rows, j], agreeing[rows, j] = -1, -1, np.maximum(worth, 0.0)
+        most[at] = self._weight(agreeing, mine, theirs)
+        most[at[self._of_letters(mine, theirs, np.ones(len(at), dtype=bool))]] = np.inf
+        return most
+
+    def _alike(self, left: Rows, right: Rows) -> tuple[Rows, Rows, Rows, Nats]:
+        """Rows and places of words that are alike, and what that is worth; infinite where one begins the other."""
         at, i, j = np.nonzero((left >= 0)[:, :, None] & (right >= 0)[:, None, :])
-        one, other = left[at, i], right[at, j]
-        some = np.flatnonzero(self._letters_allow(one, other))
-        pairs, which = np.unique(one[some] * len(self.texts) + other[some], return_inverse=True)
-        could[at[some][self._akin(*np.divmod(pairs, len(self.texts)))[which]]] = True
-        return could | self._of_letters(left, right, ~could)
+        some = np.flatnonzero(self._letters_allow(left[at, i], right[at, j]))
+        at, i, j = at[some], i[some], j[some]
+        pairs, which = np.unique(left[at, i] * len(self.texts) + right[at, j], return_inverse=True)
+        worth = self._worth(*np.divmod(pairs, len(self.texts)))[which]
+        found = worth > -np.inf
+        return at[found], i[found], j[found], worth[found]
 
     def _letters_allow(self, some: Rows, others: Rows) -> Flags:
         """Could one be near the other, or its beginning, by the letters it has? A wrong one is two that differ."""
@@ -136,12 +162,14 @@ class _Lexicon:
         allow: Flags = near | within | (mine < 0) | (theirs < 0)
         return allow
 
-    def _akin(self, some: Rows, others: Rows) -> Flags:
-        """Is one near the other, or its beginning?"""
+    def _worth(self, some: Rows, others: Rows) -> Nats:
         one, other = ([self.words[word].spelled for word in words.tolist()] for words in (some, others))
         shorter = np.minimum(self.lengths[some], self.lengths[others])
-        begins: Flags = process.cpdist(one, other, scorer=Prefix.similarity, dtype=np.int64) == shorter
-        return begins | _near(one, other, likeness.MOST_APART)
+        begins = process.cpdist(one, other, scorer=Prefix.similarity, dtype=np.int64) == shorter
+        worth: Nats = np.where(begins, np.inf, -np.inf)
+        for at in np.flatnonzero(~begins & _near(one, other, likeness.MOST_APART)).tolist():
+            worth[at] = likeness.worth(self.words[some[at]], self.words[others[at]], self.weigh)
+        return worth
 
     def _of_initials(self, short: Rows, long: Rows) -> Flags:
         others = (long >= 0).sum(1)

@@ -480,6 +480,13 @@ def _near(left: list[Word], right: list[Word], weigh: Weigh, pieces: list[Eviden
     right[:] = [word for j, word in enumerate(right) if j not in taken_right]
 
 
+def worth(lead: Word, account: Word, weigh: Weigh) -> float:
+    """Nats of two words that are nearly one; none, -inf, where they are two."""
+    edits = None if _two_words(lead, account) else letters_apart(lead.spelled, account.spelled)
+    weight = -inf if edits is None else _misspelled(lead, account, edits, weigh).weight
+    return weight if weight > LEAST_NEAR else -inf
+
+
 def _two_words(one: Word, other: Word) -> bool:
     """Are both words of the language, and not the same one?"""
     return (
