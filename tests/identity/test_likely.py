@@ -117,6 +117,47 @@ def test_what_speaks_beside_the_name_is_weighed_and_told(river, told, words):
     assert words is None or words in who["account"]
 
 
+TWINS = [
+    account("A", name="Acme", country="ES", phone="911 234 500", city="Madrid", domain="acme.es"),
+    account("B", name="ACME SL", country="ES", phone="932 345 600", city="Barcelona", domain="acme.es"),
+    account("N", name=None, domain="nameless.es", country="ES", phone="955 123 400"),
+]
+
+
+@pytest.mark.parametrize(
+    ("told", "taken"),
+    [
+        ({"company": "Acme"}, (None, None)),
+        ({"company": "Acme", "phone": "932 345 678"}, ("B", "alike")),
+        ({"company": "Acme", "city": "Madrid"}, ("A", "alike")),
+        ({"company": "Acme", "email": "ada@acme.es", "city": "Madrid"}, ("A", "alike")),
+        ({"company": "Acme", "email": "ada@acme.es"}, (None, None)),
+        ({"email": "ada@acme.es", "city": "Madrid"}, (None, None)),
+        ({"phone": "911 234 500"}, ("A", "alike")),
+        ({"phone": "911 234 501"}, (None, None)),
+        ({"company": "Zwick", "phone": "911 234 500"}, (None, None)),
+        ({"company": "Zwick", "phone": "955 123 400"}, ("N", "alike")),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True], ids=["accounts first", "accounts later"])
+def test_of_accounts_of_one_name_and_for_leads_without_one_the_rest_tells(river, told, taken, late):
+    asking = [lead("1", **{"email": "ada@gmail.com", "country": "ES", **told})]
+    river.run(*(asking if late else TWINS))
+    river.run(*(TWINS if late else asking))
+    assert affiliated(river) == {"1": taken}
+
+
+def test_names_of_one_phone_are_weighed_however_little_they_share(river):
+    river.run(account("A", name="Zwick Kuchen", phone="+4971412345600"))
+    for id, company in enumerate(("Quorvex Bau", "Quorvex Bau", "Kuchen")):
+        river.run(lead(str(id), f"{id}@gmail.com", company=company, phone="+4971412345600"))
+    assert river.all("select company, name_key from alike order by 1") == [
+        ("kuchen", "zwick kuchen"),
+        ("quorvex bau", "zwick kuchen"),
+    ]
+    assert affiliated(river) == {"0": (None, None), "1": (None, None), "2": ("A", "alike")}
+
+
 def test_a_number_that_two_accounts_share_is_asked_about(river):
     shared = {"phone": "+34911234500", "country": "ES"}
     river.run(
@@ -149,10 +190,11 @@ KNOWN = pd.DataFrame(
 )
 NEW = pd.DataFrame(
     [
-        (f"{name[0]}{place}{number}", name, *place_of, phone)
-        for name in ("Acme Zimbro Spain", "Quorvex", "Vandelbroek Ltd", "Nobody Knows")
+        (f"{name[:1]}{place}{number}", name, *place_of, phone)
+        for name in ("Acme Zimbro Spain", "Quorvex", "Vandelbroek Ltd", "Nobody Knows", "")
         for place, place_of in enumerate((("ES", "Madrid", "5 Calle"), ("DE", "koln", ""), ("", "", "")))
-        for number, phone in enumerate(("", "+34911234500", "+492219876543", "+441134960000"))
+        for number, phone in enumerate(("", "+34911234500", "+441134960000", "+492219876543"))
+        if name or number < 3  # without a name files look for switchboards too
     ],
     columns=["lead_id", "company", *FIELDS],
 )

@@ -58,6 +58,9 @@ with recursive contact as (
     from member m join alike k on k.company = m.company join account_revision a using (name_key)
     union
     select m.person_id, a.source, a.external_id, a.account_id
+    from member m join account_revision a on a.phone = m.phone and (m.company is null or a.name_key is null)
+    union
+    select m.person_id, a.source, a.external_id, a.account_id
     from member m join match_verdict v on v.company = m.company join account_revision a using (account_id)
     union
     select c.person_id, a.source, a.external_id, a.account_id

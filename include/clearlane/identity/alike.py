@@ -68,10 +68,14 @@ where f.side = 'account' and known.names is not null
 
 
 def note(connection: Connection) -> int:
-    """Weigh the names that came with this batch against those known, and keep those that are alike; their number.
+    """Weigh the names that came with this batch against those known; keep those that are alike, or of one phone.
 
-    Needs the identity lock.
+    Their number. After `people.regroup`; needs the identity lock.
     """
+    return _note_names(connection) + _note_called(connection)
+
+
+def _note_names(connection: Connection) -> int:
     connection.exec_driver_sql("drop table if exists pg_temp.fresh_name")
     if not connection.exec_driver_sql(_FRESH).rowcount:
         return 0
@@ -98,6 +102,32 @@ def _weighed(met: Meetings) -> Iterator[tuple[Any, ...]]:
         like = of_names(parsed(company), parsed(name), NOTHING_SEEN)
         if together(like, ()).beyond(CHANCE) + CHANCE >= LEAST:
             yield company, name, *_kept(like)
+
+
+# Names of one phone are kept whatever they weigh: the number may outweigh them.
+_CALLED: Final = """
+select company, name_key from (
+    select l.keys ->> 'company' as company, r.name_key
+    from lead_revision l join account_revision r on r.phone = l.keys ->> 'phone'
+    where l.lead_id in (select lead_id from arrived_lead)
+    union
+    select l.keys ->> 'company', r.name_key
+    from account_revision r join lead_key k on k.kind = 'phone' and k.value = r.phone
+    join lead_revision l on l.lead_id = k.lead_id and l.keys ->> 'phone' = r.phone
+    where r.account_id in (select account_id from arrived_account)
+) called
+where company is not null and name_key is not null
+  and not exists (select from alike a where (a.company, a.name_key) = (called.company, called.name_key))
+"""
+
+
+def _note_called(connection: Connection) -> int:
+    called = connection.execute(sa.text(_CALLED)).fetchall()
+    rows = (
+        (company, name, *_kept(of_names(parsed(company), parsed(name), NOTHING_SEEN)))
+        for company, name in called
+    )
+    return copy_rows(connection, "alike", _COLUMNS, rows)
 
 
 def _kept(like: Named) -> tuple[float, float, float | None, list[Any]]:

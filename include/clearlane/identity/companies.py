@@ -2,8 +2,8 @@
 
 An account is the one of the contact; else the only one with the domain of the address or website (among
 several, the only one with that name, then country); else the only one with that name, in the same country or
-where a country is missing the only one at all; else the one that a person said it is; else the one whose name is
-alike enough, by the evidence that `alike` keeps, and no other's is.
+where a country is missing the only one at all; else the one that a person said it is; else the one that is likely
+enough, by its name, place and phone, and no other is (`likely`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clearlane.identity.likely import odds
+from clearlane.identity.likely import CANDIDATES, odds
 from clearlane.policy.model import Matching
 
 
@@ -72,16 +72,9 @@ with contact as (
            count(*) filter (where same_country) as by_country,
            count(*) as by_name
     from candidate group by 1, 2, 3
+), weighed as ({" union all ".join(_weighed(subject, found, matching) for found in CANDIDATES)}
 ), alike_enough as (
-    select s.person_id, s.at, s.rank, r.account_id, r.revision_id, odds,
-           sum(odds) over (partition by s.person_id, s.at, s.rank) as total
-    from {subject} s join alike k on k.company = s.company join account_revision r on r.name_key = k.name_key
-    cross join lateral (select {odds("s", "r", matching.companies)} as odds) o
-    where {_ACCOUNT_VALID} and not exists (
-        select from candidate c where (c.person_id, c.at, c.rank) = (s.person_id, s.at, s.rank)
-    ) and not exists (
-        select from ({VERDICTS.format(which="v.company = s.company and v.decided_at <= s.at")}) v
-        where v.account_id = r.account_id and v.verdict = 'refuse')
+    select *, sum(odds) over (partition by person_id, at, rank) as total from weighed
 ), account as (
     select s.person_id, s.at, -1 as rank, r.account_id, r.revision_id, 'contact' as rule
     from contact s join account_revision r on r.source = s.source and r.external_id = s.account_external_id
@@ -110,6 +103,23 @@ with contact as (
 select person_id, at, contact.contact_id, contact.revision_id as contact_revision_id,
        chosen.account_id, chosen.revision_id as account_revision_id, chosen.rule as account_rule
 from contact full join chosen using (person_id, at)"""
+
+
+def _weighed(subject: str, found: str, matching: Matching) -> str:
+    """How likely each account is that was found so, where no domain or name says which it is; but for those refused.
+
+    Of several that have the very name (and domain, where one has it) the rest may tell which.
+    """
+    return f"""
+    select s.person_id, s.at, s.rank, r.account_id, r.revision_id, {odds("s", "r", matching.companies)} as odds
+    from {subject} s {found}
+    where {_ACCOUNT_VALID} and not exists (
+        select from pool p
+        where (p.person_id, p.at, p.rank) = (s.person_id, s.at, s.rank)
+          and p.also_name < 2 and (p.by_domain > 0 or p.by_name < 2)
+    ) and not exists (
+        select from ({VERDICTS.format(which="v.company = s.company and v.decided_at <= s.at")}) v
+        where v.account_id = r.account_id and v.verdict = 'refuse')"""
 
 
 _BY_PERSON: Final = 1_000_000
@@ -145,6 +155,8 @@ with recursive opportunity as (
     select 'domain', r.domain from account a join account_revision r using (source, external_id)
     union
     select 'company', r.name_key from account a join account_revision r using (source, external_id)
+    union
+    select 'phone', r.phone from account a join account_revision r using (source, external_id)
     union
     select 'company', k.company
     from account a join account_revision r using (source, external_id) join alike k using (name_key)

@@ -1,18 +1,25 @@
 """How likely a lead's company is an account, in SQL: `likeness.together` of names that were weighed when they came.
 
-A lead is a relation with country, city, address, phone, domain and mail_domain, an account one of account_revision;
-names are one of `alike`, called `k`. `test_likely` holds every number against those of files.
+A lead is a relation with company, country, city, address, phone, domain and mail_domain, an account one of
+account_revision; names are one of `alike`, called `k`. `test_likely` holds every number against those of files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from math import log
-from typing import Any
+from typing import Any, Final
 
 from clearlane.identity.matching import likeness, phones
 from clearlane.identity.matching.likeness import Company, Evidence
 from clearlane.identity.matching.names import NAMELESS
+
+CANDIDATES: Final = (
+    "join alike k on k.company = s.company join account_revision r on r.name_key = k.name_key",
+    """join account_revision r on r.phone = s.phone and (s.company is null or r.name_key is null) cross join (
+        values (float8 '0', float8 '0', cast(null as float8), jsonb '[]')) k (weight, forms, ceiling, evidence)""",
+)
+"""SQL: the accounts `r`, with names `k`, that a lead `s` may be: by names, or by phone where one has no name."""
 
 
 def odds(lead: str, account: str, companies: int) -> str:

@@ -16,8 +16,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clearlane.identity.companies import VERDICTS
-from clearlane.identity.likely import evidence, odds, sides
+from clearlane.identity.companies import VERDICTS, valid
+from clearlane.identity.likely import CANDIDATES, evidence, odds, sides
 from clearlane.identity.matching.wording import told
 from clearlane.policy.model import Matching
 
@@ -59,28 +59,25 @@ def cells(question: Question) -> Sequence[str]:
     return *named, f"{first.probability:.0%}", str(len(others)), f"{min(together, 1):.0%}"
 
 
-_VALID: Final = """
-    select distinct on (account_id) account_id, source, external_id, name, name_key, domain, country, phone,
-           city_key, address_key
-    from account_revision order by account_id, valid_from desc, content_hash desc"""
-_CANDIDATES: Final = f"""
+_NAMED: Final = f"""
+    select s.company, s.lead, s.lead_id, r.account_id, r.source || ':' || r.external_id as account, r.name, k.evidence,
+           {sides("s", "r")}, {{odds}} as odds
+    from open s {{found}}
+    where {valid("account_revision", "account_id")} and not exists (
+        select from ({VERDICTS.format(which="v.company = s.company")}) v
+        where v.account_id = r.account_id and v.verdict = 'refuse')"""
+_LIKELY: Final = """
 with open as (
     select l.lead_id, l.source || ':' || l.external_id as lead, r.keys ->> 'company' as company,
            r.keys ->> 'domain' as domain, r.keys ->> 'mail_domain' as mail_domain,
            r.attributes ->> 'country' as country, r.keys ->> 'phone' as phone, r.keys ->> 'city' as city,
-           r.keys ->> 'address' as address
+           r.keys ->> 'address' as address, cast('infinity' as timestamptz) as at
     from lead l cross join lateral (
         select keys, attributes from lead_revision where lead_id = l.lead_id
         order by valid_from desc, content_hash desc limit 1
     ) r
-    where {{which}}
-), named as (
-    select o.company, o.lead, o.lead_id, a.account_id, a.source || ':' || a.external_id as account, a.name, k.evidence,
-           {sides("o", "a")}, {{odds}} as odds
-    from open o join alike k using (company) join ({_VALID}) a using (name_key)
-    where not exists (
-        select from ({VERDICTS.format(which="v.company = o.company")}) v
-        where v.account_id = a.account_id and v.verdict = 'refuse')
+    where {which}
+), named as ({named}
 ), likely as (
     select *, odds / (sum(odds) over (partition by lead_id) + 1) as probability,
            1 - 1 / (sum(odds) over (partition by lead_id) + 1) as any_of_them
@@ -111,14 +108,15 @@ def open_for(connection: Connection, matching: Matching, leads: Sequence[UUID]) 
 def of_lead(connection: Connection, lead_id: UUID, matching: Matching) -> Question | None:
     """The accounts that the lead's company may be, however unlikely; null where no name is alike."""
     rows = _candidates(connection, "l.lead_id = :lead", matching.companies, lead=lead_id, ask=0.0)
-    return _question(str(rows[0]["company"]), rows) if rows else None
+    return _question(str(rows[0]["company"] or ""), rows) if rows else None
 
 
 def _candidates(
     connection: Connection, which: str, companies: int, **bound: Any
 ) -> Sequence[Mapping[str, Any]]:
-    statement = _CANDIDATES.replace("{which}", which).replace("{odds}", odds("o", "a", companies))
-    rows = connection.execute(sa.text(statement), bound).mappings()
+    weighed = odds("s", "r", companies)
+    named = " union all ".join(_NAMED.format(odds=weighed, found=found) for found in CANDIDATES)
+    rows = connection.execute(sa.text(_LIKELY.format(which=which, named=named)), bound).mappings()
     return [dict(row) for row in rows]
 
 

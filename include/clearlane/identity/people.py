@@ -39,7 +39,7 @@ from (
         from lead_revision
         where lead_id in (select lead_id from arrived_lead)
     ) r
-    join lateral jsonb_each(r.keys) e on e.key <> all(array['phone', 'city', 'address'])
+    join lateral jsonb_each(r.keys) e on e.key not in ('city', 'address')
     cross join lateral jsonb_array_elements_text(
         case jsonb_typeof(e.value) when 'array' then e.value else jsonb_build_array(e.value) end) v(value)
 ) keyed
