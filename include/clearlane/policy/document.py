@@ -20,21 +20,21 @@ from clearlane.policy.problems import Path, Problem, dotted, shown
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_Base):  # type: ignore[misc]  # one of the two
+class Loader(_Base):  # type: ignore[misc]  # one of the two
     """SafeLoader without the surprises of YAML 1.1."""
 
 
-_Loader.yaml_implicit_resolvers = {}
+Loader.yaml_implicit_resolvers = {}
 
 
 def _resolve(tag: str, pattern: str, first: str) -> None:
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
 
 
 _resolve("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF")
 _resolve("int", r"^[-+]?[0-9]+$", "-+0123456789")
 _resolve("float", r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789")
-_Loader.add_implicit_resolver(
+Loader.add_implicit_resolver(
     "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
 )
 
@@ -86,7 +86,7 @@ def read(name: str, text: str) -> Document:
 def _read(name: str, text: str) -> Document:
     document = Document(name)
     try:
-        node = yaml.compose(text, Loader=_Loader) if _composable(document, text) else None
+        node = yaml.compose(text, Loader=Loader) if _composable(document, text) else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -105,7 +105,7 @@ def _line(mark: Any) -> int:
 def _composable(document: Document, text: str) -> bool:
     """Whether the text may be composed: aliases could unfold, and nesting recurse, without bound."""
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent) or depth > _MAX_DEPTH:
             document.lines[()] = _line(event.start_mark)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,9 +11,12 @@ from typing import Any, Final
 
 import yaml
 
+from clearlane.policy.document import Loader
 from clearlane.policy.problems import Path, dotted
 
 _Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_NO_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 Value = str | int | float
 Entry = Mapping[str, Value | Sequence[Any]]
@@ -131,7 +135,7 @@ def _written(value: Value | Entry | Sequence[Any]) -> str:
     """Numbers short, plain words as they are, any other text in double quotes, lists and mappings on one line."""
     match value:
         case str():
-            return value if _plain(value) else json.dumps(value, ensure_ascii=False)
+            return value if _plain(value) else _quoted(value)
         case bool():
             return str(value).lower()
         case int():
@@ -144,7 +148,14 @@ def _written(value: Value | Entry | Sequence[Any]) -> str:
 
 
 def _plain(value: str) -> bool:
-    return value.replace("_", "").replace(" ", "").isalnum() and yaml.safe_load(value) == value
+    """Whether it is read as this text without quotes: by us, and by who takes `yes` for true."""
+    words = value.replace("_", "").replace(" ", "").isalnum()
+    return words and all(yaml.load(value, Loader=loader) == value for loader in (Loader, _Loader))
+
+
+def _quoted(value: str) -> str:
+    """As JSON, and what YAML takes for a break, or refuses, as escapes: control characters beyond JSON's."""
+    return _NO_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def _inserted(text: str, at: int, more: str) -> str:
