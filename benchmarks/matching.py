@@ -25,7 +25,7 @@ from time import process_time
 import pandas as pd
 from rapidfuzz import fuzz, process
 
-from benchmarks import matching_lists, matching_sets
+from benchmarks import matching_lists, matching_scripts, matching_sets
 from benchmarks.matching_sets import Made, Task
 from clearlane.identity.matching import match_files
 
@@ -53,8 +53,8 @@ GENERATED = (
     (matching_sets.institutions, 2_500),
 )
 """sets of our own, and of how many companies"""
-GROWN = 3_000
-"""companies of the set of a grown CRM"""
+GROWN, ELSEWHERE = 3_000, 1_500
+"""companies of the sets of a grown CRM and of names from other scripts"""
 
 
 def tasks(data: Path) -> list[Task]:
@@ -325,7 +325,7 @@ def main() -> None:
         print(f"matching: {DATA} names no folder of labelled names; only generated ones are measured")
     given = tasks(Path(data)) if data else []
     made = [task_of(generated(SEED, number)) for generated, number in GENERATED]
-    made.append(matching_lists.grown(SEED, GROWN))
+    made += [matching_lists.grown(SEED, GROWN), matching_scripts.elsewhere(SEED, ELSEWHERE)]
     print(
         f"{'set':34} {'way':10} {'leads':>6} {'precision':>9} {'recall':>7} {'F1':>6} {'asked':>6} {'pairs/cpu s':>12}"
     )

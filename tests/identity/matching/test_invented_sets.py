@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from benchmarks import matching, matching_lists, matching_sets
+from benchmarks import matching, matching_lists, matching_scripts, matching_sets
 from benchmarks.matching_sets import Made, Task
 
 SEED = 71
@@ -39,6 +39,10 @@ def test_leads_that_say_odd_things_find_their_account_in_a_grown_list(tmp_path: 
     twice = {account for accounts in task.either.values() for account in accounts}
     assert twice
     assert twice.isdisjoint(task.truth.values())
+
+
+def test_names_from_other_scripts_are_rarely_taken_for_another(tmp_path: Path) -> None:
+    _assert_found(matching_scripts.elsewhere(SEED, 200), tmp_path, 0.95, 0.55)
 
 
 def test_the_same_seed_makes_the_same_set() -> None:

@@ -57,6 +57,7 @@ def test_nothing_is_more_alike_than_the_name_itself(name: str) -> None:
         ("BMWX Group", "Bayerische Motoren Werke Xanten", "initials"),
         ("Schlumbreger", "Schlumberger", "nearly"),
         ("Filips", "Philips", "nearly"),
+        ("Khashoudji", "Hashuji", "nearly"),
         ("Internat Widgetry", "International Widgetry", "same"),
         ("Schlum Offshore", "Schlumberger Offshore", "short for"),
         ("J Smithfield", "John Smithfield", "short for"),

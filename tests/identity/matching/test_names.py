@@ -112,6 +112,7 @@ def bare(text: str) -> list[str]:
         ("株式会社日立製作所", ["hitachi", "works"]),
         ("삼성전자주식회사", ["samsung", "electronics"]),
         ("ПАО «Газпром»", ["gazprom"]),
+        ("Μπατσο Ναυτιλιακή ΑΕ", ["batso", "shipping"]),
         ("Marsh &amp; McLennan", ["marsh", "mclennan"]),
         ("P&G", ["pg"]),
         ("Acme Lttd", ["acme"]),

@@ -62,7 +62,7 @@ FORMS: Final = _canonical(
     ug: haftungsbeschrankt
     nv: naamloze vennootschap
     bv: besloten bvba cvba vof
-    sa: saa saoc saog sae sca sociedade societe
+    sa: ae saa saoc saog sae sca sociedade societe
     sarl: sarlu eurl sprl
     sas: sasu
     sl: slu slne
@@ -87,7 +87,7 @@ FORMS: Final = _canonical(
 )
 """Legal forms of one word → the family that is compared. Each family is one that firms write for one another."""
 FORMS_AT_THE_ENDS: Final = _each(
-    "ab ag as sa se sl lp cv pt bt hf gk ev eg ad dd kk yk ab ko co company cie compania companhia compagnia kb rt "
+    "ab ae ag as sa se sl lp cv pt bt hf gk ev eg ad dd kk yk ab ko co company cie compania companhia compagnia kb rt "
     "sas spa oy kg nv bv ug lc od ou uab sia tov too"
 )
 """Letters that are a legal form only as the first or last words: elsewhere they are a word (Sa, As, Se)."""
@@ -469,6 +469,13 @@ TRADES: Final = _canonical(
     mobile: mobil mobility
     satellite: satellites
     navigation: nav
+    bank: trapeza
+    shipping: naytiliaki nautiliaki naftiliaki
+    food: trofima
+    power: energeia energeiaki energiaki
+    insurance: asfalistiki asfaleies
+    construction: kataskeyastiki kataskevastiki
+    pharmaceutical: farmakeytiki farmakeftiki
     """
 )
 """What a firm does: many do the same, and a firm is often named without it."""
@@ -639,6 +646,7 @@ GIVEN_NAMES: Final = _each(
 )
 
 SCRIPTS: Final = {
+    "μπ": "b", "Μπ": "b", "ΜΠ": "b",
     "株式会社": " kk ", "有限会社": " kk ", "合同会社": " kk ", "(株)": " kk ", "주식회사": " corp ",
     "㈜": " corp ", "유한회사": " ltd ", "股份有限公司": " ltd ", "有限责任公司": " ltd ",
     "有限公司": " ltd ", "责任公司": " ltd ", "股份公司": " ltd ", "公司": " company ", "集团": " group ",

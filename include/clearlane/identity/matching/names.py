@@ -99,6 +99,7 @@ _RUN_ENDS: Final = (
 )  # fmt: skip
 """legal forms that are written letter by letter, the longer before the shorter"""
 _ALIKE: Final = (
+    ("kh", "h"), ("dj", "j"), ("tsch", "ch"), ("shch", "sh"), ("ou", "u"),
     ("ph", "f"), ("ck", "k"), ("sch", "sh"), ("tz", "z"), ("ae", "a"), ("oe", "o"), ("ue", "u"), ("ij", "i"),
     ("y", "i"), ("w", "v"), ("c", "k"), ("x", "ks"), ("q", "k"),
 )  # fmt: skip
