@@ -1,8 +1,10 @@
-"""Registers what Clearlane adds to Airflow's UI. Only the api-server loads the pages behind it."""
+"""What Clearlane adds to Airflow: pages of its UI, which only the api-server loads, and what deadlines count from."""
 
 import sys
 
 from airflow.plugins_manager import AirflowPlugin
+
+from clearlane_airflow.deadlines import Queued
 
 PREFIX = "/clearlane/data-docs"
 ANSWERS = "/clearlane/answers"
@@ -17,6 +19,7 @@ class ClearlaneUi(AirflowPlugin):
     """Data Docs as a tab of each run; the pages behind the links of mails; what a monitor asks."""
 
     name = "clearlane_ui"
+    deadline_references = [Queued]  # noqa: RUF012
     fastapi_apps = (
         [
             {"app": data_docs.app, "url_prefix": PREFIX, "name": "Data Docs"},

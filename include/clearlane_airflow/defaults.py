@@ -6,9 +6,10 @@ from typing import Any
 
 from airflow.sdk import Param
 from airflow.sdk.definitions.callback import SyncCallback
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk.definitions.deadline import DeadlineAlert
 
 from clearlane_airflow import alerts
+from clearlane_airflow.deadlines import Queued
 
 OWNER = "revops"
 DEFAULT_ARGS: dict[str, Any] = {
@@ -26,7 +27,7 @@ LATE = (
     if {"dags", "test"} <= set(sys.argv)
     else DeadlineAlert(
         name="late",
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        reference=Queued(),
         interval=timedelta(minutes=15),
         callback=SyncCallback(alerts.run_is_late),
     )

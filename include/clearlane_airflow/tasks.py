@@ -97,6 +97,8 @@ def pull_outcomes(batch_id: str, source: str) -> Counts:
 @judging_task(multiple_outputs=False, trigger_rule=TriggerRule.ALL_DONE)
 def quality(batch_id: str) -> Counts:
     """Judge the batch against the contract; what cannot be used goes to quarantine."""
+    if not batch_id:
+        raise AirflowFailException("the run was not opened: see open_batch")
     from clearlane import steps
 
     return dict(steps.quality(ledger(), batch_id, data_docs_folder(), secrets=address))

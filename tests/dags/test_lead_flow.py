@@ -141,3 +141,25 @@ def test_a_source_that_is_unknown_is_a_red_run_without_another_try(dagbag, publi
         (one.state, one.try_number) for one in run.get_task_instances() if one.task_id == "open_batch"
     ] == [("failed", 1)]
     assert count(published, "batch") == 0
+
+
+def test_a_run_may_be_late_and_cleared(dagbag):
+    """Airflow 3.3 cannot clear a run whose deadline counts from its own DAGRUN_QUEUED_AT (apache/airflow#70368)."""
+    from airflow.models import DagRun
+    from airflow.serialization.decoders import decode_deadline_reference
+    from airflow.serialization.encoders import encode_deadline_reference
+    from airflow.utils.session import create_session
+
+    from clearlane_airflow.defaults import LATE
+
+    stored = encode_deadline_reference(LATE.reference)
+    assert stored["reference_type"] != "DagRunQueuedAtDeadline"
+    with create_session() as session:
+        run = DagRun(dag_id="lead_flow", run_id="late", run_type="manual", queued_at=END, state="queued")
+        session.add(run)
+        session.flush()
+        due = decode_deadline_reference(stored).evaluate_with(
+            session=session, interval=LATE.interval, dag_id=run.dag_id, run_id=run.run_id
+        )
+        session.rollback()
+    assert due == END + timedelta(minutes=15)
