@@ -70,6 +70,20 @@ def test_usual_words_are_read_as_any_text_is(text: str) -> None:
     assert parsed(text) == names._of_any_text(text)
 
 
+@settings(max_examples=300)
+@given(st.lists(USUAL, max_size=7))
+def test_the_only_reading_is_the_one_that_any_text_has(words: list[str]) -> None:
+    only = names.only_reading(words)
+    if only:
+        together = "".join(word.spelled for word in only)
+        (reading,) = names._of_any_text(" ".join(words)).readings
+        assert (reading.words, reading.joined, reading.written) == (tuple(only), together, together)
+
+
+def test_most_names_have_an_only_reading() -> None:
+    assert [word.text for word in names.only_reading(["karo", "tech"])] == ["karo", "technology"]
+
+
 def test_every_word_that_ends_a_name_is_read_as_any_text_is() -> None:
     for text in (f"karo {word}" for word in TOKENS):
         assert parsed(text) == names._of_any_text(text)

@@ -49,9 +49,9 @@ def of(names: Iterable[str]) -> Readings:
         words = name.split()
         only = only_reading(words)
         if only:
-            letters = hash("".join(words))
+            letters = hash("".join([word.spelled for word in only]))
             noted.reading(only, letters, letters, formed=False)
-            noted.name(1, letters)
+            noted.name(1, hash("".join(words)))
         else:
             noted.parsed(name)
     return noted.readings()
