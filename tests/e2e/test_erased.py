@@ -311,7 +311,11 @@ def test_the_command_tries_erases_and_verifies(
     assert (done.exit_code, "0 found in" in done.output) == (0, True), done.output
     assert "delete by hand" in done.output
     assert email not in done.output
-    assert called("--verify").exit_code == 0
+    again = called("--verify")
+    assert (again.exit_code, "no folder" in again.output) == (0, False)
+    monkeypatch.delenv("CLEARLANE_DATA_DOCS")
+    monkeypatch.delenv("AIRFLOW_HOME", raising=False)
+    assert "no folder of Data Docs and reports was searched" in called("--verify").output
 
 
 def test_every_record_of_the_person_goes(river: River) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from clearlane.cli.borders import connection_of, ledger_url, open_ledger, possible, readable, this_moment
-from clearlane.cli.console import say, say_all, stop
+from clearlane.cli.console import err, say, say_all, stop
 from clearlane.cli.options import Because
 
 commands = typer.Typer()
@@ -34,6 +34,8 @@ def erase(
     from clearlane.privacy import erasing, showing
 
     folders = [*(folder or ()), *_data_docs()]
+    if not folders:
+        err.print(showing.NO_FOLDER, soft_wrap=True)
     with possible(), open_ledger() as connection:
         if verify:
             searched = erasing.verify(connection, name, folders)

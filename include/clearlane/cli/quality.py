@@ -153,7 +153,7 @@ def quarantine_replay(
         policy = policy_in_force(connection, now)
         if records:
             count = quarantine.replay(connection, records, by=by, because=because, sources=policy.sources)
-            out.print(f"{count} records wait for the next run")
+            out.print(f"{count} record{' waits' if count == 1 else 's wait'} for the next run")
             return
         chosen = quarantine.Chosen(reason, source, None, moment_of(since) if since else None)
         done = replaying.replay(
@@ -171,4 +171,5 @@ def quarantine_dismiss(records: list[int], by: By, because: Because) -> None:
     from clearlane.quality import quarantine
 
     with possible(), open_ledger() as connection:
-        out.print(f"{quarantine.dismiss(connection, records, by=by, because=because)} records dismissed")
+        count = quarantine.dismiss(connection, records, by=by, because=because)
+        out.print(f"{count} record{'' if count == 1 else 's'} dismissed")

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from clearlane.privacy.erasing import Erased
 from clearlane.privacy.proof import Searched
 from clearlane.privacy.tombstones import CONNECTION, Key
+
+NO_FOLDER: Final = (
+    "no folder of Data Docs and reports was searched: name it by --folder or CLEARLANE_DATA_DOCS"
+)
+"""what is said where none is known"""
 
 
 def erased(done: Erased, key: Key, *, dry_run: bool) -> Iterator[str]:
