@@ -38,8 +38,17 @@ def port() -> int:
 
 
 @pytest.fixture(scope="module")
-def first(copy: Path, port: int) -> subprocess.CompletedProcess[str]:
-    return demo(copy, "up", "--port", str(port))
+def seconds() -> dict[str, float]:
+    """How long the first time took."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def first(copy: Path, port: int, seconds: dict[str, float]) -> subprocess.CompletedProcess[str]:
+    began = time.monotonic()
+    done = demo(copy, "up", "--port", str(port))
+    seconds["first"] = time.monotonic() - began
+    return done
 
 
 def test_the_demo_ends_with_the_way_in(first: subprocess.CompletedProcess[str], port: int) -> None:
@@ -55,13 +64,13 @@ def test_every_lead_has_a_place(first: subprocess.CompletedProcess[str], copy: P
 
 
 def test_the_second_time_is_quick_and_changes_nothing(
-    first: subprocess.CompletedProcess[str], copy: Path, port: int
+    first: subprocess.CompletedProcess[str], copy: Path, port: int, seconds: dict[str, float]
 ) -> None:
     before = [rows(copy, table) for table in ("batch", "decision", "outbox", "lead_revision")]
     began = time.monotonic()
     again = demo(copy, "up", "--port", str(port))
     assert again.returncode == 0, again.stdout + again.stderr
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < seconds["first"] / 2
     assert [rows(copy, table) for table in ("batch", "decision", "outbox", "lead_revision")] == before
 
 
@@ -79,7 +88,7 @@ def demo(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={"PATH": "/usr/bin:/bin", "HOME": str(place), "PYTHONPATH": str(place / "include")},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=3600,
     )
 
 
