@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -187,7 +188,7 @@ class _Lexicon:
 
     def _sound_alike(self, left: Rows, right: Rows) -> Flags:
         """Do the letters allow that the words are one but for a letter? One that is wrong is two that differ."""
-        mine, theirs = (np.bitwise_or.reduce(self.letters[words], axis=1) for words in (left, right))
+        mine, theirs = (reduce(np.bitwise_or, self.letters[words].T) for words in (left, right))
         alike: Flags = (np.bitwise_count(mine ^ theirs) <= 2) | (mine < 0) | (theirs < 0)
         return alike
 
