@@ -65,9 +65,11 @@ _PROFILED = ("enrichment", "lead_profile", "inquiry")
 def open_batch(engine: Engine, *, sources: Sequence[str] = (), as_of: datetime, **run: Any) -> Batch:
     """Write the run's batch row once, pinning the policy in force at `as_of` for all its tasks.
 
-    No `sources` means all of sources.yaml; an unknown one is a LookupError that names the known ones.
+    No `sources` means all of sources.yaml; an unknown one is a LookupError that names the known ones. Raises
+    ledger.NotMigrated where the ledger is older than the code.
     """
     with engine.begin() as connection:
+        ledger.require_migrated(connection)
         hashes = policy.in_force(connection, as_of)
         known = tuple(policy.stored(connection, hashes).sources.sources)
         unknown = sorted(set(sources) - set(known))

@@ -305,9 +305,11 @@ def code_version() -> str:
 @contextmanager
 def _no_retry() -> Iterator[None]:
     """What was asked for is not there: a person has to ask for something else, and no later try finds it."""
+    from clearlane.ledger import NotMigrated
+
     try:
         yield
-    except LookupError as wrong:
+    except (LookupError, NotMigrated) as wrong:
         raise AirflowFailException(str(wrong)) from wrong
 
 

@@ -1,13 +1,20 @@
 """The migrations and the models say the same, and personal columns are marked from the first one on."""
 
+import re
+from datetime import UTC, datetime
+
+import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy.dialects.postgresql import JSONB
+from typer.testing import CliRunner
 
-from clearlane.ledger import connect, migrate
+from clearlane import steps
+from clearlane.cli import app
+from clearlane.ledger import NotMigrated, connect, migrate, require_migrated
 from clearlane.ledger.database import MIGRATIONS
 from clearlane.ledger.models import metadata
 
@@ -42,6 +49,32 @@ def test_migrations_go_back_to_nothing(ledger_server):
     assert sa.inspect(engine).get_table_names() == ["alembic_version"]
     engine.dispose()
     ledger_server.drop("there_and_back")
+
+
+def test_a_ledger_that_was_not_migrated_says_so(ledger_server, monkeypatch):
+    ledger_server.create("older")
+    url = ledger_server.url("older")
+    monkeypatch.setenv("CLEARLANE_LEDGER_URL", url)
+    engine = connect(url)
+    told = []
+    for revision in (None, "0024", "head"):
+        if revision:
+            migrate(url, revision)
+        told.append(CliRunner().invoke(app, ["report"]))
+    assert told[0].output == "this database holds no ledger yet: run `clearlane migrate`\n"
+    assert re.fullmatch(
+        r"the ledger is at migration 0024, this release needs 00\d\d: run `clearlane migrate`\n",
+        told[1].output,
+    )
+    assert [one.exit_code for one in told] == [2, 2, 0]
+    with engine.begin() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '9999'")
+        require_migrated(connection)
+        connection.exec_driver_sql("update alembic_version set version_num = '0024'")
+    with pytest.raises(NotMigrated, match="0024"):
+        steps.open_batch(engine, as_of=datetime(2026, 3, 1, tzinfo=UTC))
+    engine.dispose()
+    ledger_server.drop("older")
 
 
 def test_parents_that_were_attributes_move_to_their_column_and_back(ledger_engine):

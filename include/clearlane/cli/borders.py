@@ -72,12 +72,15 @@ def ledger_url() -> str:
 
 @contextmanager
 def open_ledger() -> Iterator[Any]:
-    from clearlane.ledger import connect
+    from clearlane.ledger import NotMigrated, connect, require_migrated
 
     engine = connect(ledger_url())
     try:
         with engine.begin() as connection:
+            require_migrated(connection)
             yield connection
+    except NotMigrated as problem:
+        stop(str(problem))
     finally:
         engine.dispose()
 

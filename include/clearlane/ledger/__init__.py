@@ -10,11 +10,12 @@ from clearlane.ledger.batches import (
     open_batch,
 )
 from clearlane.ledger.bulk import copy_frame, copy_out, copy_rows, refresh_statistics, stage_rows, staging
-from clearlane.ledger.database import connect, migrate
+from clearlane.ledger.database import NotMigrated, connect, migrate, require_migrated
 
 __all__ = [
     "Batch",
     "Mode",
+    "NotMigrated",
     "batch_of",
     "close_batch",
     "connect",
@@ -26,6 +27,7 @@ __all__ = [
     "mode_of",
     "open_batch",
     "refresh_statistics",
+    "require_migrated",
     "stage_rows",
     "staging",
 ]
