@@ -58,7 +58,8 @@ def story(connection: Connection, name: str) -> Story:
     """The story of a lead named by its id, `source:external id`, or e-mail address."""
     lead_id = find(connection, name)
     place = _rows(connection, "select * from place where lead_id = :id", lead_id)[0]
-    score = _score(connection, lead_id)
+    # Of an erased person the points are kept, and nothing of what they were for.
+    score = None if place["reason"] == "erased" else _score(connection, lead_id)
     covered = next((one for one in covers.of_lead(connection, lead_id) if one["ended_at"] is None), None)
     sections = tuple(section for section in _sections(connection, lead_id, score) if section.lines)
     headline = _headline(place) + (f"; {covered['cover_rep_id']} covers" if covered else "")

@@ -16,7 +16,7 @@ from tests.companies import END, WINDOWS
 from tests.e2e.rivers import River
 from typer.testing import CliRunner
 
-from clearlane import replay, steps
+from clearlane import explain, replay, steps
 from clearlane.cli import app
 from clearlane.ledger import doctor
 from clearlane.privacy import erasing
@@ -78,6 +78,20 @@ def test_the_ledger_keeps_its_promises(river: River) -> None:
     with river.engine.connect() as connection:
         broken = [one for one in doctor.examine(connection) if one.count]
     assert broken == []
+
+
+def test_why_the_score_was_is_told_of_nobody_any_more(river: River) -> None:
+    email = address(river)
+    with river.engine.connect() as connection:
+        lead = str(explain.find(connection, email))
+        titles = {section.title for section in explain.story(connection, lead).sections}
+    erase(river, email)
+    with river.engine.connect() as connection:
+        told = explain.story(connection, lead)
+    gone = {"Scored", "Nearly scored", "What would lift it", "How it came about"} & titles
+    assert "Scored" in gone
+    assert not gone & {section.title for section in told.sections}
+    assert (told.score, "erased: nothing tells any more who this was" in told.headline) == (None, True)
 
 
 def test_aggregates_stay(river: River) -> None:
