@@ -61,7 +61,7 @@ def test_a_run_that_was_stopped_says_why_and_loads_nothing(client: Any, publishe
     judged(published, "scheduled__2026-03-02T00:00:00+00:00")
     answer = client.get(f"{PATH}/lead_flow/scheduled__2026-03-02T00:00:00%2B00:00")
     assert answer.status_code == 200
-    assert "volume says stop for leads of crm: 3 rows, usually 100" in answer.text
+    assert "volume holds leads of crm back: 3 rows, usually 100" in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 

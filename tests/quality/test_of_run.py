@@ -61,7 +61,7 @@ def test_a_rule_that_stops_is_told_first(connection: sa.Connection) -> None:
     told = of_run(connection, opened(connection).batch_id, SOURCES)
     assert list(judged.verdict(told)) == [
         "The run from 2026-03-01 00:00 to 2026-03-02 00:00 UTC had no record to judge.",
-        "The rule volume says stop for leads of crm: 3 rows, usually 100 (stop at 4).",
+        "The rule volume holds leads of crm back: 3 rows, usually 100 (stop at 4).",
     ]
     assert "3 rows, usually 100" in judged.page(told)
 

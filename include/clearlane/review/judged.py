@@ -42,7 +42,7 @@ def verdict(told: OfRun) -> Iterator[str]:
     yield _worked_on(told)
     for one in told.told:
         if one.verdict == "stop":
-            yield f"The rule {one.rule} says stop for {one.object} of {one.source}: {one.because} ({one.allowed})."
+            yield f"The rule {one.rule} holds {one.object} of {one.source} back: {one.because} ({one.allowed})."
     asked = sum(one.hand_raises for one in told.delivered)
     if asked:
         yield f"{asked:,} of the records in quarantine belong to requests for sales: look at them first."
