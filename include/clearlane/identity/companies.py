@@ -72,6 +72,9 @@ with contact as (
            count(*) filter (where same_country) as by_country,
            count(*) as by_name
     from candidate group by 1, 2, 3
+), said as materialized (
+    select s.person_id, s.at, s.rank, v.account_id, v.verdict
+    from {subject} s cross join lateral ({VERDICTS.format(which="v.company = s.company and v.decided_at <= s.at")}) v
 ), weighed as ({" union all ".join(_weighed(subject, found, matching) for found in CANDIDATES)}
 ), alike_enough as (
     select *, sum(odds) over (partition by person_id, at, rank) as total from weighed
@@ -91,9 +94,8 @@ with contact as (
                else pool.by_name = 1 and not c.other_country end
     union all
     select s.person_id, s.at, s.rank + {_BY_PERSON}, r.account_id, r.revision_id, 'person'
-    from {subject} s cross join lateral ({VERDICTS.format(which="v.company = s.company and v.decided_at <= s.at")}) v
-    join account_revision r using (account_id)
-    where v.verdict = 'accept' and {_ACCOUNT_VALID}
+    from said s join account_revision r using (account_id)
+    where s.verdict = 'accept' and {_ACCOUNT_VALID}
     union all
     select person_id, at, rank + {_BY_LIKENESS}, account_id, revision_id, 'alike'
     from alike_enough where odds >= {matching.match} * (total + 1)
@@ -118,8 +120,9 @@ def _weighed(subject: str, found: str, matching: Matching) -> str:
         where (p.person_id, p.at, p.rank) = (s.person_id, s.at, s.rank)
           and p.also_name < 2 and (p.by_domain > 0 or p.by_name < 2)
     ) and not exists (
-        select from ({VERDICTS.format(which="v.company = s.company and v.decided_at <= s.at")}) v
-        where v.account_id = r.account_id and v.verdict = 'refuse')"""
+        select from said v
+        where (v.person_id, v.at, v.rank, v.account_id) = (s.person_id, s.at, s.rank, r.account_id)
+          and v.verdict = 'refuse')"""
 
 
 _BY_PERSON: Final = 1_000_000
