@@ -30,6 +30,7 @@ from clearlane.ledger import Batch, batch_of
 from clearlane.policy.model import Policy, Source
 from clearlane.privacy import retention as _retention
 from clearlane.privacy import returning
+from clearlane.quality import batch_rules
 from clearlane.review import Answer
 from clearlane.score import refresh as _refresh
 from clearlane.sla import incidents as _incidents
@@ -145,13 +146,12 @@ def quality(
 def held(engine: Engine, batch_id: str) -> str:
     """Which batch rules said stop to a delivery of the batch, and why; empty where none did."""
     with engine.connect() as connection:
-        return "; ".join(connection.execute(sa.text(_STOPS), {"batch_id": batch_id}).scalars())
-
-
-_STOPS = """
-select format('%s of %s from %s: %s (%s)', rule, object, source, because, allowed)
-from quality_result where batch_id = :batch_id and verdict = 'stop' order by source, object, rule
-"""
+        found = batch_rules.kept(connection, UUID(batch_id))
+    return "; ".join(
+        f"{one.rule} of {one.object} from {one.source}: {one.because} ({one.allowed})"
+        for one in found
+        if one.verdict == "stop"
+    )
 
 
 def identity(engine: Engine, batch_id: str) -> Counts:

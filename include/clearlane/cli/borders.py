@@ -71,18 +71,25 @@ def ledger_url() -> str:
 
 
 @contextmanager
-def open_ledger() -> Iterator[Any]:
+def ledger_engine() -> Iterator[Any]:
+    """For what takes several transactions; a ledger that was not migrated ends with its own sentence."""
     from clearlane.ledger import NotMigrated, connect, require_migrated
 
     engine = connect(ledger_url())
     try:
-        with engine.begin() as connection:
+        with engine.connect() as connection:
             require_migrated(connection)
-            yield connection
+        yield engine
     except NotMigrated as problem:
         stop(str(problem))
     finally:
         engine.dispose()
+
+
+@contextmanager
+def open_ledger() -> Iterator[Any]:
+    with ledger_engine() as engine, engine.begin() as connection:
+        yield connection
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clearlane.cli.borders import ledger_url, open_ledger, policy_in_force, readable, this_moment
+from clearlane.cli.borders import ledger_engine, open_ledger, policy_in_force, readable, this_moment
 from clearlane.cli.console import err, out, print_json, say, say_notes, say_written, stop, table_of
 from clearlane.cli.options import Because, By, Json, Lead, Leads, Out
 
@@ -220,11 +220,9 @@ def people_withdraw(lead: Lead, other: Lead, by: By, because: Because) -> None:
 def people_weigh() -> None:
     """Weigh all records anew, after `people` in sources.yaml has changed: the next runs merge and part what follows."""
     from clearlane import steps
-    from clearlane.ledger import connect
 
-    engine = connect(ledger_url())
-    counts = steps.weigh_people(engine, this_moment())
-    engine.dispose()
+    with ledger_engine() as engine:
+        counts = steps.weigh_people(engine, this_moment())
     out.print(
         f"pairs that are alike: {counts['alike']}; records that wait for the next runs: {counts['due']}"
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clearlane.cli.borders import connection_of, ledger_url, open_ledger, possible, readable, this_moment
+from clearlane.cli.borders import connection_of, ledger_engine, open_ledger, possible, readable, this_moment
 from clearlane.cli.console import err, say, say_all, stop
 from clearlane.cli.options import Because
 
@@ -64,15 +64,13 @@ def retention(
 ) -> None:
     """Prune what is older than `retention:` of contract.yaml keeps it, as the DAG does every week."""
     from clearlane import steps
-    from clearlane.ledger import connect
     from clearlane.privacy import showing
 
-    engine = connect(ledger_url())
     docs_dir = next(iter(_data_docs()), None)
-    counts = steps.retention(
-        engine, this_moment(), key=_privacy_key, secrets=connection_of, docs_dir=docs_dir, dry_run=dry_run
-    )
-    engine.dispose()
+    with ledger_engine() as engine:
+        counts = steps.retention(
+            engine, this_moment(), key=_privacy_key, secrets=connection_of, docs_dir=docs_dir, dry_run=dry_run
+        )
     say_all(showing.pruned(counts, dry_run=dry_run))
 
 

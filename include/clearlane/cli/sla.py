@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from clearlane.cli.borders import by_hand, ledger_url, open_ledger, policy_in_force, readable, this_moment
+from clearlane.cli.borders import by_hand, ledger_engine, open_ledger, policy_in_force, readable, this_moment
 from clearlane.cli.console import err, length, minute, out, print_json, say, stop, table_of
 from clearlane.cli.options import Because, By, Json, Lead, length_of, moment_of
 
@@ -60,19 +60,16 @@ def alive(
 
 def _mail_incidents(found: Any, to: str, server: Any) -> None:
     """Note what was found, and mail the incidents that this address was not told of."""
-    from clearlane.ledger import connect
     from clearlane.sla import incidents, mails
     from clearlane.sla.mails import smtp
 
-    now, engine = this_moment(), connect(ledger_url())
-    try:
+    now = this_moment()
+    with ledger_engine() as engine:
         with engine.begin() as connection:
             policy = policy_in_force(connection, now)
             incidents.note(connection, policy, found, now)
             incidents.tell_monitor(connection, policy, to, now)
         sent = mails.send_due(engine, policy, now, mails.Post(smtp.sender(server)), person=incidents.MONITOR)
-    finally:
-        engine.dispose()
     if sent.failed or sent.refused:
         err.print("a mail did not leave: it stays owed, and the next call tries again", soft_wrap=True)
 

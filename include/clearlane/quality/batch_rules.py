@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from math import sqrt
 from statistics import median
 from typing import Any, Final, Literal
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -108,6 +109,18 @@ def save(connection: Connection, batch: Batch, findings: Sequence[Finding]) -> N
     kept = {name: statement.excluded[name] for name in ("verdict", "seen", "allowed", "because")}
     key = ["batch_id", "source", "object", "rule"]
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=kept), rows)
+
+
+def kept(connection: Connection, batch_id: UUID) -> list[Finding]:
+    """The findings that were saved of a batch, those that stop first."""
+    return [Finding(*row) for row in connection.execute(_KEPT, {"batch_id": batch_id})]
+
+
+_KEPT = sa.text("""
+select source, object, rule, verdict, seen, allowed, because from quality_result
+where batch_id = :batch_id
+order by array_position(array['stop', 'warn', 'pass'], verdict), source, object, rule
+""")
 
 
 # --- the rules ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from clearlane.ledger import Batch, batch_of
 from clearlane.policy.model import Sources
-from clearlane.quality import reasons
+from clearlane.quality import batch_rules, reasons
 from clearlane.quality.batch_rules import Finding
 from clearlane.quality.quarantine import Chosen
 from clearlane.quality.reasons import Reason
@@ -74,7 +74,7 @@ def of_run(connection: Connection, batch_id: UUID, sources: Sources) -> OfRun:
     return OfRun(
         batch_of(connection, batch_id),
         [Delivered(*row) for row in connection.execute(_DELIVERED, bound)],
-        [Finding(*row) for row in connection.execute(_FINDINGS, bound)],
+        batch_rules.kept(connection, batch_id),
         reasons.reasons(connection, sources, Chosen(batch_id=batch_id)),
         [Emptied(*row) for row in connection.execute(_EMPTIED, bound)],
     )
@@ -87,11 +87,6 @@ _DELIVERED: Final = sa.text("""
     from inbox i left join quarantine q on q.seq = i.seq and q.state = 'open'
     where i.batch_id = :batch_id
     group by i.source, i.object order by i.source, i.object
-""")
-_FINDINGS: Final = sa.text("""
-    select source, object, rule, verdict, seen, allowed, because from quality_result
-    where batch_id = :batch_id
-    order by array_position(array['stop', 'warn', 'pass'], verdict), source, object, rule
 """)
 _EMPTIED: Final = sa.text("""
     select i.source, i.object, n.field, n.rule, count(*) as times

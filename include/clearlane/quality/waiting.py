@@ -1,6 +1,6 @@
 """The rows that wait in the inbox: claimed for a batch, read in chunks, and what was judged written back.
 
-Reads inbox, batch, quality_result; writes inbox, quality_note, quarantine.
+Reads inbox and batch; writes inbox, quality_note, quarantine.
 """
 
 from __future__ import annotations

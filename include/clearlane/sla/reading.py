@@ -28,11 +28,12 @@ where q.state = 'open' and i.object = 'file' and i.file is not null
 """
 _UNKNOWN: Final = f"""
 create temporary table sla_unknown on commit drop as
-select distinct m.survivor_id from inbox i
+select distinct m.survivor_id from (
+    select source, record from inbox where state = 'waiting' and object = 'outcomes'
+    union all
+    select i.source, i.record from quarantine q join inbox i using (seq) where {HELD} and i.object = 'outcomes'
+) i
 join lead m on m.source = i.source and m.external_id = btrim(i.record ->> 'lead_id')
-where i.object = 'outcomes' and (
-    i.state = 'waiting'
-    or i.state = 'quarantined' and exists (select from quarantine q where q.seq = i.seq and {HELD}))
 """
 
 JUDGED: Final = """

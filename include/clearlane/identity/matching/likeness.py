@@ -6,6 +6,7 @@ their rarity; words that only one side has cost by their kind; places, forms and
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -519,9 +520,11 @@ def _of_typo(one: str, other: str, edits: int) -> float:
     return first + ANOTHER_EDIT * (edits - 1) + start - swapped
 
 
-MOST_APART: Final = 3
-"""letters; of a word of fewer than SHORT one"""
 SHORT: Final = 7
+_LONGER: Final = (3, SHORT, 12)
+"""letters of a word, from which on it may have a wrong one more"""
+MOST_APART: Final = len(_LONGER)
+"""letters; of a word of fewer than SHORT one"""
 
 
 @lru_cache(maxsize=2**17)
@@ -547,15 +550,7 @@ def _fewer(one: int | None, other: int | None) -> int | None:
 
 def _letters(one: str, other: str) -> int | None:
     shortest = min(len(one), len(other))
-    most = (
-        0
-        if shortest < 3 or len(one) == len(other) == 3
-        else 1
-        if shortest < SHORT
-        else 2
-        if shortest < 12
-        else MOST_APART
-    )
+    most = 0 if len(one) == len(other) == 3 else bisect(_LONGER, shortest)
     if abs(len(one) - len(other)) > most or one[-1:].isdigit() != other[-1:].isdigit():
         return None
     edits = OSA.distance(one, other, score_cutoff=most)
