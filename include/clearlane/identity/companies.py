@@ -39,6 +39,20 @@ VERDICTS: Final = """
     select distinct on (v.company, v.account_id) v.company, v.account_id, v.verdict
     from match_verdict v where {which} order by v.company, v.account_id, v.verdict_id desc"""
 """of each pair the latest; `which` of them"""
+NOT_REFUSED: Final = """
+    not exists (
+        select from said v
+        where (v.company, v.at, v.account_id) = (s.company, s.at, r.account_id) and v.verdict = 'refuse')"""
+"""after `said`: nobody has said that the company of `s` is not the account `r`"""
+
+
+def said(subject: str) -> str:
+    """A common table of what people said of the subject's companies by then: company, at, account_id, verdict."""
+    latest = VERDICTS.format(which="v.company = s.company and v.decided_at <= s.at")
+    return f"""said as materialized (
+    select s.company, s.at, v.account_id, v.verdict
+    from (select distinct company, at from {subject}) s cross join lateral ({latest}) v
+)"""
 
 
 def affiliations(subject: str, matching: Matching) -> str:
@@ -72,10 +86,7 @@ with contact as (
            count(*) filter (where same_country) as by_country,
            count(*) as by_name
     from candidate group by 1, 2, 3
-), said as materialized (
-    select s.person_id, s.at, s.rank, v.account_id, v.verdict
-    from {subject} s cross join lateral ({VERDICTS.format(which="v.company = s.company and v.decided_at <= s.at")}) v
-), weighed as ({" union all ".join(_weighed(subject, found, matching) for found in CANDIDATES)}
+), {said(subject)}, weighed as ({" union all ".join(_weighed(subject, found, matching) for found in CANDIDATES)}
 ), alike_enough as (
     select *, sum(odds) over (partition by person_id, at, rank) as total from weighed
 ), account as (
@@ -94,8 +105,9 @@ with contact as (
                else pool.by_name = 1 and not c.other_country end
     union all
     select s.person_id, s.at, s.rank + {_BY_PERSON}, r.account_id, r.revision_id, 'person'
-    from said s join account_revision r using (account_id)
-    where s.verdict = 'accept' and {_ACCOUNT_VALID}
+    from {subject} s join said v on (v.company, v.at) = (s.company, s.at)
+    join account_revision r on r.account_id = v.account_id
+    where v.verdict = 'accept' and {_ACCOUNT_VALID}
     union all
     select person_id, at, rank + {_BY_LIKENESS}, account_id, revision_id, 'alike'
     from alike_enough where odds >= {matching.match} * (total + 1)
@@ -119,10 +131,7 @@ def _weighed(subject: str, found: str, matching: Matching) -> str:
         select from pool p
         where (p.person_id, p.at, p.rank) = (s.person_id, s.at, s.rank)
           and p.also_name < 2 and (p.by_domain > 0 or p.by_name < 2)
-    ) and not exists (
-        select from said v
-        where (v.person_id, v.at, v.rank, v.account_id) = (s.person_id, s.at, s.rank, r.account_id)
-          and v.verdict = 'refuse')"""
+    ) and {NOT_REFUSED}"""
 
 
 _BY_PERSON: Final = 1_000_000

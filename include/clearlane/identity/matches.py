@@ -16,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clearlane.identity.companies import VERDICTS, valid
+from clearlane.identity.companies import NOT_REFUSED, VERDICTS, said, valid
 from clearlane.identity.likely import CANDIDATES, evidence, odds, sides
 from clearlane.identity.matching.wording import told
 from clearlane.policy.model import Matching
@@ -63,10 +63,8 @@ _NAMED: Final = f"""
     select s.company, s.lead, s.lead_id, r.account_id, r.source || ':' || r.external_id as account, r.name, k.evidence,
            {sides("s", "r")}, {{odds}} as odds
     from open s {{found}}
-    where {valid("account_revision", "account_id")} and not exists (
-        select from ({VERDICTS.format(which="v.company = s.company")}) v
-        where v.account_id = r.account_id and v.verdict = 'refuse')"""
-_LIKELY: Final = """
+    where {valid("account_revision", "account_id")} and {NOT_REFUSED}"""
+_LIKELY: Final = f"""
 with open as (
     select l.lead_id, l.source || ':' || l.external_id as lead, r.keys ->> 'company' as company,
            r.keys ->> 'domain' as domain, r.keys ->> 'mail_domain' as mail_domain,
@@ -76,8 +74,8 @@ with open as (
         select keys, attributes from lead_revision where lead_id = l.lead_id
         order by valid_from desc, content_hash desc limit 1
     ) r
-    where {which}
-), named as ({named}
+    where {{which}}
+), {said("open")}, named as ({{named}}
 ), likely as (
     select *, odds / (sum(odds) over (partition by lead_id) + 1) as probability,
            1 - 1 / (sum(odds) over (partition by lead_id) + 1) as any_of_them
