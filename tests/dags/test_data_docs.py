@@ -117,12 +117,9 @@ def test_nobody_reads_what_he_may_not_see(
         ("lead_replay", "replay", "Report"),
     ],
 )
-def test_tasks_have_a_button_that_opens_the_page(
-    dagbag: Any, dag_id: str, task_id: str, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tasks_have_a_button_that_opens_the_page(dagbag: Any, dag_id: str, task_id: str, name: str) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 
-    monkeypatch.delenv("CLEARLANE_URL", raising=False)
     task = dagbag.dags[dag_id].get_task(task_id)
     stored = DagSerialization.from_dict(DagSerialization.to_dict(dagbag.dags[dag_id])).get_task(task_id)
     assert stored.extra_links == [name]
